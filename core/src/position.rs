@@ -1,0 +1,28 @@
+//! Where a record stands in the journal.
+
+use serde::{Deserialize, Serialize};
+
+/// The byte offset of a record in a node's journal: it grows with every record and is never reused.
+///
+/// A record at `position` is on the disk once the journal's durable watermark is greater.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Position(pub u64);
+
+/// What a journal knows about a record without reading its payload.
+///
+/// `term` is there for replication; a single node writes 1. `index` counts the records of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordHeader {
+    /// What the payload is; the values are named in `record::Kind`.
+    pub kind: u8,
+    /// The shard that wrote it; 0 is the topology.
+    pub shard: u16,
+    /// The replication term.
+    pub term: u32,
+    /// The record's number within its shard.
+    pub index: u64,
+    /// When it was written, in milliseconds since the Unix epoch.
+    pub timestamp_ms: u64,
+}

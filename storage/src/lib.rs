@@ -1,0 +1,1 @@
+//! The journal of the Leveret broker and its storage engines.
