@@ -1,0 +1,3 @@
+"""The fixtures of every suite, from `support.fixtures`."""
+
+from support.fixtures import *  # noqa: F403

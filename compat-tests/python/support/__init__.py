@@ -1,0 +1,1 @@
+"""What the suites share: the broker process, clients and raw wire access."""
