@@ -3,12 +3,25 @@
 //! Nothing here names a socket, a clock, a thread or a random number: time and identities come in
 //! as arguments, effects go out.
 
+mod exchange;
 mod id;
 mod message;
 mod position;
+mod retained;
+mod topic;
+mod topology;
 mod value;
 
+pub use exchange::{ExchangeKind, ExchangeSpec, Headers, HeadersError};
 pub use id::{ConnectionId, ConsumerId, EntryIndex, QueueId, ShardId};
 pub use message::{Body, Draft, Encoding, Facts, LARGE_BODY_BYTES, Message};
 pub use position::{Position, RecordHeader};
+pub use retained::{Matching, Retained};
+pub use topic::{Pattern, Syntax, Token, Trie, key_to_topic, topic_to_key, words};
+pub use topology::{
+    ARGUMENT_DEPTH_MAX, ARGUMENT_VALUES_MAX, Address, Applied, Binding, BindingEntry,
+    CommandFormatError, Destination, ExchangeEntry, Outcome, Permissions, QueueEntry, QueueKind,
+    QueueSpec, Resource, ResourceKind, Routes, Subscription, SubscriptionOptions, Target, Topology,
+    TopologyCommand, TopologyError, TopologyErrorKind, User, strip_cr_lf,
+};
 pub use value::{IntWidth, Table, Value};

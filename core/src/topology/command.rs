@@ -1,0 +1,211 @@
+//! The commands that change a topology, and the form in which they are journaled.
+//!
+//! That form is JSON with a version, so that it can be read by eye and grow by fields with defaults:
+//!
+//! ```json
+//! {"version":1,"command":{"delete_queue":{"id":7}}}
+//! ```
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Binding, Permissions, QueueSpec, SubscriptionOptions};
+use crate::exchange::ExchangeSpec;
+use crate::id::QueueId;
+
+/// A change of the topology. Nothing in it depends on when and where it is applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TopologyCommand {
+    /// Creates a virtual host with its predeclared exchanges.
+    DeclareVhost {
+        /// Its name.
+        vhost: Arc<str>,
+    },
+    /// Deletes a virtual host and everything in it.
+    DeleteVhost {
+        /// Its name.
+        vhost: Arc<str>,
+    },
+    /// Creates an exchange, or checks that an equal one exists.
+    DeclareExchange {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// Its name.
+        name: Arc<str>,
+        /// Its properties.
+        spec: ExchangeSpec,
+    },
+    /// Deletes an exchange and its bindings.
+    DeleteExchange {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// Its name.
+        name: Arc<str>,
+        /// Refuse if it is the source of a binding.
+        #[serde(default)]
+        if_unused: bool,
+    },
+    /// Creates a queue, or checks that an equal one exists.
+    DeclareQueue {
+        /// The identity it gets if it is new: [`Topology::next_queue_id`](super::Topology::next_queue_id).
+        id: QueueId,
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// Its name.
+        name: Arc<str>,
+        /// Its properties.
+        spec: QueueSpec,
+        /// The broker chose the name, so that it may begin with `amq.`.
+        #[serde(default)]
+        server_named: bool,
+    },
+    /// Deletes a queue and its bindings.
+    DeleteQueue {
+        /// The queue.
+        id: QueueId,
+    },
+    /// Changes how long an MQTT session outlives its connection.
+    SetSessionExpiry {
+        /// The session's queue.
+        id: QueueId,
+        /// The session expiry interval in seconds; `u32::MAX` is for ever.
+        expiry_s: u32,
+    },
+    /// Creates a binding, or replaces the subscription options of an equal one.
+    Bind {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// The binding.
+        binding: Binding,
+        /// The options, if it is an MQTT subscription.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subscription: Option<SubscriptionOptions>,
+    },
+    /// Removes a binding.
+    Unbind {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// The binding.
+        binding: Binding,
+    },
+    /// Creates a user or changes its password and tags; permissions stay.
+    PutUser {
+        /// The user's name.
+        name: Arc<str>,
+        /// `base64(salt ‖ SHA-256(salt ‖ password))` with 4 bytes of salt; empty for no password login.
+        password_hash: String,
+        /// Tags such as `administrator`.
+        #[serde(default)]
+        tags: Vec<String>,
+    },
+    /// Deletes a user with all permissions.
+    DeleteUser {
+        /// The user's name.
+        name: Arc<str>,
+    },
+    /// Sets what a user may do in a virtual host.
+    SetPermissions {
+        /// The user's name.
+        user: Arc<str>,
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// What the user may do.
+        permissions: Permissions,
+    },
+    /// Takes a user's access to a virtual host away.
+    ClearPermissions {
+        /// The user's name.
+        user: Arc<str>,
+        /// The virtual host.
+        vhost: Arc<str>,
+    },
+    /// Says that queue ids up to this one have been given out. Snapshots contain it.
+    ReserveQueueIds {
+        /// The highest id.
+        up_to: QueueId,
+    },
+}
+
+/// A journaled command cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandFormatError {
+    /// It is damaged, or names something that this version does not know.
+    #[error("a topology command cannot be read: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A later version of the broker wrote it.
+    #[error("a topology command has version {0}, this broker knows up to {VERSION}")]
+    Version(u32),
+}
+
+impl TopologyCommand {
+    /// The journaled form.
+    pub fn to_json(&self) -> Vec<u8> {
+        let versioned = Versioned { version: VERSION, command: self };
+        serde_json::to_vec(&versioned).expect("commands are made of texts, numbers and lists")
+    }
+
+    /// Reads the journaled form.
+    ///
+    /// # Errors
+    /// The bytes are not such a form, or of a later version.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, CommandFormatError> {
+        let Version { version } = serde_json::from_slice(bytes)?;
+        if version > VERSION {
+            return Err(CommandFormatError::Version(version));
+        }
+        let Versioned { command, .. } = serde_json::from_slice(bytes)?;
+        Ok(command)
+    }
+
+    /// Whether a route may be another one after it. A new exchange has no bindings yet, and users and
+    /// numbers do not take part.
+    pub(super) fn may_reroute(&self) -> bool {
+        matches!(
+            self,
+            TopologyCommand::DeleteVhost { .. }
+                | TopologyCommand::DeleteExchange { .. }
+                | TopologyCommand::DeclareQueue { .. }
+                | TopologyCommand::DeleteQueue { .. }
+                | TopologyCommand::Bind { .. }
+                | TopologyCommand::Unbind { .. }
+        )
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<C> {
+    version: u32,
+    command: C,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journaled_form_is_as_documented() {
+        let command = TopologyCommand::DeleteQueue { id: QueueId(7) };
+        let json = br#"{"version":1,"command":{"delete_queue":{"id":7}}}"#;
+        assert_eq!(command.to_json(), json);
+        assert_eq!(TopologyCommand::from_json(json).unwrap(), command);
+    }
+
+    #[test]
+    fn a_later_version_is_named_and_nonsense_is_refused() {
+        let later = br#"{"version":2,"command":{"grow_wings":{}}}"#;
+        assert!(matches!(TopologyCommand::from_json(later), Err(CommandFormatError::Version(2))));
+        for bytes in [&b""[..], b"{}", b"[1]", br#"{"version":1,"command":{"no_such":{}}}"#] {
+            assert!(TopologyCommand::from_json(bytes).is_err());
+        }
+    }
+}

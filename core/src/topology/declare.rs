@@ -1,0 +1,144 @@
+//! Declarations: create, or check that what exists is equal.
+
+use std::sync::Arc;
+
+use super::queue::text;
+use super::vhost::is_reserved;
+use super::{
+    Applied, ExchangeEntry, Mode, Outcome, QueueEntry, QueueKind, Resource, Topology,
+    TopologyError, arguments,
+};
+use crate::exchange::ExchangeSpec;
+use crate::id::QueueId;
+
+impl Topology {
+    /// The id for the next queue: one more than the highest that was ever seen.
+    pub fn next_queue_id(&self) -> QueueId {
+        QueueId(self.last_queue_id.0 + 1)
+    }
+
+    pub(super) fn reserve_queue_ids(&mut self, up_to: QueueId) -> Applied {
+        if up_to <= self.last_queue_id {
+            return Outcome::Unchanged.into();
+        }
+        self.last_queue_id = up_to;
+        Outcome::Replaced.into()
+    }
+
+    pub(super) fn declare_exchange(
+        &mut self,
+        vhost: &str,
+        name: Arc<str>,
+        mut spec: ExchangeSpec,
+        mode: Mode,
+    ) -> Result<Applied, TopologyError> {
+        let vhost = super::vhost_mut(&mut self.vhosts, vhost)?;
+        if name.is_empty() {
+            return Err(TopologyError::DefaultExchange);
+        }
+        let resource = || Resource::exchange(&name, &vhost.name);
+        if let Some(current) = vhost.exchanges.get(&name) {
+            check_exchange_equivalent(&current.spec, &spec, resource)?;
+            return Ok(Outcome::Unchanged.into());
+        }
+        if is_reserved(&name) && mode == Mode::Live {
+            return Err(TopologyError::ReservedName(resource()));
+        }
+        check_exchange_arguments(&spec, resource)?;
+        spec.arguments = arguments::normalise(spec.arguments, resource)?;
+        vhost.exchanges.insert(Arc::clone(&name), ExchangeEntry::new(name, spec));
+        Ok(Outcome::Created.into())
+    }
+
+    pub(super) fn declare_queue(
+        &mut self,
+        mut queue: QueueEntry,
+        reserved_ok: bool,
+    ) -> Result<Applied, TopologyError> {
+        let Some(vhost) = self.vhosts.get_mut(&queue.vhost) else {
+            return Err(TopologyError::VhostNotFound(queue.vhost));
+        };
+        if let Some(current) = vhost.queue_ids.get(&queue.name) {
+            let current = &self.queues[current];
+            current.check_equivalent(&queue.spec)?;
+            return Ok(Applied::queue(Outcome::Unchanged, current.id));
+        }
+        if is_reserved(&queue.name) && !reserved_ok {
+            return Err(TopologyError::ReservedName(queue.resource()));
+        }
+        if self.queues.contains_key(&queue.id) {
+            return Err(TopologyError::QueueIdTaken(queue.id));
+        }
+        let given = std::mem::take(&mut queue.spec.arguments);
+        queue.spec.arguments = arguments::normalise(given, || queue.resource())?;
+        queue.check_arguments()?;
+        queue.vhost = Arc::clone(&vhost.name);
+        vhost.queue_ids.insert(Arc::clone(&queue.name), queue.id);
+        Ok(self.remember_queue(queue))
+    }
+
+    fn remember_queue(&mut self, queue: QueueEntry) -> Applied {
+        let id = queue.id;
+        self.last_queue_id = self.last_queue_id.max(id);
+        if let Some(owner) = queue.spec.exclusive {
+            self.exclusive.entry(owner).or_default().insert(id);
+        }
+        self.queues.insert(id, queue);
+        Applied::queue(Outcome::Created, id)
+    }
+
+    pub(super) fn set_session_expiry(&mut self, id: QueueId, new_s: u32) -> Applied {
+        let kind = self.queues.get_mut(&id).map(|queue| &mut queue.spec.kind);
+        let Some(QueueKind::MqttSession { expiry_s, .. }) = kind else {
+            return Outcome::Absent.into();
+        };
+        let before_s = std::mem::replace(expiry_s, new_s);
+        if before_s == new_s { Outcome::Unchanged.into() } else { Outcome::Replaced.into() }
+    }
+}
+
+fn check_exchange_equivalent(
+    current: &ExchangeSpec,
+    received: &ExchangeSpec,
+    of: impl Fn() -> Resource,
+) -> Result<(), TopologyError> {
+    let properties = [
+        ("type", received.kind.name(), current.kind.name()),
+        ("durable", text(received.durable), text(current.durable)),
+        ("auto_delete", text(received.auto_delete), text(current.auto_delete)),
+        ("internal", text(received.internal), text(current.internal)),
+    ];
+    for (property, received, current) in properties {
+        if received != current {
+            let resource = of();
+            return Err(TopologyError::InequivalentProperty {
+                resource,
+                property,
+                received,
+                current,
+            });
+        }
+    }
+    arguments::check_equivalent(&[ALTERNATE], &received.arguments, &current.arguments, of)
+}
+
+fn check_exchange_arguments(
+    spec: &ExchangeSpec,
+    of: impl Fn() -> Resource,
+) -> Result<(), TopologyError> {
+    match spec.arguments.get(ALTERNATE) {
+        None => Ok(()),
+        Some(value) if value.type_name() != "longstr" => Err(TopologyError::InvalidArgumentType {
+            resource: of(),
+            argument: ALTERNATE,
+            found: value.type_name(),
+        }),
+        Some(_) => Err(TopologyError::InvalidArgument {
+            resource: of(),
+            argument: ALTERNATE.to_owned(),
+            reason: "not supported yet".to_owned(),
+        }),
+    }
+}
+
+const ALTERNATE: &str = "alternate-exchange";

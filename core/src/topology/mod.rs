@@ -1,0 +1,177 @@
+//! The topology: virtual hosts, exchanges, bindings, queue specs and users.
+//!
+//! It is the control plane's state machine. [`Topology::apply`] takes a command and says what happened;
+//! the same commands give the same topology everywhere. It holds no messages and does no I/O: whoever
+//! owns it creates and deletes the queues themselves and journals [`Applied::journal`].
+//!
+//! Invariants:
+//! - A binding is known to the slab of its virtual host, to its source and to its destination, or to
+//!   none of them.
+//! - What is journaled replays to the durable part of the topology. Exchanges that go because their last
+//!   binding went are journaled by name, for the log does not know about transient bindings; that is why
+//!   [`Topology::replay`] deletes nothing by itself.
+//! - [`Topology::generation`] grows whenever a route may have changed.
+
+mod applied;
+mod arguments;
+mod bind;
+mod binding;
+mod command;
+mod declare;
+mod delete;
+mod error;
+mod listing;
+mod query;
+mod queue;
+mod route;
+mod snapshot;
+mod user;
+mod vhost;
+
+pub use applied::{Applied, Outcome};
+pub use arguments::{ARGUMENT_DEPTH_MAX, ARGUMENT_VALUES_MAX};
+pub use binding::{Binding, Destination, Subscription, SubscriptionOptions};
+pub use command::{CommandFormatError, TopologyCommand};
+pub use error::{Resource, ResourceKind, TopologyError, TopologyErrorKind};
+pub use listing::BindingEntry;
+pub use queue::{QueueEntry, QueueKind, QueueSpec};
+pub use route::{Address, Routes, Target};
+pub use user::{Permissions, User};
+pub use vhost::ExchangeEntry;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::id::{ConnectionId, QueueId};
+use vhost::Vhost;
+
+/// See the module's documentation.
+///
+/// ```
+/// use leveret_core::{Topology, TopologyCommand};
+/// let mut topology = Topology::default();
+/// topology.apply(TopologyCommand::DeclareVhost { vhost: "/".into() })?;
+/// assert!(topology.exchange("/", "amq.topic").is_ok());
+/// # Ok::<(), leveret_core::TopologyError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Topology {
+    vhosts: Vhosts,
+    queues: Queues,
+    exclusive: BTreeMap<ConnectionId, BTreeSet<QueueId>>,
+    users: BTreeMap<Arc<str>, User>,
+    last_queue_id: QueueId,
+    generation: u64,
+}
+
+type Vhosts = BTreeMap<Arc<str>, Vhost>;
+type Queues = HashMap<QueueId, QueueEntry, RandomState>;
+
+/// Whether consequences are drawn now, or follow in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Live,
+    Replay,
+}
+
+impl Topology {
+    /// Carries out a command for a client.
+    ///
+    /// Whatever is in [`Applied::journal`] has to be journaled before the client is told.
+    ///
+    /// # Errors
+    /// A refusal leaves everything as it was.
+    pub fn apply(&mut self, command: TopologyCommand) -> Result<Applied, TopologyError> {
+        let record = self.is_durable(&command).then(|| command.clone());
+        let mut applied = self.run(command, Mode::Live)?;
+        if let Some(record) = record.filter(|_| applied.outcome.is_change()) {
+            applied.journal.insert(0, record);
+        }
+        Ok(applied)
+    }
+
+    /// Carries out a command of the journal or of a snapshot: without the deletion of auto-delete
+    /// exchanges, which the journal tells by itself, and without the rules about names.
+    ///
+    /// # Errors
+    /// The log does not fit to what was replayed before.
+    pub fn replay(&mut self, command: TopologyCommand) -> Result<Applied, TopologyError> {
+        self.run(command, Mode::Replay)
+    }
+
+    /// A number that changes with every command that may change a route. Created exchanges do not count,
+    /// since a refusal is not a route.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn run(&mut self, command: TopologyCommand, mode: Mode) -> Result<Applied, TopologyError> {
+        let may_reroute = command.may_reroute();
+        let applied = self.execute(command, mode)?;
+        if may_reroute && applied.outcome.is_change() {
+            self.generation += 1;
+        }
+        Ok(applied)
+    }
+
+    fn execute(&mut self, command: TopologyCommand, mode: Mode) -> Result<Applied, TopologyError> {
+        use TopologyCommand as Command;
+        match command {
+            Command::DeclareVhost { vhost } => Ok(self.declare_vhost(vhost)),
+            Command::DeleteVhost { vhost } => Ok(self.delete_vhost(&vhost)),
+            Command::DeclareExchange { vhost, name, spec } => {
+                self.declare_exchange(&vhost, strip_arc(name), spec, mode)
+            }
+            Command::DeleteExchange { vhost, name, if_unused } => {
+                self.delete_exchange(&vhost, &name, if_unused, mode)
+            }
+            Command::DeclareQueue { id, vhost, name, spec, server_named } => {
+                let queue = QueueEntry::new(id, vhost, strip_arc(name), spec);
+                self.declare_queue(queue, server_named || mode == Mode::Replay)
+            }
+            Command::DeleteQueue { id } => Ok(self.delete_queue(id, mode)),
+            Command::SetSessionExpiry { id, expiry_s } => Ok(self.set_session_expiry(id, expiry_s)),
+            Command::Bind { vhost, binding, subscription } => {
+                self.bind(&vhost, binding, subscription)
+            }
+            Command::Unbind { vhost, binding } => self.unbind(&vhost, binding, mode),
+            Command::PutUser { name, password_hash, tags } => {
+                Ok(self.put_user(name, password_hash, tags))
+            }
+            Command::DeleteUser { name } => Ok(self.delete_user(&name)),
+            Command::SetPermissions { user, vhost, permissions } => {
+                self.set_permissions(user, vhost, permissions)
+            }
+            Command::ClearPermissions { user, vhost } => Ok(self.clear_permissions(&user, &vhost)),
+            Command::ReserveQueueIds { up_to } => Ok(self.reserve_queue_ids(up_to)),
+        }
+    }
+
+    fn vhost(&self, name: &str) -> Result<&Vhost, TopologyError> {
+        self.vhosts.get(name).ok_or_else(|| TopologyError::VhostNotFound(name.into()))
+    }
+}
+
+fn vhost_mut<'a>(vhosts: &'a mut Vhosts, name: &str) -> Result<&'a mut Vhost, TopologyError> {
+    vhosts.get_mut(name).ok_or_else(|| TopologyError::VhostNotFound(name.into()))
+}
+
+/// A name without carriage returns and line feeds, which declarations drop.
+pub fn strip_cr_lf(name: &str) -> Cow<'_, str> {
+    if name.contains(['\r', '\n']) {
+        Cow::Owned(name.replace(['\r', '\n'], ""))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+fn strip_arc(name: Arc<str>) -> Arc<str> {
+    match strip_cr_lf(&name) {
+        Cow::Borrowed(_) => name,
+        Cow::Owned(stripped) => stripped.into(),
+    }
+}

@@ -1,0 +1,106 @@
+//! A virtual host: the namespace of exchanges, queues and bindings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::binding::Bindings;
+use super::{Applied, Outcome, Resource, Topology, TopologyError};
+use crate::exchange::{BindingId, ExchangeKind, ExchangeSpec, RoutingTable};
+use crate::id::QueueId;
+
+/// A declared exchange.
+#[derive(Debug)]
+pub struct ExchangeEntry {
+    /// Its name; empty for the default exchange.
+    pub name: Arc<str>,
+    /// Its properties.
+    pub spec: ExchangeSpec,
+    pub(super) table: RoutingTable,
+    /// The bindings it is the source of.
+    pub(super) outgoing: BTreeSet<BindingId>,
+    /// The bindings it is the destination of.
+    pub(super) incoming: BTreeSet<BindingId>,
+}
+
+#[derive(Debug)]
+pub(super) struct Vhost {
+    pub(super) name: Arc<str>,
+    pub(super) exchanges: BTreeMap<Arc<str>, ExchangeEntry>,
+    /// Its order never shows: listings are sorted.
+    pub(super) queue_ids: HashMap<Arc<str>, QueueId, RandomState>,
+    pub(super) bindings: Bindings,
+}
+
+impl ExchangeEntry {
+    pub(super) fn new(name: Arc<str>, spec: ExchangeSpec) -> Self {
+        let table = RoutingTable::new(spec.kind);
+        ExchangeEntry { name, spec, table, outgoing: BTreeSet::new(), incoming: BTreeSet::new() }
+    }
+}
+
+impl Vhost {
+    fn new(name: Arc<str>) -> Self {
+        let predeclared = PREDECLARED.iter().map(|&(name, kind, internal)| {
+            let spec = ExchangeSpec { internal, ..ExchangeSpec::durable(kind) };
+            (name.into(), ExchangeEntry::new(name.into(), spec))
+        });
+        Vhost {
+            name,
+            exchanges: predeclared.collect(),
+            queue_ids: HashMap::default(),
+            bindings: Bindings::default(),
+        }
+    }
+
+    pub(super) fn exchange(&self, name: &str) -> Result<&ExchangeEntry, TopologyError> {
+        let missing = || TopologyError::NotFound(Resource::exchange(name, &self.name));
+        self.exchanges.get(name).ok_or_else(missing)
+    }
+}
+
+impl Topology {
+    pub(super) fn declare_vhost(&mut self, name: Arc<str>) -> Applied {
+        if self.vhosts.contains_key(&name) {
+            return Outcome::Unchanged.into();
+        }
+        self.vhosts.insert(Arc::clone(&name), Vhost::new(name));
+        Outcome::Created.into()
+    }
+
+    pub(super) fn delete_vhost(&mut self, name: &str) -> Applied {
+        let Some(vhost) = self.vhosts.remove(name) else { return Outcome::Absent.into() };
+        let mut deleted: Vec<_> = vhost.queue_ids.into_values().collect();
+        deleted.sort_unstable();
+        for id in &deleted {
+            self.forget_queue(*id);
+        }
+        for user in self.users.values_mut() {
+            user.permissions.remove(name);
+        }
+        Applied { deleted_queues: deleted, ..Outcome::Deleted.into() }
+    }
+}
+
+/// Whether clients can neither declare nor delete an exchange or a queue of this name.
+pub(super) fn is_reserved(name: &str) -> bool {
+    name.starts_with("amq.")
+}
+
+/// Whether a virtual host has this exchange from the start.
+pub(super) fn is_predeclared(exchange: &str) -> bool {
+    PREDECLARED.iter().any(|(name, ..)| *name == exchange)
+}
+
+/// Name, type, internal.
+const PREDECLARED: &[(&str, ExchangeKind, bool)] = &[
+    ("", ExchangeKind::Direct, false),
+    ("amq.direct", ExchangeKind::Direct, false),
+    ("amq.fanout", ExchangeKind::Fanout, false),
+    ("amq.headers", ExchangeKind::Headers, false),
+    ("amq.match", ExchangeKind::Headers, false),
+    ("amq.rabbitmq.trace", ExchangeKind::Topic, true),
+    ("amq.topic", ExchangeKind::Topic, false),
+];
