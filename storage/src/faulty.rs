@@ -1,0 +1,414 @@
+//! A disk in memory that fails on request and forgets what was not synced: for tests only.
+//!
+//! Every file has two contents: what the system shows, and what is on the platter. A power cut
+//! keeps, of each file, any subset of the sectors that were written and not synced, and of the
+//! directory any prefix of the changes that were not synced. What it keeps is drawn from a seed, so
+//! a test that fails once fails always. Every clone is the same disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::disk::{Disk, DiskFile, Lock, LockGuard};
+
+/// The disk and the handle to its faults.
+#[derive(Debug, Clone)]
+pub struct FaultyDisk(Arc<Mutex<World>>);
+
+/// What goes wrong, until the next [`power_cut`](FaultyDisk::power_cut) or
+/// [`kill`](FaultyDisk::kill).
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    /// After so many changes the machine is off: the last one may be done in part.
+    pub off_after: Option<u64>,
+    /// How many more syncs of files succeed.
+    pub syncs_left: Option<u64>,
+    /// Reads fail.
+    pub reads_fail: bool,
+    /// Bytes that the disk holds; behind it, it is full.
+    pub capacity: Option<u64>,
+    /// Writes take fewer bytes than they are given, and are interrupted.
+    pub short_writes: bool,
+    /// Syncs take this long.
+    pub sync_takes: std::time::Duration,
+}
+
+#[derive(Debug)]
+struct World {
+    faults: Faults,
+    /// Grows with every crash; handles of an earlier life are dead.
+    life: u64,
+    seed: u64,
+    files: Vec<Content>,
+    names: BTreeMap<PathBuf, usize>,
+    durable_names: BTreeMap<PathBuf, usize>,
+    unsynced_names: Vec<(PathBuf, Option<usize>)>,
+    locks: BTreeSet<PathBuf>,
+    syncs: u64,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    shown: Vec<u8>,
+    platter: Vec<u8>,
+    dirty: BTreeSet<usize>,
+}
+
+impl FaultyDisk {
+    /// An empty disk without faults.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(World {
+            faults: Faults::default(),
+            life: 0,
+            seed,
+            files: Vec::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            unsynced_names: Vec::new(),
+            locks: BTreeSet::new(),
+            syncs: 0,
+        })))
+    }
+
+    /// Sets what goes wrong from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.0.lock().faults = faults;
+    }
+
+    /// The machine loses power and is started again: faults are gone, and so is what the seed says
+    /// of everything that was not synced.
+    pub fn power_cut(&self) {
+        let mut world = self.0.lock();
+        world.next_life();
+        let changes = std::mem::take(&mut world.unsynced_names);
+        let kept = world.below(changes.len() as u64 + 1) as usize;
+        for (path, file) in changes.into_iter().take(kept) {
+            set_name(&mut world.durable_names, path, file);
+        }
+        world.names = world.durable_names.clone();
+        for index in 0..world.files.len() {
+            let odds = [0, 10, 50, 90, 100][world.below(5) as usize];
+            let content = &world.files[index];
+            let dirty: Vec<_> = content.dirty.iter().copied().collect();
+            let kept = dirty.into_iter().filter(|_| world.below(100) < odds).collect();
+            let resized = world.below(100) < odds.max(50);
+            world.files[index].lose(&kept, resized);
+        }
+    }
+
+    /// The process is killed: the system still has everything that was written.
+    pub fn kill(&self) {
+        self.0.lock().next_life();
+    }
+
+    /// The names of the files, as the system shows them.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.0.lock().names.keys().cloned().collect()
+    }
+
+    /// Changes the content of a file behind everybody's back.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such file.
+    pub fn edit(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut world = self.0.lock();
+        let index = *world.names.get(path).expect("the test names a file that is there");
+        let content = &mut world.files[index];
+        change(&mut content.shown);
+        content.platter = content.shown.clone();
+        content.dirty.clear();
+    }
+
+    /// Removes a file behind everybody's back.
+    pub fn lose_file(&self, path: &Path) {
+        let mut world = self.0.lock();
+        world.names.remove(path);
+        world.durable_names.remove(path);
+    }
+
+    /// How many times a file was synced.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.0.lock().syncs
+    }
+
+    fn change_name(&self, path: &Path, file: Option<usize>) -> io::Result<()> {
+        let mut world = self.0.lock();
+        world.step()?;
+        set_name(&mut world.names, path.to_owned(), file);
+        world.unsynced_names.push((path.to_owned(), file));
+        Ok(())
+    }
+
+    fn handle(&self, index: usize) -> Arc<dyn DiskFile> {
+        let life = self.0.lock().life;
+        Arc::new(FaultyFile { disk: self.clone(), index, life })
+    }
+
+    fn find(&self, path: &Path) -> io::Result<usize> {
+        let world = self.0.lock();
+        world.check(world.life)?;
+        world.names.get(path).copied().ok_or_else(|| ErrorKind::NotFound.into())
+    }
+}
+
+impl World {
+    /// Before every change: the machine may go off.
+    fn step(&mut self) -> io::Result<()> {
+        self.check(self.life)?;
+        if let Some(left) = &mut self.faults.off_after {
+            *left -= 1;
+        }
+        Ok(())
+    }
+
+    fn check(&self, life: u64) -> io::Result<()> {
+        let off = life != self.life || self.faults.off_after == Some(0);
+        if off { Err(io::Error::other("the machine is off")) } else { Ok(()) }
+    }
+
+    fn next_life(&mut self) {
+        self.life += 1;
+        self.faults = Faults::default();
+        self.locks.clear();
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.seed ^ (self.seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        let used: u64 = self.names.values().map(|i| self.files[*i].shown.len() as u64).sum();
+        let full = self.faults.capacity.is_some_and(|capacity| used + bytes > capacity);
+        if full { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl Content {
+    fn resize(&mut self, bytes: usize) {
+        self.shown.resize(bytes, 0);
+    }
+
+    fn write(&mut self, bytes: &[u8], offset: usize) {
+        let end = offset + bytes.len();
+        if end > self.shown.len() {
+            self.resize(end);
+        }
+        self.shown[offset..end].copy_from_slice(bytes);
+        self.dirty.extend(offset / SECTOR_BYTES..=(end.max(1) - 1) / SECTOR_BYTES);
+    }
+
+    fn sync(&mut self) {
+        self.platter.clone_from(&self.shown);
+        self.dirty.clear();
+    }
+
+    /// What the platter has after a power cut.
+    fn lose(&mut self, kept: &BTreeSet<usize>, resized: bool) {
+        if resized {
+            self.platter.resize(self.shown.len(), 0);
+        }
+        for sector in kept {
+            let start = sector * SECTOR_BYTES;
+            let end = (start + SECTOR_BYTES).min(self.platter.len()).min(self.shown.len());
+            if start < end {
+                self.platter[start..end].copy_from_slice(&self.shown[start..end]);
+            }
+        }
+        self.shown.clone_from(&self.platter);
+        self.dirty.clear();
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn create_dir(&self, _dir: &Path) -> io::Result<()> {
+        let world = self.0.lock();
+        world.check(world.life)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        let mut world = self.0.lock();
+        world.check(world.life)?;
+        if !world.locks.insert(path.to_owned()) {
+            return Ok(Lock::Theirs("1".to_owned()));
+        }
+        let (disk, life) = (self.clone(), world.life);
+        Ok(Lock::Ours(Box::new(FaultyLock { disk, path: path.to_owned(), life })))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let world = self.0.lock();
+        world.check(world.life)?;
+        let inside = world.names.keys().filter_map(|path| path.strip_prefix(dir).ok());
+        Ok(inside.filter_map(|name| Some(name.to_str()?.to_owned())).collect())
+    }
+
+    fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let existing = self.find(path).ok();
+        let index = existing.unwrap_or_else(|| {
+            let mut world = self.0.lock();
+            world.files.push(Content::default());
+            world.files.len() - 1
+        });
+        if existing.is_none() {
+            self.change_name(path, Some(index))?;
+        }
+        let mut world = self.0.lock();
+        world.step()?;
+        world.files[index].shown.clear();
+        world.reserve(bytes)?;
+        let content = &mut world.files[index];
+        content.resize(bytes as usize);
+        content.dirty.extend(0..content.platter.len().div_ceil(SECTOR_BYTES));
+        drop(world);
+        Ok(self.handle(index))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.find(path).map(|index| self.handle(index))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let index = self.find(from)?;
+        let mut world = self.0.lock();
+        world.step()?;
+        for (path, file) in [(to, Some(index)), (from, None)] {
+            set_name(&mut world.names, path.to_owned(), file);
+            world.unsynced_names.push((path.to_owned(), file));
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.find(path)?;
+        self.change_name(path, None)
+    }
+
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        let mut world = self.0.lock();
+        world.step()?;
+        world.durable_names = world.names.clone();
+        world.unsynced_names.clear();
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct FaultyLock {
+    disk: FaultyDisk,
+    path: PathBuf,
+    life: u64,
+}
+
+impl LockGuard for FaultyLock {}
+
+impl Drop for FaultyLock {
+    fn drop(&mut self) {
+        let mut world = self.disk.0.lock();
+        if world.life == self.life {
+            world.locks.remove(&self.path);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    disk: FaultyDisk,
+    index: usize,
+    life: u64,
+}
+
+impl DiskFile for FaultyFile {
+    fn bytes(&self) -> io::Result<u64> {
+        let world = self.disk.0.lock();
+        world.check(self.life)?;
+        Ok(world.files[self.index].shown.len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let world = self.disk.0.lock();
+        world.check(self.life)?;
+        if world.faults.reads_fail {
+            return Err(io::Error::other("the disk cannot be read"));
+        }
+        let bytes = world.files[self.index].shown.get(offset as usize..).unwrap_or_default();
+        let len = bytes.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&bytes[..len]);
+        Ok(len)
+    }
+
+    fn write_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        let mut bytes = slices.iter().map(|slice| &**slice).collect::<Vec<_>>().concat();
+        let mut world = self.disk.0.lock();
+        world.check(self.life)?;
+        if world.faults.short_writes {
+            if world.below(4) == 0 {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            let len = world.below(bytes.len() as u64) + 1;
+            bytes.truncate(len as usize);
+        }
+        world.step()?;
+        if world.faults.off_after == Some(0) {
+            let len = world.below(bytes.len() as u64 + 1);
+            bytes.truncate(len as usize);
+        }
+        let grows = (offset + bytes.len() as u64).saturating_sub(self.shown_bytes(&world));
+        world.reserve(grows)?;
+        world.files[self.index].write(&bytes, offset as usize);
+        Ok(bytes.len())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let takes = self.disk.0.lock().faults.sync_takes;
+        if !takes.is_zero() {
+            std::thread::sleep(takes);
+        }
+        let mut world = self.disk.0.lock();
+        world.check(self.life)?;
+        if world.faults.syncs_left == Some(0) {
+            // As Linux does: the error is told once, and what it hit is clean but not on the disk.
+            world.files[self.index].dirty.clear();
+            return Err(io::Error::other("the disk cannot sync"));
+        }
+        if let Some(left) = &mut world.faults.syncs_left {
+            *left -= 1;
+        }
+        world.step()?;
+        world.syncs += 1;
+        world.files[self.index].sync();
+        Ok(())
+    }
+
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
+        let mut world = self.disk.0.lock();
+        world.check(self.life)?;
+        world.step()?;
+        world.files[self.index].resize(bytes as usize);
+        Ok(())
+    }
+}
+
+impl FaultyFile {
+    fn shown_bytes(&self, world: &World) -> u64 {
+        world.files[self.index].shown.len() as u64
+    }
+}
+
+fn set_name(names: &mut BTreeMap<PathBuf, usize>, path: PathBuf, file: Option<usize>) {
+    match file {
+        Some(index) => names.insert(path, index),
+        None => names.remove(&path),
+    };
+}
+
+const SECTOR_BYTES: usize = 512;

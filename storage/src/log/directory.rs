@@ -1,0 +1,174 @@
+//! The data directory: its lock, its identity, and files that are replaced as a whole.
+//!
+//! ```text
+//! LOCK                    locked while a node works here; its process id
+//! identity                what the directory is, its format, the node's random id
+//! clean                   there only after a clean stop: where the journal ended
+//! %016x.log               segments, named after the position of their first byte
+//! %016x.snapshot          snapshots, named after the position whose state they hold
+//! *.tmp                   a file that was being written; removed when the directory is opened
+//! ```
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::Error;
+use crate::disk::{Disk, DiskFile, Lock, LockGuard, read_full, write_full};
+
+#[derive(Debug)]
+pub(super) struct Directory {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    /// What record checks start from: a digest of the node's random id.
+    key: u32,
+    next_tmp: AtomicU64,
+    _lock: Box<dyn LockGuard>,
+}
+
+impl Directory {
+    /// Creates or opens the directory and takes its lock.
+    pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, Error> {
+        let lock = take_lock(disk.as_ref(), dir)?;
+        let (dir, next_tmp) = (dir.to_owned(), AtomicU64::new(0));
+        let mut directory = Self { disk, dir, key: 0, next_tmp, _lock: lock };
+        directory.remove_leftovers()?;
+        directory.key = directory.identity()?;
+        Ok(directory)
+    }
+
+    pub(super) fn key(&self) -> u32 {
+        self.key
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The positions in the names of all files with this suffix, ascending.
+    pub(super) fn positions(&self, suffix: &str) -> Result<Vec<u64>, Error> {
+        let names = self.list()?;
+        let hex = names.iter().filter_map(|name| name.strip_suffix(suffix));
+        let hex = hex.filter(|hex| hex.len() == 16);
+        let mut found: Vec<_> = hex.filter_map(|hex| u64::from_str_radix(hex, 16).ok()).collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    pub(super) fn create(&self, name: &str, bytes: u64) -> Result<Arc<dyn DiskFile>, Error> {
+        let path = self.path(name);
+        self.disk.create(&path, bytes).map_err(Error::io("create", &path))
+    }
+
+    /// The file, or `None` if there is none.
+    pub(super) fn open_file(&self, name: &str) -> Result<Option<Arc<dyn DiskFile>>, Error> {
+        let path = self.path(name);
+        match self.disk.open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("open", &path)(error)),
+        }
+    }
+
+    /// The whole file, or `None` if there is none.
+    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let Some(file) = self.open_file(name)? else { return Ok(None) };
+        let read = || -> io::Result<Vec<u8>> {
+            let bytes = usize::try_from(file.bytes()?).map_err(io::Error::other)?;
+            let mut buffer = vec![0; bytes];
+            let read = read_full(file.as_ref(), &mut buffer, 0)?;
+            buffer.truncate(read);
+            Ok(buffer)
+        };
+        read().map(Some).map_err(Error::io("read", &self.path(name)))
+    }
+
+    /// Writes a file so that after any crash it is there as a whole or as it was before.
+    pub(super) fn store(&self, name: &str, parts: &[&[u8]]) -> Result<(), Error> {
+        let number = self.next_tmp.fetch_add(1, Ordering::Relaxed);
+        let tmp = format!("{name}.{}-{number}.tmp", std::process::id());
+        let file = self.create(&tmp, 0)?;
+        let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let path = self.path(&tmp);
+        write_full(file.as_ref(), &mut slices, 0).map_err(Error::io("write", &path))?;
+        file.sync().map_err(Error::io("sync", &path))?;
+        self.disk.rename(&path, &self.path(name)).map_err(Error::io("rename", &path))?;
+        self.sync()
+    }
+
+    /// Removes a file that may be there.
+    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.path(name);
+        match self.disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes created, renamed and removed names durable.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        self.disk.sync_dir(&self.dir).map_err(Error::io("sync directory", &self.dir))
+    }
+
+    fn list(&self) -> Result<Vec<String>, Error> {
+        self.disk.list(&self.dir).map_err(Error::io("list", &self.dir))
+    }
+
+    fn remove_leftovers(&self) -> Result<(), Error> {
+        let names = self.list()?;
+        names.iter().filter(|name| name.ends_with(".tmp")).try_for_each(|name| self.remove(name))
+    }
+
+    /// Reads the identity, or gives the node one; its digest is the key.
+    fn identity(&self) -> Result<u32, Error> {
+        if let Some(text) = self.read(IDENTITY)? {
+            return self.parse_identity(&text);
+        }
+        let mut node = [0; 16];
+        getrandom::fill(&mut node)
+            .map_err(io::Error::other)
+            .map_err(Error::io("draw a random identity for", &self.dir))?;
+        let node = u128::from_le_bytes(node);
+        let text = format!("{IDENTITY_TITLE}\nformat {FORMAT}\nnode {node:032x}\n");
+        self.store(IDENTITY, &[text.as_bytes()])?;
+        self.parse_identity(text.as_bytes())
+    }
+
+    fn parse_identity(&self, text: &[u8]) -> Result<u32, Error> {
+        let path = self.path(IDENTITY);
+        let parse = || {
+            let mut lines = std::str::from_utf8(text).ok()?.lines();
+            (lines.next()? == IDENTITY_TITLE).then_some(())?;
+            let format = lines.next()?.strip_prefix("format ")?.parse::<u32>().ok()?;
+            Some((format, lines.next()))
+        };
+        match parse() {
+            Some((found, _)) if found > FORMAT => {
+                Err(Error::NewerFormat { path, found, supported: FORMAT })
+            }
+            Some((_, Some(node))) if node.starts_with("node ") => {
+                Ok(crc32fast::hash(node.as_bytes()))
+            }
+            _ => Err(Error::Identity { path }),
+        }
+    }
+}
+
+fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn LockGuard>, Error> {
+    let taken = disk.create_dir(dir).and_then(|()| disk.lock(&dir.join(LOCK)));
+    match taken {
+        Ok(Lock::Ours(guard)) => Ok(guard),
+        Ok(Lock::Theirs(pid)) => Err(Error::InUse { dir: dir.to_owned(), pid }),
+        Err(source) => Err(Error::Directory { dir: dir.to_owned(), source }),
+    }
+}
+
+/// The newest format of a data directory.
+const FORMAT: u32 = 1;
+
+const LOCK: &str = "LOCK";
+const IDENTITY: &str = "identity";
+const IDENTITY_TITLE: &str = "leveret data directory";

@@ -1,0 +1,117 @@
+//! The one thread that writes: take everything that is pending, write it with one vectored write
+//! per segment, sync once if somebody waits, move the watermark.
+//!
+//! The batch is what arrived during the last sync, so there is no timer and nothing to tune. A
+//! write or a sync that fails is never tried again: what the disk holds is unknown from then on,
+//! and the watermark stops for good.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use super::config::SyncPolicy;
+use super::files::SegmentFile;
+use super::format::SEGMENT_HEADER_BYTES;
+use super::journal::{Journal, Phase, Round};
+use crate::Error;
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    journal: Arc<Journal>,
+    segment: Arc<SegmentFile>,
+    /// Behind the last record written.
+    end: u64,
+    /// Earlier segments with writes that are not synced.
+    unsynced: Vec<Arc<SegmentFile>>,
+    /// When the first unsynced write was.
+    dirty_since: Option<Instant>,
+}
+
+impl Writer {
+    /// Starts the thread; it writes into `segment`, which is empty.
+    pub(super) fn spawn(
+        journal: Arc<Journal>,
+        segment: Arc<SegmentFile>,
+    ) -> std::io::Result<JoinHandle<()>> {
+        let end = segment.base + SEGMENT_HEADER_BYTES;
+        let mut writer = Self { journal, segment, end, unsynced: Vec::new(), dirty_since: None };
+        thread::Builder::new().name("leveret-journal".into()).spawn(move || {
+            let outcome = writer.run();
+            writer.journal.stopped(outcome.err());
+        })
+    }
+
+    fn run(&mut self) -> Result<(), Error> {
+        while let Some(round) = self.journal.next_round(self.sync_due()) {
+            self.write(&round)?;
+            if round.sync {
+                self.sync()?;
+            }
+            round.dead.iter().for_each(|base| self.delete(*base));
+            self.journal.finish(round);
+        }
+        if self.journal.phase() == Phase::Closing { self.close() } else { Ok(()) }
+    }
+
+    fn write(&mut self, round: &Round) -> Result<(), Error> {
+        for (roll, run) in round.batch.runs() {
+            if let Some(roll) = roll {
+                self.segment.cut(self.end)?;
+                let next = self.journal.files.create(roll.base, roll.file_bytes)?;
+                self.unsynced.push(std::mem::replace(&mut self.segment, next));
+            }
+            let end = round.batch.end_of(run.clone());
+            let (at, mut slices) = round.batch.slices(run);
+            self.segment.write(&mut slices, at - self.segment.base)?;
+            self.end = end;
+        }
+        if !round.batch.is_empty() {
+            self.dirty_since.get_or_insert_with(Instant::now);
+            self.journal.counters.writes.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        if self.dirty_since.take().is_none() {
+            return Ok(());
+        }
+        let start = Instant::now();
+        self.unsynced.drain(..).try_for_each(|segment| segment.sync())?;
+        self.segment.sync()?;
+        let counters = &self.journal.counters;
+        counters.syncs.fetch_add(1, Ordering::Relaxed);
+        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        counters.sync_nanos.fetch_add(nanos, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A file that cannot be removed costs space, not records.
+    fn delete(&self, base: u64) {
+        if !self.journal.segments.remove(base) {
+            return;
+        }
+        if let Err(error) = self.journal.files.remove(base) {
+            tracing::warn!(%error, "a segment that is not needed any more stays");
+        }
+    }
+
+    /// Everything is written and synced: leaves the note that says so.
+    fn close(&mut self) -> Result<(), Error> {
+        self.segment.cut(self.end)?;
+        self.segment.sync()?;
+        self.journal.files.directory.store(CLEAN, &[format!("{}\n", self.end).as_bytes()])
+    }
+
+    fn sync_due(&self) -> Option<Instant> {
+        let since = self.dirty_since?;
+        match self.journal.config.sync {
+            SyncPolicy::Interval(interval) => Some(since + interval),
+            SyncPolicy::Always | SyncPolicy::Never => None,
+        }
+    }
+}
+
+/// The note of a clean stop.
+pub(super) const CLEAN: &str = "clean";
