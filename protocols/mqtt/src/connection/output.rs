@@ -1,0 +1,126 @@
+//! What a connection still has to send.
+//!
+//! Small packets gather in one buffer; a large payload is a chunk of its own, shared with whoever
+//! else gets it. Taking the output takes the memory along: an idle connection holds none. Nothing
+//! is written that the client does not take [MQTT-3.1.2-24], nor anything after the last packet
+//! [MQTT-3.14.4-1].
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::{Version, varint};
+
+#[derive(Debug)]
+pub(crate) struct Output {
+    buffer: Vec<u8>,
+    chunks: VecDeque<Bytes>,
+    /// Bytes in `chunks`.
+    chunks_len: usize,
+    /// Size of the next buffer: as much as the last one held.
+    next_capacity: u32,
+    /// The largest packet that the client takes.
+    packet_size_max: u32,
+    version: Version,
+    is_open: bool,
+}
+
+impl Output {
+    pub(crate) fn new() -> Self {
+        Self {
+            buffer: Vec::new(),
+            chunks: VecDeque::new(),
+            chunks_len: 0,
+            next_capacity: CAPACITY_MIN,
+            packet_size_max: u32::MAX,
+            version: Version::V3,
+            is_open: true,
+        }
+    }
+
+    pub(crate) const fn version(&self) -> Version {
+        self.version
+    }
+
+    pub(crate) fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
+    pub(crate) fn set_packet_size_max(&mut self, packet_size_max: u32) {
+        self.packet_size_max = packet_size_max;
+    }
+
+    /// Nothing is written any more.
+    pub(crate) fn close(&mut self) {
+        self.is_open = false;
+    }
+
+    /// Starts a packet and gives the buffer for its body, of which `inline` bytes will be written
+    /// there. `None` if the packet must not be sent.
+    #[inline]
+    pub(crate) fn packet(
+        &mut self,
+        first: u8,
+        remaining: usize,
+        inline: usize,
+    ) -> Option<&mut Vec<u8>> {
+        let head = 1 + varint::len(remaining);
+        let is_too_large = head + remaining > self.packet_size_max as usize;
+        if is_too_large || remaining > varint::MAX as usize || !self.is_open {
+            return None;
+        }
+        self.reserve(head + inline);
+        self.buffer.push(first);
+        varint::write(&mut self.buffer, remaining);
+        Some(&mut self.buffer)
+    }
+
+    #[inline]
+    fn reserve(&mut self, len: usize) {
+        if self.buffer.capacity() - self.buffer.len() < len {
+            let wanted = if self.buffer.is_empty() { self.next_capacity as usize } else { 0 };
+            self.buffer.reserve(len.max(wanted));
+        }
+    }
+
+    /// Appends a payload without copying it.
+    pub(crate) fn share(&mut self, payload: Bytes) {
+        self.flush();
+        self.chunks_len += payload.len();
+        self.chunks.push_back(payload);
+    }
+
+    fn flush(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let buffer = std::mem::take(&mut self.buffer);
+        self.next_capacity = (buffer.len() as u32).clamp(CAPACITY_MIN, CAPACITY_MAX);
+        self.chunks_len += buffer.len();
+        self.chunks.push_back(Bytes::from(buffer));
+    }
+
+    /// Moves everything to `out`.
+    pub(crate) fn take(&mut self, out: &mut VecDeque<Bytes>) {
+        self.flush();
+        out.append(&mut self.chunks);
+        self.chunks_len = 0;
+        if self.chunks.capacity() > IDLE_CHUNKS_MAX {
+            self.chunks = VecDeque::new();
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.chunks_len + self.buffer.len()
+    }
+
+    /// Payloads below this length are copied into the buffer.
+    pub(crate) const fn inline_max(&self) -> usize {
+        INLINE_MAX
+    }
+}
+
+const INLINE_MAX: usize = 16 << 10;
+const CAPACITY_MIN: u32 = 32;
+const CAPACITY_MAX: u32 = 64 << 10;
+const IDLE_CHUNKS_MAX: usize = 4;

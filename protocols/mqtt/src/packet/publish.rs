@@ -1,0 +1,173 @@
+//! PUBLISH, both ways.
+//!
+//! ```text
+//! 0011 DUP QoS QoS RETAIN │ remaining length │ topic │ packet id (QoS > 0)
+//!   │ properties (MQTT 5) │ payload
+//! ```
+
+use bytes::Bytes;
+
+use super::{Qos, Rules, Version, kind};
+use crate::connection::output::Output;
+use crate::property::{self, Forwarded, Properties, Property};
+use crate::read::Reader;
+use crate::{Error, ReasonCode, topic};
+
+/// A message that a client publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publish<'a> {
+    /// Where to; not empty, without wildcards.
+    pub topic: &'a str,
+    /// How it was sent.
+    pub qos: Qos,
+    /// Whether it replaces the retained message of its topic.
+    pub retain: bool,
+    /// Whether the client says that it sent this before.
+    pub dup: bool,
+    /// What the acknowledgement is to name; 0 for QoS 0.
+    pub packet_id: u16,
+    /// Seconds until it expires, if the properties say so.
+    pub message_expiry: Option<u32>,
+    /// All properties; empty for MQTT 3.1.1.
+    pub properties: Properties<'a>,
+    /// The message itself.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Publish<'a> {
+    #[inline]
+    pub(crate) fn parse(first: u8, body: &'a [u8], rules: Rules) -> Result<Self, Error> {
+        let (qos, dup) = parse_flags(first)?;
+        let mut reader = Reader::new(body);
+        let name = reader.binary()?;
+        let packet_id = if qos == Qos::AtMostOnce { 0 } else { reader.packet_id()? };
+        let (properties, message_expiry) = match rules.version {
+            Version::V3 => Default::default(),
+            Version::V5 => parse_properties(reader.section()?, rules)?,
+        };
+        let topic = topic::parse_name(name)?;
+        let retain = first & RETAIN != 0;
+        let payload = reader.rest();
+        Ok(Self { topic, qos, retain, dup, packet_id, message_expiry, properties, payload })
+    }
+}
+
+#[inline]
+fn parse_flags(first: u8) -> Result<(Qos, bool), Error> {
+    let Some(qos) = Qos::from_u8(first >> 1 & 3) else {
+        return Err(Error::Malformed("both QoS bits are set [MQTT-3.3.1-4]"));
+    };
+    let dup = first & DUP != 0;
+    if dup && qos == Qos::AtMostOnce {
+        return Err(Error::Malformed("DUP is set on QoS 0 [MQTT-3.3.1-2]"));
+    }
+    Ok((qos, dup))
+}
+
+#[inline]
+fn parse_properties(raw: &[u8], rules: Rules) -> Result<(Properties<'_>, Option<u32>), Error> {
+    if raw.is_empty() {
+        return Ok(Default::default());
+    }
+    let (mut expiry, mut has_alias) = (None, false);
+    let properties = property::scan(
+        raw,
+        property::PUBLISH,
+        rules.user_properties_max,
+        |property| match property {
+            Property::MessageExpiry(seconds) => expiry = Some(seconds),
+            Property::TopicAlias(_) => has_alias = true,
+            _ => (),
+        },
+    )?;
+    if has_alias {
+        return Err(Error::rule(
+            ReasonCode::TopicAliasInvalid,
+            "topic alias above the announced maximum of 0 [MQTT-3.3.2-9]",
+        ));
+    }
+    Ok((properties, expiry))
+}
+
+/// A message for a client.
+///
+/// The topic is a topic name; nothing checks that again on the way out.
+#[derive(Debug, Clone, Copy)]
+pub struct Deliver<'a> {
+    /// What [`crate::Event::Settled`] will name. Unused for QoS 0.
+    pub token: u64,
+    /// The topic it was published to.
+    pub topic: &'a str,
+    /// The lower of the publisher's QoS and the granted one [MQTT-3.8.4-8].
+    pub qos: Qos,
+    /// Sent because of a new subscription, or Retain As Published and published as retained.
+    pub retain: bool,
+    /// Whether this client was sent it before.
+    pub dup: bool,
+    /// Names the delivery for QoS 1 and 2: not 0 and not in flight. 0 for QoS 0.
+    pub packet_id: u16,
+    /// Properties of a PUBLISH as they arrived or were built. Not sent to MQTT 3.1.1.
+    pub properties: &'a [u8],
+    /// Seconds left until it expires. `None` leaves the properties as they are.
+    pub message_expiry: Option<u32>,
+    /// Identifiers of the matching subscriptions, each between 1 and 268,435,455.
+    pub subscription_ids: &'a [u32],
+    /// The message itself. Large ones are shared, not copied.
+    pub payload: &'a Bytes,
+}
+
+impl Deliver<'_> {
+    /// Writes the PUBLISH; false if it cannot be sent to this client at all.
+    #[inline]
+    pub(crate) fn write(&self, output: &mut Output) -> bool {
+        if self.topic.is_empty() || self.topic.len() > TOPIC_LEN_MAX {
+            return false;
+        }
+        let properties = match output.version() {
+            Version::V3 => None,
+            Version::V5 => {
+                Some(Forwarded::new(self.properties, self.message_expiry, self.subscription_ids))
+            }
+        };
+        let head = self.head_len() + properties.as_ref().map_or(0, Forwarded::section_len);
+        let inline = if self.payload.len() < output.inline_max() { self.payload.len() } else { 0 };
+        let remaining = head + self.payload.len();
+        let Some(out) = output.packet(self.first(), remaining, head + inline) else {
+            return false;
+        };
+        self.write_head(out);
+        if let Some(properties) = properties {
+            properties.write(out);
+        }
+        if inline == self.payload.len() {
+            out.extend_from_slice(self.payload);
+        } else {
+            output.share(self.payload.clone());
+        }
+        true
+    }
+
+    #[inline]
+    fn first(&self) -> u8 {
+        let dup = u8::from(self.dup && self.qos != Qos::AtMostOnce) * DUP;
+        kind::PUBLISH << 4 | dup | (self.qos as u8) << 1 | u8::from(self.retain)
+    }
+
+    #[inline]
+    fn head_len(&self) -> usize {
+        2 + self.topic.len() + if self.qos == Qos::AtMostOnce { 0 } else { 2 }
+    }
+
+    #[inline]
+    fn write_head(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&(self.topic.len() as u16).to_be_bytes());
+        out.extend_from_slice(self.topic.as_bytes());
+        if self.qos != Qos::AtMostOnce {
+            out.extend_from_slice(&self.packet_id.to_be_bytes());
+        }
+    }
+}
+
+const RETAIN: u8 = 0b0001;
+const DUP: u8 = 0b1000;
+const TOPIC_LEN_MAX: usize = u16::MAX as usize;

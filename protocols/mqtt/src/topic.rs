@@ -1,0 +1,124 @@
+//! Topic names and filters: what is well formed. Matching is the broker's business.
+
+use crate::{Error, ReasonCode, string};
+
+/// The topic name in `bytes`: UTF-8, not empty, without wildcards.
+#[inline]
+pub(crate) fn parse_name(bytes: &[u8]) -> Result<&str, Error> {
+    let name = std::str::from_utf8(bytes).map_err(|_| string::ILL_FORMED)?;
+    let flags = bytes.iter().fold(0, |flags, &byte| flags | class(byte));
+    if flags != 0 {
+        check_name(name, flags)?;
+    }
+    if name.is_empty() {
+        return Err(Error::Protocol("topic name is empty [MQTT-4.7.3-1]"));
+    }
+    Ok(name)
+}
+
+#[inline]
+const fn class(byte: u8) -> u8 {
+    string::is_unusual(byte) as u8 * UNUSUAL | is_wildcard(byte) as u8 * WILDCARD
+}
+
+#[inline]
+const fn is_wildcard(byte: u8) -> bool {
+    byte == b'+' || byte == b'#'
+}
+
+#[cold]
+fn check_name(name: &str, flags: u8) -> Result<(), Error> {
+    if flags & UNUSUAL != 0 {
+        string::check(name)?;
+    }
+    if flags & WILDCARD != 0 {
+        return Err(Error::rule(
+            ReasonCode::TopicNameInvalid,
+            "wildcard in a topic name [MQTT-3.3.2-2]",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a response topic can be published to: not empty and without wildcards.
+pub(crate) fn is_name(topic: &str) -> bool {
+    !topic.is_empty() && !topic.bytes().any(is_wildcard)
+}
+
+/// Whether a subscription to `filter` can be granted at all.
+pub(crate) fn check_filter(filter: &str, levels_max: usize) -> Result<(), ReasonCode> {
+    let Some(shared) = filter.strip_prefix(SHARE) else {
+        return check_levels(filter, levels_max);
+    };
+    let (group, inner) = shared.split_once('/').ok_or(ReasonCode::TopicFilterInvalid)?;
+    if !is_name(group) || inner.is_empty() {
+        return Err(ReasonCode::TopicFilterInvalid);
+    }
+    check_levels(inner, levels_max)?;
+    Err(ReasonCode::SharedSubscriptionsNotSupported)
+}
+
+/// Whether `filter` asks for a shared subscription.
+pub(crate) fn is_shared(filter: &str) -> bool {
+    filter.starts_with(SHARE)
+}
+
+/// Wildcards fill whole levels and `#` is the last one [MQTT-4.7.1-1, -2].
+pub(crate) fn check_levels(filter: &str, levels_max: usize) -> Result<(), ReasonCode> {
+    let mut levels = filter.split('/').enumerate().peekable();
+    while let Some((index, level)) = levels.next() {
+        let is_wildcard_level = level == "+" || (level == "#" && levels.peek().is_none());
+        let has_wildcard = level.bytes().any(is_wildcard);
+        if index >= levels_max || (has_wildcard && !is_wildcard_level) {
+            return Err(ReasonCode::TopicFilterInvalid);
+        }
+    }
+    Ok(())
+}
+
+const SHARE: &str = "$share/";
+const UNUSUAL: u8 = 1;
+const WILDCARD: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_are_for_filters_only() {
+        for name in ["a", "/", "a//b", "é/x", "$SYS/x", "a b"] {
+            assert_eq!(parse_name(name.as_bytes()), Ok(name));
+        }
+        for name in ["+", "a/#", "a+", "é#"] {
+            let error = parse_name(name.as_bytes()).unwrap_err();
+            assert_eq!(error.reason(), ReasonCode::TopicNameInvalid);
+        }
+        assert_eq!(parse_name(b"").unwrap_err().reason(), ReasonCode::ProtocolError);
+        assert_eq!(parse_name(b"a\0+").unwrap_err().reason(), ReasonCode::MalformedPacket);
+    }
+
+    #[test]
+    fn a_wildcard_fills_a_level_and_the_last_one_swallows_the_rest() {
+        for filter in ["#", "+", "+/+", "/+", "a/#", "a/+/b", "+/#", "a//b", "$SYS/#", "/"] {
+            assert_eq!(check_filter(filter, 8), Ok(()), "{filter}");
+        }
+        for filter in ["a#", "a/#/b", "#/", "a+", "+a/b", "a/b+", "##", "++"] {
+            assert_eq!(check_filter(filter, 8), Err(ReasonCode::TopicFilterInvalid), "{filter}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_levels_has_a_limit() {
+        assert_eq!(check_filter("a/b/c", 3), Ok(()));
+        assert_eq!(check_filter("a/b/c/d", 3), Err(ReasonCode::TopicFilterInvalid));
+    }
+
+    #[test]
+    fn a_shared_subscription_is_told_apart_from_a_broken_one() {
+        let refused = Err(ReasonCode::SharedSubscriptionsNotSupported);
+        assert_eq!(check_filter("$share/g/#", 8), refused);
+        for filter in ["$share/x", "$share//t", "$share/g/", "$share/g+/t", "$share/g/a#"] {
+            assert_eq!(check_filter(filter, 8), Err(ReasonCode::TopicFilterInvalid), "{filter}");
+        }
+    }
+}
