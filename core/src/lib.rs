@@ -12,7 +12,7 @@ mod topic;
 mod topology;
 mod value;
 
-pub use exchange::{ExchangeKind, ExchangeSpec, Headers, HeadersError};
+pub use exchange::{ExchangeKind, ExchangeSpec, Headers, HeadersError, UnknownExchangeType};
 pub use id::{ConnectionId, ConsumerId, EntryIndex, QueueId, ShardId};
 pub use message::{Body, Draft, Encoding, Facts, LARGE_BODY_BYTES, Message};
 pub use position::{Position, RecordHeader};

@@ -1,10 +1,10 @@
 //! The retained messages of a virtual host: the last one of each topic, found by pattern.
 //!
 //! They are one ordered map whose order is that of *words*: `a` < `a.b` < `a-b`. In that order all
-//! keys below a prefix are neighbours, so the map is a trie without nodes. A search walks it forward
-//! and, where a key does not fit, jumps to the first one that could: `a.+.c` at `a.b.d` goes on behind
-//! `a.b`. It visits about what it returns, plus one jump per word tried in the place of a `+`. It is
-//! not an index of patterns; that is [`Trie`](crate::Trie).
+//! keys below a prefix are neighbours, so the map is a trie without nodes. A search walks it
+//! forward and, where a key does not fit, jumps to the first one that could: `a.+.c` at `a.b.d`
+//! goes on behind `a.b`. It visits about what it returns, plus one jump per word tried in the place
+//! of a `+`. It is not an index of patterns; that is [`Trie`](crate::Trie).
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -6,8 +6,8 @@
 
 use crate::value::{Table, Value};
 
-/// The headers of a message, looked up by name. The core does not decode wire formats, so a frontend
-/// answers for it, lazily.
+/// The headers of a message, looked up by name. The core does not decode wire formats, so a
+/// frontend answers for it, lazily.
 pub trait Headers {
     /// The value of a header; `None` if the message does not have it.
     fn header(&self, name: &str) -> Option<Value>;

@@ -9,6 +9,7 @@ pub use headers::{Headers, HeadersError};
 pub(crate) use table::{BindingId, Criteria, RoutingTable};
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,11 @@ pub enum ExchangeKind {
     /// Bindings whose arguments match the message's headers.
     Headers,
 }
+
+/// A name that is no type of exchange.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown exchange type '{0}'")]
+pub struct UnknownExchangeType(pub String);
 
 /// The properties of an exchange, which never change after its declaration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,17 +54,6 @@ pub struct ExchangeSpec {
 }
 
 impl ExchangeKind {
-    /// The type of this name, as in `exchange.declare`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "direct" => ExchangeKind::Direct,
-            "fanout" => ExchangeKind::Fanout,
-            "topic" => ExchangeKind::Topic,
-            "headers" => ExchangeKind::Headers,
-            _ => return None,
-        })
-    }
-
     /// The name, as in `exchange.declare`.
     pub fn name(self) -> &'static str {
         match self {
@@ -66,6 +61,21 @@ impl ExchangeKind {
             ExchangeKind::Fanout => "fanout",
             ExchangeKind::Topic => "topic",
             ExchangeKind::Headers => "headers",
+        }
+    }
+}
+
+/// From the name in `exchange.declare`.
+impl FromStr for ExchangeKind {
+    type Err = UnknownExchangeType;
+
+    fn from_str(name: &str) -> Result<Self, UnknownExchangeType> {
+        match name {
+            "direct" => Ok(ExchangeKind::Direct),
+            "fanout" => Ok(ExchangeKind::Fanout),
+            "topic" => Ok(ExchangeKind::Topic),
+            "headers" => Ok(ExchangeKind::Headers),
+            _ => Err(UnknownExchangeType(name.to_owned())),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Routing keys, and the patterns and tries that match them.
 //!
 //! There is one form of key for both protocols: words split by `.`, the empty key having none. An
-//! MQTT topic takes that form by swapping every `/` and `.`, which loses nothing: `a/b.c` is the key
-//! `a.b/c`, and the swap of that is `a/b.c` again.
+//! MQTT topic takes that form by swapping every `/` and `.`, which loses nothing: `a/b.c` is the
+//! key `a.b/c`, and the swap of that is `a/b.c` again.
 
 mod pattern;
 mod trie;

@@ -3,9 +3,10 @@
 //! | | one word | zero or more words | keys that start with `$` |
 //! |---|---|---|---|
 //! | AMQP | `*` | `#`, anywhere | are like any other |
-//! | MQTT (separators swapped) | `+` | `#`, as the last word | hidden from a wildcard in first place `[MQTT-4.7.2-1]` |
+//! | MQTT | `+` | `#`, as the last word | hidden from a wildcard in first place |
 //!
-//! A wildcard is a whole word; everything else is literal, byte for byte.
+//! MQTT filters come with swapped separators; what they hide is `[MQTT-4.7.2-1]`. A wildcard is a
+//! whole word; everything else is literal, byte for byte.
 
 use serde::{Deserialize, Serialize};
 
@@ -119,7 +120,8 @@ fn token(syntax: Syntax, word: &str, last: bool) -> Token<'_> {
     }
 }
 
-/// Both references' corner cases: pattern, key, whether they match. The trie is tested with them too.
+/// Both references' corner cases: pattern, key, whether they match. The trie is tested with them
+/// too.
 #[cfg(test)]
 pub(super) const AMQP_CASES: &[(&str, &str, bool)] = &[
     ("", "", true),

@@ -1,8 +1,10 @@
-//! A trie of patterns: which of them match a key, at a cost that does not depend on how many there are.
+//! A trie of patterns: which of them match a key, at a cost that does not depend on how many there
+//! are.
 //!
-//! Every word of a pattern is a node. Nodes live in one vector and name each other by index, so that
-//! neither a pattern of 32,767 words nor the end of the trie recurses. The edges of all nodes are one
-//! hash table: a child is found by its parent's index and its word, and costs four bytes there.
+//! Every word of a pattern is a node. Nodes live in one vector and name each other by index, so
+//! that neither a pattern of 32,767 words nor the end of the trie recurses. The edges of all nodes
+//! are one hash table: a child is found by its parent's index and its word, and costs four bytes
+//! there.
 //!
 //! ```text
 //!   a.b      a.*.c      a.#.d                    ROOT ─ a ─┬─ b
@@ -25,6 +27,7 @@ use std::hash::BuildHasher;
 use super::{Pattern, Token, words};
 
 /// A map from patterns to values of which the values of all matching patterns can be asked for.
+/// Patterns that mean the same, such as `a.b` in either syntax, are one.
 ///
 /// ```
 /// use leveret_core::{Pattern, Trie};
@@ -95,8 +98,8 @@ impl<V> Trie<V> {
         Some(value)
     }
 
-    /// Calls `visit` with the value of every pattern that matches `key`, each once, in an order that
-    /// depends on nothing but the patterns and the key.
+    /// Calls `visit` with the value of every pattern that matches `key`, each once, in an order
+    /// that depends on nothing but the patterns and the key.
     pub fn for_each_match<'a>(&'a self, key: &str, visit: impl FnMut(&'a V)) {
         let mut walk = Walk::new(self, visit);
         walk.enter(ROOT);

@@ -16,9 +16,9 @@ pub struct Applied {
     pub deleted_queues: Vec<QueueId>,
     /// Exchanges that are gone: the one that was deleted, then auto-delete ones that followed it.
     pub deleted_exchanges: Vec<Arc<str>>,
-    /// What the journal has to hold so that [`Topology::replay`](super::Topology::replay) leads to the
-    /// same durable topology: the command itself, if it changed something durable, and its durable
-    /// consequences.
+    /// What the journal has to hold so that [`Topology::replay`](super::Topology::replay) leads to
+    /// the same durable topology: the command itself, if it changed something durable, and its
+    /// durable consequences.
     pub journal: Vec<TopologyCommand>,
 }
 

@@ -9,7 +9,8 @@ pub const ARGUMENT_VALUES_MAX: usize = 1_024;
 /// How deep lists and tables in arguments may nest: less than what a reader of JSON accepts.
 pub const ARGUMENT_DEPTH_MAX: usize = 16;
 
-/// Keeps the first of values with the same name, and refuses what could not be journaled and read back.
+/// Keeps the first of values with the same name, and refuses what could not be journaled and read
+/// back.
 pub(super) fn normalise(
     mut arguments: Table,
     of: impl Fn() -> Resource,

@@ -1,6 +1,7 @@
 //! The commands that change a topology, and the form in which they are journaled.
 //!
-//! That form is JSON with a version, so that it can be read by eye and grow by fields with defaults:
+//! That form is JSON with a version, so that it can be read by eye and grow by fields with
+//! defaults:
 //!
 //! ```json
 //! {"version":1,"command":{"delete_queue":{"id":7}}}
@@ -49,7 +50,8 @@ pub enum TopologyCommand {
     },
     /// Creates a queue, or checks that an equal one exists.
     DeclareQueue {
-        /// The identity it gets if it is new: [`Topology::next_queue_id`](super::Topology::next_queue_id).
+        /// The identity it gets if it is new:
+        /// [`Topology::next_queue_id`](super::Topology::next_queue_id).
         id: QueueId,
         /// The virtual host.
         vhost: Arc<str>,
@@ -94,7 +96,8 @@ pub enum TopologyCommand {
     PutUser {
         /// The user's name.
         name: Arc<str>,
-        /// `base64(salt ‖ SHA-256(salt ‖ password))` with 4 bytes of salt; empty for no password login.
+        /// `base64(salt ‖ SHA-256(salt ‖ password))` with 4 bytes of salt; empty for no password
+        /// login.
         password_hash: String,
         /// Tags such as `administrator`.
         #[serde(default)]
@@ -160,8 +163,8 @@ impl TopologyCommand {
         Ok(command)
     }
 
-    /// Whether a route may be another one after it. A new exchange has no bindings yet, and users and
-    /// numbers do not take part.
+    /// Whether a route may be another one after it. A new exchange has no bindings yet, and users
+    /// and numbers do not take part.
     pub(super) fn may_reroute(&self) -> bool {
         matches!(
             self,

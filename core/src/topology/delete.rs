@@ -66,8 +66,8 @@ impl Topology {
         Some(queue)
     }
 
-    /// Deletes those of the exchanges that were to go with their last binding and have none left, then
-    /// the ones that were bound to them.
+    /// Deletes those of the exchanges that were to go with their last binding and have none left,
+    /// then the ones that were bound to them.
     pub(super) fn cascade(
         &mut self,
         vhost: &str,

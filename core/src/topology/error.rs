@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::exchange::HeadersError;
+use crate::exchange::{HeadersError, UnknownExchangeType};
 use crate::id::QueueId;
 
 /// A refusal. Its text is what goes on the wire behind the code's name.
@@ -36,12 +36,14 @@ pub enum TopologyError {
     /// The queue is exclusive to another connection, or is not and was asked for as exclusive.
     #[error(
         "cannot obtain exclusive access to locked {0}. It could be originally declared on another \
-         connection or the exclusive property value does not match that of the original declaration."
+         connection or the exclusive property value does not match that of the original \
+         declaration."
     )]
     Locked(Resource),
     /// It exists with another property.
     #[error(
-        "inequivalent arg '{property}' for {resource}: received '{received}' but current is '{current}'"
+        "inequivalent arg '{property}' for {resource}: received '{received}' \
+         but current is '{current}'"
     )]
     InequivalentProperty {
         /// The exchange or queue.
@@ -96,8 +98,8 @@ pub enum TopologyError {
         max: usize,
     },
     /// There is no such exchange type.
-    #[error("unknown exchange type '{0}'")]
-    UnknownExchangeType(String),
+    #[error(transparent)]
+    UnknownExchangeType(#[from] UnknownExchangeType),
     /// It has bindings, and was to be deleted only if it has none.
     #[error("{0} in use")]
     InUse(Resource),

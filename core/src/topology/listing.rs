@@ -54,8 +54,8 @@ impl Topology {
         self.vhosts.get(vhost).map_or(0, |vhost| vhost.queue_ids.len())
     }
 
-    /// All bindings of a virtual host, with the implicit ones of the default exchange, sorted by source,
-    /// destination and key.
+    /// All bindings of a virtual host, with the implicit ones of the default exchange, sorted by
+    /// source, destination and key.
     pub fn bindings(&self, vhost: &str) -> Vec<BindingEntry<'_>> {
         let explicit =
             self.vhosts.get(vhost).into_iter().flat_map(|vhost| {
@@ -64,8 +64,8 @@ impl Topology {
         sorted(explicit.chain(self.queues(vhost).into_iter().map(implicit)))
     }
 
-    /// The bindings that lead to a queue, with the implicit one of the default exchange; none if it does
-    /// not exist.
+    /// The bindings that lead to a queue, with the implicit one of the default exchange; none if it
+    /// does not exist.
     pub fn bindings_of_queue(&self, id: QueueId) -> Vec<BindingEntry<'_>> {
         let Some(queue) = self.queues.get(&id) else { return Vec::new() };
         let explicit = self.entries(&queue.vhost, &queue.bindings);

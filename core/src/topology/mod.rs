@@ -1,15 +1,16 @@
 //! The topology: virtual hosts, exchanges, bindings, queue specs and users.
 //!
-//! It is the control plane's state machine. [`Topology::apply`] takes a command and says what happened;
-//! the same commands give the same topology everywhere. It holds no messages and does no I/O: whoever
-//! owns it creates and deletes the queues themselves and journals [`Applied::journal`].
+//! It is the control plane's state machine. [`Topology::apply`] takes a command and says what
+//! happened; the same commands give the same topology everywhere. It holds no messages and does no
+//! I/O: whoever owns it creates and deletes the queues themselves and journals
+//! [`Applied::journal`].
 //!
 //! Invariants:
-//! - A binding is known to the slab of its virtual host, to its source and to its destination, or to
-//!   none of them.
-//! - What is journaled replays to the durable part of the topology. Exchanges that go because their last
-//!   binding went are journaled by name, for the log does not know about transient bindings; that is why
-//!   [`Topology::replay`] deletes nothing by itself.
+//! - A binding is known to the slab of its virtual host, to its source and to its destination, or
+//!   to none of them.
+//! - What is journaled replays to the durable part of the topology. Exchanges that go because their
+//!   last binding went are journaled by name, for the log does not know about transient bindings;
+//!   that is why [`Topology::replay`] deletes nothing by itself.
 //! - [`Topology::generation`] grows whenever a route may have changed.
 
 mod applied;
@@ -103,8 +104,8 @@ impl Topology {
         self.run(command, Mode::Replay)
     }
 
-    /// A number that changes with every command that may change a route. Created exchanges do not count,
-    /// since a refusal is not a route.
+    /// A number that changes with every command that may change a route. Created exchanges do not
+    /// count, since a refusal is not a route.
     pub fn generation(&self) -> u64 {
         self.generation
     }

@@ -45,11 +45,12 @@ impl Topology {
         queue.ok_or_else(|| TopologyError::NotFound(Resource::queue(name, vhost)))
     }
 
-    /// A queue by name, for anything that a connection does with it but publishing: a passive declare,
-    /// consume, get, bind, purge, delete.
+    /// A queue by name, for anything that a connection does with it but publishing: a passive
+    /// declare, consume, get, bind, purge, delete.
     ///
     /// # Errors
-    /// As [`Topology::queue`], and [`TopologyError::Locked`] if it is exclusive to another connection.
+    /// As [`Topology::queue`], and [`TopologyError::Locked`] if it is exclusive to another
+    /// connection.
     pub fn queue_for(
         &self,
         vhost: &str,
@@ -71,8 +72,8 @@ impl Topology {
         self.exclusive.get(&connection).into_iter().flatten().copied().collect()
     }
 
-    /// Whether a command concerns something that survives a restart. It has to be asked before the command
-    /// is applied. What follows from a command is not in it: that is in
+    /// Whether a command concerns something that survives a restart. It has to be asked before the
+    /// command is applied. What follows from a command is not in it: that is in
     /// [`Applied::journal`](super::Applied::journal).
     pub fn is_durable(&self, command: &TopologyCommand) -> bool {
         use TopologyCommand as Command;

@@ -42,16 +42,16 @@ pub struct Target {
 }
 
 impl Routes {
-    /// Whether the next message of the same publisher, exchange and key goes the same way, while the
-    /// [`generation`](Topology::generation) stays.
+    /// Whether the next message of the same publisher, exchange and key goes the same way, while
+    /// the [`generation`](Topology::generation) stays.
     pub fn is_cacheable(&self) -> bool {
         !self.header_dependent
     }
 }
 
 impl Topology {
-    /// The queues that a message goes to. `publisher` is the queue of the session that published it, which
-    /// subscriptions without local messages leave out.
+    /// The queues that a message goes to. `publisher` is the queue of the session that published
+    /// it, which subscriptions without local messages leave out.
     ///
     /// # Errors
     /// The virtual host or the exchange does not exist.

@@ -6,8 +6,9 @@ use super::vhost::{Vhost, is_predeclared, is_reserved};
 use super::{QueueEntry, Topology, TopologyCommand};
 
 impl Topology {
-    /// The commands that turn an empty topology into the durable part of this one, in an order in which
-    /// each finds what it needs: virtual hosts, exchanges, queues, bindings, users, permissions.
+    /// The commands that turn an empty topology into the durable part of this one, in an order in
+    /// which each finds what it needs: virtual hosts, exchanges, queues, bindings, users,
+    /// permissions.
     ///
     /// Routes and listings come out the same. Numbers of queues are kept, and
     /// [`next_queue_id`](Topology::next_queue_id) too.
