@@ -2,21 +2,29 @@
 //!
 //! Every file has two contents: what the system shows, and what is on the platter. A power cut
 //! keeps, of each file, any subset of the sectors that were written and not synced, and of the
-//! directory any prefix of the changes that were not synced. What it keeps is drawn from a seed, so
-//! a test that fails once fails always. Every clone is the same disk.
+//! directory any prefix of the changes that were not synced. What it keeps is drawn from a seed.
+//! Every clone is the
+//! same disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::disk::{Disk, DiskFile, Lock, LockGuard};
 
-/// The disk and the handle to its faults.
+/// The platter and the handle to its faults; [`mount`](FaultyDisk::mount) gives the disk.
 #[derive(Debug, Clone)]
 pub struct FaultyDisk(Arc<Mutex<World>>);
+
+/// The disk as a process sees it that was started after the last crash, until the next one.
+#[derive(Debug, Clone)]
+struct Mounted {
+    world: Arc<Mutex<World>>,
+    life: u64,
+}
 
 /// What goes wrong, until the next [`power_cut`](FaultyDisk::power_cut) or
 /// [`kill`](FaultyDisk::kill).
@@ -72,6 +80,13 @@ impl FaultyDisk {
             locks: BTreeSet::new(),
             syncs: 0,
         })))
+    }
+
+    /// The disk for a process that starts now. After a crash it only gives errors.
+    #[must_use]
+    pub fn mount(&self) -> Arc<dyn Disk> {
+        let life = self.0.lock().life;
+        Arc::new(Mounted { world: Arc::clone(&self.0), life })
     }
 
     /// Sets what goes wrong from now on.
@@ -137,40 +152,37 @@ impl FaultyDisk {
     pub fn syncs(&self) -> u64 {
         self.0.lock().syncs
     }
+}
 
-    fn change_name(&self, path: &Path, file: Option<usize>) -> io::Result<()> {
-        let mut world = self.0.lock();
-        world.step()?;
-        set_name(&mut world.names, path.to_owned(), file);
-        world.unsynced_names.push((path.to_owned(), file));
-        Ok(())
+impl Mounted {
+    /// The world, unless the machine is off.
+    fn world(&self) -> io::Result<MutexGuard<'_, World>> {
+        let world = self.world.lock();
+        let off = self.life != world.life || world.faults.off_after == Some(0);
+        if off { Err(io::Error::other("the machine is off")) } else { Ok(world) }
     }
 
-    fn handle(&self, index: usize) -> Arc<dyn DiskFile> {
-        let life = self.0.lock().life;
-        Arc::new(FaultyFile { disk: self.clone(), index, life })
+    fn file(&self, index: usize) -> Arc<dyn DiskFile> {
+        Arc::new(FaultyFile { disk: self.clone(), index })
     }
 
     fn find(&self, path: &Path) -> io::Result<usize> {
-        let world = self.0.lock();
-        world.check(world.life)?;
+        let world = self.world()?;
         world.names.get(path).copied().ok_or_else(|| ErrorKind::NotFound.into())
     }
 }
 
 impl World {
-    /// Before every change: the machine may go off.
-    fn step(&mut self) -> io::Result<()> {
-        self.check(self.life)?;
+    /// Counts a change; the machine may be off behind it.
+    fn step(&mut self) {
         if let Some(left) = &mut self.faults.off_after {
             *left -= 1;
         }
-        Ok(())
     }
 
-    fn check(&self, life: u64) -> io::Result<()> {
-        let off = life != self.life || self.faults.off_after == Some(0);
-        if off { Err(io::Error::other("the machine is off")) } else { Ok(()) }
+    fn change_name(&mut self, path: &Path, file: Option<usize>) {
+        set_name(&mut self.names, path.to_owned(), file);
+        self.unsynced_names.push((path.to_owned(), file));
     }
 
     fn next_life(&mut self) {
@@ -186,6 +198,20 @@ impl World {
         (mixed ^ (mixed >> 31)) % limit
     }
 
+    /// A new file.
+    fn add(&mut self, path: &Path) -> usize {
+        self.files.push(Content::default());
+        let index = self.files.len() - 1;
+        self.change_name(path, Some(index));
+        index
+    }
+
+    /// Leaves at least `least` of the bytes.
+    fn shorten(&mut self, bytes: &mut Vec<u8>, least: u64) {
+        let len = least + self.below(bytes.len() as u64 + 1 - least);
+        bytes.truncate(len as usize);
+    }
+
     fn reserve(&self, bytes: u64) -> io::Result<()> {
         let used: u64 = self.names.values().map(|i| self.files[*i].shown.len() as u64).sum();
         let full = self.faults.capacity.is_some_and(|capacity| used + bytes > capacity);
@@ -194,14 +220,10 @@ impl World {
 }
 
 impl Content {
-    fn resize(&mut self, bytes: usize) {
-        self.shown.resize(bytes, 0);
-    }
-
     fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
         if end > self.shown.len() {
-            self.resize(end);
+            self.shown.resize(end, 0);
         }
         self.shown[offset..end].copy_from_slice(bytes);
         self.dirty.extend(offset / SECTOR_BYTES..=(end.max(1) - 1) / SECTOR_BYTES);
@@ -229,73 +251,61 @@ impl Content {
     }
 }
 
-impl Disk for FaultyDisk {
+impl Disk for Mounted {
     fn create_dir(&self, _dir: &Path) -> io::Result<()> {
-        let world = self.0.lock();
-        world.check(world.life)
+        self.world().map(drop)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
-        let mut world = self.0.lock();
-        world.check(world.life)?;
-        if !world.locks.insert(path.to_owned()) {
+        if !self.world()?.locks.insert(path.to_owned()) {
             return Ok(Lock::Theirs("1".to_owned()));
         }
-        let (disk, life) = (self.clone(), world.life);
-        Ok(Lock::Ours(Box::new(FaultyLock { disk, path: path.to_owned(), life })))
+        Ok(Lock::Ours(Box::new(FaultyLock { disk: self.clone(), path: path.to_owned() })))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let world = self.0.lock();
-        world.check(world.life)?;
+        let world = self.world()?;
         let inside = world.names.keys().filter_map(|path| path.strip_prefix(dir).ok());
         Ok(inside.filter_map(|name| Some(name.to_str()?.to_owned())).collect())
     }
 
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
-        let existing = self.find(path).ok();
-        let index = existing.unwrap_or_else(|| {
-            let mut world = self.0.lock();
-            world.files.push(Content::default());
-            world.files.len() - 1
-        });
-        if existing.is_none() {
-            self.change_name(path, Some(index))?;
-        }
-        let mut world = self.0.lock();
-        world.step()?;
+        let mut world = self.world()?;
+        world.step();
+        let index = world.names.get(path).copied().unwrap_or_else(|| world.add(path));
         world.files[index].shown.clear();
         world.reserve(bytes)?;
         let content = &mut world.files[index];
-        content.resize(bytes as usize);
+        content.shown.resize(bytes as usize, 0);
         content.dirty.extend(0..content.platter.len().div_ceil(SECTOR_BYTES));
         drop(world);
-        Ok(self.handle(index))
+        Ok(self.file(index))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        self.find(path).map(|index| self.handle(index))
+        self.find(path).map(|index| self.file(index))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let index = self.find(from)?;
-        let mut world = self.0.lock();
-        world.step()?;
-        for (path, file) in [(to, Some(index)), (from, None)] {
-            set_name(&mut world.names, path.to_owned(), file);
-            world.unsynced_names.push((path.to_owned(), file));
-        }
+        let mut world = self.world()?;
+        world.step();
+        world.change_name(to, Some(index));
+        world.change_name(from, None);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.find(path)?;
-        self.change_name(path, None)
+        let mut world = self.world()?;
+        world.step();
+        world.change_name(path, None);
+        Ok(())
     }
 
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
-        let mut world = self.0.lock();
-        world.step()?;
+        let mut world = self.world()?;
+        world.step();
         world.durable_names = world.names.clone();
         world.unsynced_names.clear();
         Ok(())
@@ -304,17 +314,16 @@ impl Disk for FaultyDisk {
 
 #[derive(Debug)]
 struct FaultyLock {
-    disk: FaultyDisk,
+    disk: Mounted,
     path: PathBuf,
-    life: u64,
 }
 
 impl LockGuard for FaultyLock {}
 
 impl Drop for FaultyLock {
     fn drop(&mut self) {
-        let mut world = self.disk.0.lock();
-        if world.life == self.life {
+        let mut world = self.disk.world.lock();
+        if world.life == self.disk.life {
             world.locks.remove(&self.path);
         }
     }
@@ -322,21 +331,17 @@ impl Drop for FaultyLock {
 
 #[derive(Debug)]
 struct FaultyFile {
-    disk: FaultyDisk,
+    disk: Mounted,
     index: usize,
-    life: u64,
 }
 
 impl DiskFile for FaultyFile {
     fn bytes(&self) -> io::Result<u64> {
-        let world = self.disk.0.lock();
-        world.check(self.life)?;
-        Ok(world.files[self.index].shown.len() as u64)
+        Ok(self.disk.world()?.files[self.index].shown.len() as u64)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let world = self.disk.0.lock();
-        world.check(self.life)?;
+        let world = self.disk.world()?;
         if world.faults.reads_fail {
             return Err(io::Error::other("the disk cannot be read"));
         }
@@ -348,33 +353,30 @@ impl DiskFile for FaultyFile {
 
     fn write_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         let mut bytes = slices.iter().map(|slice| &**slice).collect::<Vec<_>>().concat();
-        let mut world = self.disk.0.lock();
-        world.check(self.life)?;
+        let mut world = self.disk.world()?;
         if world.faults.short_writes {
             if world.below(4) == 0 {
                 return Err(ErrorKind::Interrupted.into());
             }
-            let len = world.below(bytes.len() as u64) + 1;
-            bytes.truncate(len as usize);
+            world.shorten(&mut bytes, 1);
         }
-        world.step()?;
+        world.step();
         if world.faults.off_after == Some(0) {
-            let len = world.below(bytes.len() as u64 + 1);
-            bytes.truncate(len as usize);
+            world.shorten(&mut bytes, 0);
         }
-        let grows = (offset + bytes.len() as u64).saturating_sub(self.shown_bytes(&world));
-        world.reserve(grows)?;
+        let shown = world.files[self.index].shown.len() as u64;
+        world.reserve((offset + bytes.len() as u64).saturating_sub(shown))?;
         world.files[self.index].write(&bytes, offset as usize);
         Ok(bytes.len())
     }
 
     fn sync(&self) -> io::Result<()> {
-        let takes = self.disk.0.lock().faults.sync_takes;
+        let takes = self.disk.world()?.faults.sync_takes;
         if !takes.is_zero() {
             std::thread::sleep(takes);
         }
-        let mut world = self.disk.0.lock();
-        world.check(self.life)?;
+        let mut world = self.disk.world()?;
+        world.step();
         if world.faults.syncs_left == Some(0) {
             // As Linux does: the error is told once, and what it hit is clean but not on the disk.
             world.files[self.index].dirty.clear();
@@ -383,24 +385,16 @@ impl DiskFile for FaultyFile {
         if let Some(left) = &mut world.faults.syncs_left {
             *left -= 1;
         }
-        world.step()?;
         world.syncs += 1;
         world.files[self.index].sync();
         Ok(())
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {
-        let mut world = self.disk.0.lock();
-        world.check(self.life)?;
-        world.step()?;
-        world.files[self.index].resize(bytes as usize);
+        let mut world = self.disk.world()?;
+        world.step();
+        world.files[self.index].shown.resize(bytes as usize, 0);
         Ok(())
-    }
-}
-
-impl FaultyFile {
-    fn shown_bytes(&self, world: &World) -> u64 {
-        world.files[self.index].shown.len() as u64
     }
 }
 

@@ -1,8 +1,8 @@
 //! The contract of `Storage`, run over every engine.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod common;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -143,7 +143,7 @@ fn memory() -> Opened {
 fn log_on(faults: Faults, sync: SyncPolicy) -> Opened {
     let disk = FaultyDisk::new(1);
     disk.set_faults(faults);
-    opened(Log::open_on(Arc::new(disk), with_sync(sync)).unwrap(), None)
+    opened(Log::open_on(disk.mount(), with_sync(sync)).unwrap(), None)
 }
 
 fn log() -> Opened {

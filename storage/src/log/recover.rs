@@ -103,15 +103,17 @@ impl Recovery<'_> {
         Ok(lost && is_last_round(walk.clone(), round)?)
     }
 
+    /// Whether a sector in the hole reads zero: all of it, or up to where the segment ends.
     fn has_lost_sector(&self, bases: &[u64], hole: Hole) -> Result<bool, Error> {
         let base = bases[bases.partition_point(|base| *base <= hole.from).saturating_sub(1)];
         let Some(file) = self.files.open(base)? else { return Ok(false) };
-        let end = (hole.to - base).min(file.bytes()?);
-        let mut offset = hole.from - base;
+        let (mut offset, end) = (hole.from - base, (hole.to - base).min(file.bytes()?));
+        let ends_segment = bases.binary_search(&hole.to).is_ok() || end < hole.to - base;
         while offset < end {
             let sector_end = (offset + 1).next_multiple_of(SECTOR_BYTES);
-            let bytes = file.read(offset, (sector_end - offset) as usize)?;
-            if sector_end <= end && bytes.iter().all(|byte| *byte == 0) {
+            let whole = sector_end <= end || ends_segment;
+            let bytes = file.read(offset, (sector_end.min(end) - offset) as usize)?;
+            if whole && bytes.iter().all(|byte| *byte == 0) {
                 return Ok(true);
             }
             offset = sector_end;

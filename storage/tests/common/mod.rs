@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -59,7 +58,7 @@ pub fn with_sync(sync: SyncPolicy) -> LogConfig {
 }
 
 pub fn open(disk: &FaultyDisk) -> Result<Log, Error> {
-    Log::open_on(Arc::new(disk.clone()), small(DIR))
+    Log::open_on(disk.mount(), small(DIR))
 }
 
 /// Opens and recovers an empty journal.
