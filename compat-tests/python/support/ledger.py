@@ -1,0 +1,134 @@
+"""Load with a ledger: clients that write down what the broker promised, until it is killed.
+
+A promise is a confirm, a PUBACK or a PUBCOMP; a settlement is an acknowledgement of ours that the
+broker certainly has on disk, because a confirm for something later came after it. Between the two
+lies what may or may not have happened when the broker died.
+"""
+
+import itertools
+import threading
+
+from pika import spec
+
+from support.mqtt_client import MqttClient
+from support.raw_amqp import RawAmqp, publish
+
+PERSISTENT = spec.BasicProperties(delivery_mode=2)
+BROKEN = (OSError, EOFError, AssertionError)
+
+
+class AmqpPublisher(threading.Thread):
+    """Publishes numbers to a durable queue in bursts and notes which were confirmed."""
+
+    def __init__(self, broker, queue, numbers):
+        super().__init__(daemon=True)
+        self.broker, self.queue, self.numbers = broker, queue, numbers
+        self.sent, self.confirmed = set(), set()
+
+    def run(self):
+        """Until the broker is gone."""
+        try:
+            with RawAmqp(self.broker.amqp, 5) as raw:
+                raw.open().call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
+                sequence, numbered = itertools.count(1), {}
+                while True:
+                    burst = {next(sequence): next(self.numbers) for _ in range(40)}
+                    numbered.update(burst)
+                    self.sent.update(burst.values())
+                    raw.socket.sendall(b"".join(
+                        publish(1, "", self.queue, b"%d" % n, PERSISTENT) for n in burst.values()))
+                    while numbered:
+                        self._note(numbered, raw.expect(spec.Basic.Ack))
+        except BROKEN:
+            pass
+
+    def _note(self, numbered, ack):
+        tags = [t for t in numbered if t <= ack.delivery_tag] if ack.multiple else [ack.delivery_tag]
+        self.confirmed.update(numbered.pop(tag) for tag in tags)
+
+
+class AmqpConsumer(threading.Thread):
+    """Consumes and acknowledges, with a confirmed publish behind every batch of acknowledgements."""
+
+    def __init__(self, broker, queue, barrier):
+        super().__init__(daemon=True)
+        self.broker, self.queue, self.barrier = broker, queue, barrier
+        self.delivered, self.acknowledged, self.settled = [], set(), set()
+        self.barriers = 0
+
+    def run(self):
+        """Until the broker is gone."""
+        try:
+            with RawAmqp(self.broker.amqp, 5) as raw:
+                raw.open().call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
+                raw.call(1, spec.Basic.Qos(prefetch_count=60), spec.Basic.QosOk)
+                raw.method(1, spec.Basic.Consume(queue=self.queue))
+                batch, behind = [], {}
+                while True:
+                    self._step(raw, raw.read_method()[1], batch, behind)
+        except BROKEN:
+            pass
+
+    def _step(self, raw, value, batch, behind):
+        if isinstance(value, spec.Basic.Ack):
+            for tag in [t for t in behind if t <= value.delivery_tag]:
+                self.settled |= behind.pop(tag)
+            return
+        if not isinstance(value, spec.Basic.Deliver):
+            return
+        raw.read_frame()
+        batch.append(int(raw.read_frame()[2]))
+        self.delivered.append(batch[-1])
+        if len(batch) == 30:
+            self.acknowledged |= set(batch)
+            self.barriers += 1
+            behind[self.barriers] = set(batch)
+            raw.method(1, spec.Basic.Ack(value.delivery_tag, True))
+            raw.send(publish(1, "", self.barrier, b"barrier", PERSISTENT))
+            batch.clear()
+
+
+class MqttPublisher(threading.Thread):
+    """Publishes numbers at one QoS, a few at a time, and notes which were acknowledged."""
+
+    def __init__(self, broker, topic, qos, numbers, retain=False):
+        super().__init__(daemon=True)
+        self.broker, self.topic, self.qos, self.retain = broker, topic, qos, retain
+        self.numbers, self.sent, self.confirmed = numbers, set(), set()
+        self.stopped = threading.Event()
+
+    def run(self):
+        """Until the broker is gone."""
+        client = MqttClient(self.broker.mqtt)
+        try:
+            client.connect()
+            while not self.stopped.is_set() and client.paho.is_connected():
+                self._burst(client)
+        except Exception:  # noqa: BLE001: whatever the client makes of a killed broker
+            pass
+        finally:
+            client.paho.loop_stop()
+
+    def _burst(self, client):
+        pending = {}
+        for _ in range(10):
+            number = next(self.numbers)
+            self.sent.add(number)
+            pending[number] = client.publish_soon(self.topic, b"%d" % number, self.qos, self.retain)
+        for number, info in pending.items():
+            while not info.is_published():
+                if self.stopped.is_set() or not client.paho.is_connected():
+                    return
+                info.wait_for_publish(0.05)
+            self.confirmed.add(number)
+
+
+def check(kept, promised, gone, sent):
+    """Fails unless `kept` holds every promised number once, in order, and nothing that is gone."""
+    lost = promised - set(kept)
+    assert not lost, f"{len(lost)} promised messages are lost, such as {sorted(lost)[:5]}"
+    returned = gone & set(kept)
+    assert not returned, f"{len(returned)} settled messages came back, such as {sorted(returned)[:5]}"
+    assert set(kept) <= sent, "messages that nobody sent"
+    assert len(kept) == len(set(kept)), "duplicates"
+    assert kept == sorted(kept), "the order has changed"
