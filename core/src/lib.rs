@@ -7,7 +7,10 @@ mod exchange;
 mod id;
 mod message;
 mod position;
+mod queue;
+pub mod record;
 mod retained;
+mod shard;
 mod topic;
 mod topology;
 mod value;
@@ -16,7 +19,12 @@ pub use exchange::{ExchangeKind, ExchangeSpec, Headers, HeadersError, UnknownExc
 pub use id::{ConnectionId, ConsumerId, EntryIndex, QueueId, ShardId};
 pub use message::{Body, Draft, Encoding, Facts, LARGE_BODY_BYTES, Message};
 pub use position::{Position, RecordHeader};
+pub use queue::{
+    ConsumerOptions, Delivery, Effects, Fetch, Got, InExclusiveUse, Placement, Queue, QueueSettings,
+    QueueStats, Settlement, SharedPrefetch, Spill,
+};
 pub use retained::{Matching, Retained};
+pub use shard::ShardState;
 pub use topic::{Pattern, Syntax, Token, Trie, key_to_topic, topic_to_key, words};
 pub use topology::{
     ARGUMENT_DEPTH_MAX, ARGUMENT_VALUES_MAX, Address, Applied, Binding, BindingEntry,

@@ -1,0 +1,234 @@
+//! The consumers of one queue: who is served next, and who has credit left.
+//!
+//! A consumer is served while it has room in two measures: messages that wait for settlement
+//! (prefetch, MQTT Receive Maximum), given back by settling, and bytes on their way to the socket
+//! (the window), given back when they were written. So a slow consumer never fills memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::ConsumerId;
+
+/// How a consumer wants to be served.
+#[derive(Debug, Clone)]
+pub struct ConsumerOptions {
+    /// Deliveries need no settlement (AMQP `no_ack`).
+    pub no_ack: bool,
+    /// No other consumer may be on the queue.
+    pub exclusive: bool,
+    /// How many deliveries may wait for settlement; 0 is unlimited.
+    pub prefetch: u32,
+    /// A limit shared with other consumers (AMQP `basic.qos` with `global`).
+    pub shared: Option<Arc<SharedPrefetch>>,
+    /// How many bytes may be on their way to the socket.
+    pub window_bytes: usize,
+}
+
+/// A prefetch limit over all consumers of an AMQP channel, whatever their shards.
+#[derive(Debug, Default)]
+pub struct SharedPrefetch {
+    limit: AtomicU32,
+    used: AtomicU32,
+}
+
+impl SharedPrefetch {
+    /// Changes the limit; 0 is unlimited. Consumers that may go on have to be woken.
+    pub fn set_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// The limit; 0 is unlimited.
+    pub fn limit(&self) -> u32 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    fn has_room(&self) -> bool {
+        let limit = self.limit();
+        limit == 0 || self.used.load(Ordering::Relaxed) < limit
+    }
+
+    fn take(&self) {
+        self.used.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn give_back(&self) {
+        self.used.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Consumer {
+    pub id: ConsumerId,
+    pub options: ConsumerOptions,
+    used: u32,
+    window_bytes_left: i64,
+}
+
+impl Consumer {
+    fn has_room(&self, needs_settlement: bool) -> bool {
+        if self.window_bytes_left <= 0 {
+            return false;
+        }
+        if self.options.no_ack || !needs_settlement {
+            return true;
+        }
+        let own = self.options.prefetch == 0 || self.used < self.options.prefetch;
+        own && self.options.shared.as_ref().is_none_or(|shared| shared.has_room())
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Consumers {
+    list: Vec<Consumer>,
+    /// Where the search for the next one to serve begins.
+    next: usize,
+}
+
+impl Consumers {
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub fn has_exclusive(&self) -> bool {
+        self.list.iter().any(|consumer| consumer.options.exclusive)
+    }
+
+    pub fn add(&mut self, id: ConsumerId, options: ConsumerOptions) {
+        let window_bytes_left = options.window_bytes as i64;
+        self.list.push(Consumer { id, options, used: 0, window_bytes_left });
+    }
+
+    pub fn remove(&mut self, id: ConsumerId) -> bool {
+        let Some(at) = self.list.iter().position(|consumer| consumer.id == id) else {
+            return false;
+        };
+        self.list.remove(at);
+        if at < self.next {
+            self.next -= 1;
+        }
+        true
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = ConsumerId> {
+        self.list.iter().map(|consumer| consumer.id)
+    }
+
+    /// The next consumer in turn that can take an entry, by its place.
+    pub fn next(&self, needs_settlement: bool) -> Option<usize> {
+        let len = self.list.len();
+        (0..len)
+            .map(|step| (self.next + step) % len)
+            .find(|&at| self.list[at].has_room(needs_settlement))
+    }
+
+    /// Counts an entry against the consumer at a place and moves the turn on.
+    pub fn serve(&mut self, at: usize, size_bytes: usize, needs_settlement: bool) -> &Consumer {
+        self.next = (at + 1) % self.list.len();
+        let consumer = &mut self.list[at];
+        consumer.window_bytes_left -= size_bytes as i64;
+        if needs_settlement && !consumer.options.no_ack {
+            consumer.used += 1;
+            if let Some(shared) = &consumer.options.shared {
+                shared.take();
+            }
+        }
+        consumer
+    }
+
+    /// Gives back window bytes: they were written to the socket.
+    pub fn written(&mut self, id: ConsumerId, bytes: usize) {
+        if let Some(consumer) = self.find(id) {
+            consumer.window_bytes_left += bytes as i64;
+        }
+    }
+
+    /// Gives back the place of an entry that was settled.
+    pub fn settled(&mut self, holder: &Holder) {
+        if let Some(shared) = &holder.shared {
+            shared.give_back();
+        }
+        if let Some(consumer) = self.find(holder.consumer) {
+            consumer.used = consumer.used.saturating_sub(1);
+        }
+    }
+
+    fn find(&mut self, id: ConsumerId) -> Option<&mut Consumer> {
+        self.list.iter_mut().find(|consumer| consumer.id == id)
+    }
+}
+
+/// Who holds an entry that waits for settlement. The shared limit is kept here as well, because a
+/// consumer may be cancelled before its entries are settled.
+#[derive(Debug, Clone)]
+pub(super) struct Holder {
+    pub consumer: ConsumerId,
+    pub shared: Option<Arc<SharedPrefetch>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ConnectionId;
+
+    fn id(number: u64) -> ConsumerId {
+        ConsumerId { connection: ConnectionId(1), number }
+    }
+
+    fn options(prefetch: u32) -> ConsumerOptions {
+        ConsumerOptions { no_ack: false, exclusive: false, prefetch, shared: None, window_bytes: 100 }
+    }
+
+    #[test]
+    fn equals_are_served_in_turn() {
+        let mut consumers = Consumers::default();
+        (0..3).for_each(|number| consumers.add(id(number), options(0)));
+        let served: Vec<u64> = (0..6)
+            .map(|_| {
+                let at = consumers.next(true).unwrap();
+                consumers.serve(at, 1, true).id.number
+            })
+            .collect();
+        assert_eq!(served, [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_full_prefetch_stops_a_consumer_until_it_settles() {
+        let mut consumers = Consumers::default();
+        consumers.add(id(1), options(1));
+        consumers.serve(0, 1, true);
+        assert_eq!(consumers.next(true), None);
+        assert_eq!(consumers.next(false), Some(0));
+        consumers.settled(&Holder { consumer: id(1), shared: None });
+        assert_eq!(consumers.next(true), Some(0));
+    }
+
+    #[test]
+    fn a_full_window_stops_a_consumer_until_it_was_written() {
+        let mut consumers = Consumers::default();
+        consumers.add(id(1), options(0));
+        consumers.serve(0, 100, true);
+        assert_eq!(consumers.next(true), None);
+        consumers.written(id(1), 100);
+        assert_eq!(consumers.next(true), Some(0));
+    }
+
+    #[test]
+    fn a_shared_limit_counts_over_consumers() {
+        let shared = Arc::new(SharedPrefetch::default());
+        shared.set_limit(1);
+        let mut consumers = Consumers::default();
+        for number in 0..2 {
+            let shared = Some(shared.clone());
+            consumers.add(id(number), ConsumerOptions { shared, ..options(0) });
+        }
+        consumers.serve(0, 1, true);
+        assert_eq!(consumers.next(true), None);
+        consumers.remove(id(0));
+        consumers.settled(&Holder { consumer: id(0), shared: Some(shared) });
+        assert_eq!(consumers.next(true), Some(0));
+    }
+}

@@ -1,0 +1,301 @@
+//! What the journal keeps: versioned records, written by shards and by the topology.
+//!
+//! ```text
+//! kind     payload (integers LEB128, slices with their length before them)
+//! Topology JSON of a TopologyCommand
+//! Publish  origin, placements, message            one shard: the usual case
+//! Body     message                                several shards: the message once …
+//! Enqueue  origin, placements, position of Body   … and a reference from each shard
+//! Spill    message                                to save memory, forgotten by a restart
+//! Settle   queue, runs of indexes                 done with
+//! Deliver  queue, runs of indexes                 handed out
+//! Receive  queue, runs of indexes                 taken over by an MQTT QoS 2 receiver
+//! Release  session queue, packet id               released by an MQTT QoS 2 sender
+//! Purge    queue, next index, entries that stay
+//! Retain   vhost, message                         the key is the message's routing key
+//! Unretain vhost, key
+//! ```
+//!
+//! A message is `facts, exchange, key, encoding, properties, body`; the body is the rest of the
+//! payload, so that a large one is appended without a copy.
+
+mod bytes;
+mod message;
+mod placement;
+
+use ::bytes::Bytes;
+
+use crate::{EntryIndex, Message, Position, QueueId, TopologyCommand};
+use bytes::{Reader, put, put_slice};
+
+pub use placement::RecordedPlacement;
+
+/// What a record is; the number is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the module's documentation lists them")]
+pub enum Kind {
+    Topology = 1,
+    Publish = 2,
+    Body = 3,
+    Enqueue = 4,
+    Spill = 5,
+    Settle = 6,
+    Deliver = 7,
+    Receive = 8,
+    Release = 9,
+    Purge = 10,
+    Retain = 11,
+    Unretain = 12,
+}
+
+/// A packet of an MQTT QoS 2 publisher, remembered until it is released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin {
+    /// The publisher's session.
+    pub session: QueueId,
+    /// Its packet identifier; not 0.
+    pub packet_id: u16,
+}
+
+/// A record, read back.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the module's documentation draws them")]
+pub enum Record {
+    Topology(TopologyCommand),
+    Publish { origin: Option<Origin>, placements: Vec<RecordedPlacement>, message: Message },
+    Body(Message),
+    Enqueue { origin: Option<Origin>, placements: Vec<RecordedPlacement>, at: Position },
+    Spill(Message),
+    Settle { queue: QueueId, runs: Vec<Run> },
+    Deliver { queue: QueueId, runs: Vec<Run> },
+    Receive { queue: QueueId, runs: Vec<Run> },
+    Release(Origin),
+    Purge { queue: QueueId, before: EntryIndex, kept: Vec<EntryIndex> },
+    Retain { vhost: String, message: Message },
+    Unretain { vhost: String, key: String },
+}
+
+/// `len` entries from `first` on, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The first index.
+    pub first: EntryIndex,
+    /// How many; at least 1.
+    pub len: u64,
+}
+
+/// A record's payload does not make sense although its checksum was right: it comes from another
+/// version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a journal record of an unknown form")]
+pub struct Malformed;
+
+impl Record {
+    /// Reads a record of a kind.
+    ///
+    /// # Errors
+    /// If the kind is unknown or the payload is not of its form.
+    pub fn decode(kind: u8, payload: &Bytes) -> Result<Record, Malformed> {
+        let mut reader = Reader(payload);
+        let r = &mut reader;
+        Ok(match Kind::try_from(kind)? {
+            Kind::Topology => {
+                Record::Topology(TopologyCommand::from_json(payload).map_err(|_| Malformed)?)
+            }
+            Kind::Publish => {
+                let (origin, placements) = placement::read(r)?;
+                Record::Publish { origin, placements, message: message::read(r, payload)? }
+            }
+            Kind::Body => Record::Body(message::read(r, payload)?),
+            Kind::Enqueue => {
+                let (origin, placements) = placement::read(r)?;
+                Record::Enqueue { origin, placements, at: Position(r.integer()?) }
+            }
+            Kind::Spill => Record::Spill(message::read(r, payload)?),
+            Kind::Settle => Record::Settle { queue: QueueId(r.integer()?), runs: read_runs(r)? },
+            Kind::Deliver => Record::Deliver { queue: QueueId(r.integer()?), runs: read_runs(r)? },
+            Kind::Receive => Record::Receive { queue: QueueId(r.integer()?), runs: read_runs(r)? },
+            Kind::Release => Record::Release(Origin {
+                session: QueueId(r.integer()?),
+                packet_id: r.narrow()?,
+            }),
+            Kind::Purge => Record::Purge {
+                queue: QueueId(r.integer()?),
+                before: EntryIndex(r.integer()?),
+                kept: read_indexes(r)?,
+            },
+            Kind::Retain => {
+                let vhost = r.text()?.to_owned();
+                Record::Retain { vhost, message: message::read(r, payload)? }
+            }
+            Kind::Unretain => {
+                Record::Unretain { vhost: r.text()?.to_owned(), key: r.text()?.to_owned() }
+            }
+        })
+    }
+
+    /// The queues that a shard's record is about; `None` if it is about all of a shard.
+    pub fn queues(&self) -> Option<Vec<QueueId>> {
+        match self {
+            Record::Publish { placements, .. } | Record::Enqueue { placements, .. } => {
+                Some(placements.iter().map(|placement| placement.0.queue).collect())
+            }
+            Record::Settle { queue, .. }
+            | Record::Deliver { queue, .. }
+            | Record::Receive { queue, .. }
+            | Record::Purge { queue, .. } => Some(vec![*queue]),
+            Record::Release(_) => None,
+            Record::Topology(_)
+            | Record::Body(_)
+            | Record::Spill(_)
+            | Record::Retain { .. }
+            | Record::Unretain { .. } => Some(Vec::new()),
+        }
+    }
+
+    /// The message in a record that has one.
+    pub fn into_message(self) -> Option<Message> {
+        match self {
+            Record::Publish { message, .. }
+            | Record::Body(message)
+            | Record::Spill(message)
+            | Record::Retain { message, .. } => Some(message),
+            _ => None,
+        }
+    }
+}
+
+impl TryFrom<u8> for Kind {
+    type Error = Malformed;
+
+    fn try_from(kind: u8) -> Result<Kind, Malformed> {
+        use Kind::*;
+        const KINDS: [Kind; 12] = [
+            Topology, Publish, Body, Enqueue, Spill, Settle, Deliver, Receive, Release, Purge, Retain,
+            Unretain,
+        ];
+        KINDS.into_iter().find(|&known| known as u8 == kind).ok_or(Malformed)
+    }
+}
+
+/// Writers of payloads. Those of a message give its large body back, to be appended as it is.
+pub mod write {
+    use super::*;
+    use crate::Placement;
+
+    /// The payload of [`Kind::Topology`].
+    pub fn topology(out: &mut Vec<u8>, command: &TopologyCommand) {
+        out.extend_from_slice(&command.to_json());
+    }
+
+    /// The payload of [`Kind::Publish`]. Only durable placements are recorded.
+    pub fn publish<'a>(
+        out: &mut Vec<u8>,
+        origin: Option<Origin>,
+        placements: &[Placement],
+        message: &'a Message,
+    ) -> Option<&'a Bytes> {
+        placement::put_all(out, origin, placements);
+        message::put(out, message)
+    }
+
+    /// The payload of [`Kind::Body`] and [`Kind::Spill`].
+    pub fn body<'a>(out: &mut Vec<u8>, message: &'a Message) -> Option<&'a Bytes> {
+        message::put(out, message)
+    }
+
+    /// The payload of [`Kind::Enqueue`].
+    pub fn enqueue(
+        out: &mut Vec<u8>,
+        origin: Option<Origin>,
+        placements: &[Placement],
+        at: Position,
+    ) {
+        placement::put_all(out, origin, placements);
+        put(out, at.0);
+    }
+
+    /// The payload of [`Kind::Settle`], [`Kind::Deliver`] and [`Kind::Receive`].
+    pub fn runs(out: &mut Vec<u8>, queue: QueueId, runs: &[Run]) {
+        put(out, queue.0);
+        put(out, runs.len() as u64);
+        for run in runs {
+            put(out, run.first.0);
+            put(out, run.len);
+        }
+    }
+
+    /// The payload of [`Kind::Release`].
+    pub fn release(out: &mut Vec<u8>, origin: Origin) {
+        put(out, origin.session.0);
+        put(out, u64::from(origin.packet_id));
+    }
+
+    /// The payload of [`Kind::Purge`].
+    pub fn purge(out: &mut Vec<u8>, queue: QueueId, before: EntryIndex, kept: &[EntryIndex]) {
+        put(out, queue.0);
+        put(out, before.0);
+        put(out, kept.len() as u64);
+        kept.iter().for_each(|index| put(out, index.0));
+    }
+
+    /// The payload of [`Kind::Retain`].
+    pub fn retain<'a>(
+        out: &mut Vec<u8>,
+        vhost: &str,
+        message: &'a Message,
+    ) -> Option<&'a Bytes> {
+        put_slice(out, vhost.as_bytes());
+        message::put(out, message)
+    }
+
+    /// The payload of [`Kind::Unretain`].
+    pub fn unretain(out: &mut Vec<u8>, vhost: &str, key: &str) {
+        put_slice(out, vhost.as_bytes());
+        put_slice(out, key.as_bytes());
+    }
+}
+
+/// Turns entries of queues into one list of runs per queue. The order of the entries within a queue
+/// does not matter.
+pub fn runs_by_queue(entries: &mut [(QueueId, EntryIndex)]) -> Vec<(QueueId, Vec<Run>)> {
+    entries.sort_unstable();
+    let mut queues: Vec<(QueueId, Vec<Run>)> = Vec::new();
+    for &(queue, index) in &*entries {
+        if queues.last().is_none_or(|(last, _)| *last != queue) {
+            queues.push((queue, Vec::new()));
+        }
+        let Some((_, runs)) = queues.last_mut() else { continue };
+        match runs.last_mut() {
+            Some(run) if run.first.0 + run.len == index.0 => run.len += 1,
+            _ => runs.push(Run { first: index, len: 1 }),
+        }
+    }
+    queues
+}
+
+impl Run {
+    /// The indexes of the run.
+    pub fn indexes(self) -> impl Iterator<Item = EntryIndex> {
+        (self.first.0..self.first.0.saturating_add(self.len)).map(EntryIndex)
+    }
+}
+
+fn read_runs(r: &mut Reader<'_>) -> Result<Vec<Run>, Malformed> {
+    let len = r.narrow::<usize>()?;
+    let mut runs = Vec::with_capacity(len.min(r.0.len()));
+    for _ in 0..len {
+        runs.push(Run { first: EntryIndex(r.integer()?), len: r.integer()? });
+    }
+    Ok(runs)
+}
+
+fn read_indexes(r: &mut Reader<'_>) -> Result<Vec<EntryIndex>, Malformed> {
+    let len = r.narrow::<usize>()?;
+    let mut indexes = Vec::with_capacity(len.min(r.0.len()));
+    for _ in 0..len {
+        indexes.push(EntryIndex(r.integer()?));
+    }
+    Ok(indexes)
+}

@@ -1,0 +1,169 @@
+//! A shard: the queues that are executed one command at a time, and what they share.
+//!
+//! A publish takes two steps, so that a message is in the journal before it is anywhere else:
+//! [`ShardState::place`] gives it its places, the executor records them if any is durable, and
+//! [`ShardState::publish`] puts the message there. Recovery replays the records through
+//! [`ShardState::replay`].
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::record::{Origin, Record, RecordedPlacement};
+use crate::{
+    Effects, EntryIndex, Message, Placement, Position, Queue, QueueId, QueueSettings, Target,
+};
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub struct ShardState {
+    queues: HashMap<QueueId, Queue, foldhash::fast::FixedState>,
+    /// The QoS 2 packets of durable sessions that were published here and not released yet, with
+    /// the record that says so.
+    received: HashMap<Origin, Position, foldhash::fast::FixedState>,
+}
+
+impl ShardState {
+    /// A new queue.
+    pub fn create(&mut self, id: QueueId, settings: QueueSettings) {
+        self.queues.insert(id, Queue::new(id, settings));
+    }
+
+    /// A queue, while it exists.
+    pub fn queue(&mut self, id: QueueId) -> Option<&mut Queue> {
+        self.queues.get_mut(&id)
+    }
+
+    /// Ends a queue; gives the number of messages that waited, or `None` if it is gone already.
+    pub fn delete(&mut self, id: QueueId, fx: &mut Effects) -> Option<usize> {
+        let mut queue = self.queues.remove(&id)?;
+        let mut forgotten: Vec<Origin> =
+            self.received.keys().filter(|origin| origin.session == id).copied().collect();
+        forgotten.sort_unstable();
+        for origin in forgotten {
+            fx.released.extend(self.received.remove(&origin));
+        }
+        Some(queue.close(fx))
+    }
+
+    /// Gives a message its places in the queues of this shard. A packet that was published before
+    /// (a QoS 2 publisher that repeats itself after a crash) gets none.
+    pub fn place(
+        &mut self,
+        targets: &[Target],
+        message: &Message,
+        origin: Option<Origin>,
+        placements: &mut Vec<Placement>,
+    ) {
+        if origin.is_some_and(|origin| self.received.contains_key(&origin)) {
+            return;
+        }
+        for target in targets {
+            let Some(queue) = self.queues.get_mut(&target.queue) else { continue };
+            placements.extend(queue.place(message, target.subscription.clone(), false));
+        }
+    }
+
+    /// Puts a message into its places and hands it out where a consumer waits. `position` is the
+    /// record of the message, if any place is durable.
+    pub fn publish(
+        &mut self,
+        now_ms: u64,
+        placements: &mut Vec<Placement>,
+        message: &Arc<Message>,
+        position: Option<Position>,
+        fx: &mut Effects,
+    ) {
+        for placement in placements.drain(..) {
+            let Some(queue) = self.queues.get_mut(&placement.queue) else { continue };
+            queue.publish(placement, message.clone(), position, fx);
+            queue.pump(now_ms, fx);
+        }
+    }
+
+    /// Remembers a QoS 2 packet until it is released.
+    pub fn remember(&mut self, origin: Origin, position: Position) {
+        self.received.insert(origin, position);
+    }
+
+    /// Forgets a QoS 2 packet; says whether it was known, which has to be journalled.
+    pub fn release(&mut self, origin: Origin, fx: &mut Effects) -> bool {
+        let known = self.received.remove(&origin);
+        fx.released.extend(known);
+        known.is_some()
+    }
+
+    /// Applies a record of this shard when the broker starts. `message_at` reads the message that
+    /// an `Enqueue` refers to.
+    pub fn replay(
+        &mut self,
+        at: Position,
+        record: Record,
+        message_at: &mut dyn FnMut(Position) -> Option<Arc<Message>>,
+        fx: &mut Effects,
+    ) -> Vec<Position> {
+        match record {
+            Record::Publish { origin, placements, message } => {
+                self.replay_publish(at, origin, placements, &Arc::new(message), fx)
+            }
+            Record::Enqueue { origin, placements, at } => match message_at(at) {
+                Some(message) => self.replay_publish(at, origin, placements, &message, fx),
+                None => Vec::new(),
+            },
+            Record::Settle { queue, runs } => self.each(queue, &runs, fx, Queue::replay_settle),
+            Record::Deliver { queue, runs } => {
+                self.each(queue, &runs, fx, |queue, index, _| queue.replay_deliver(index))
+            }
+            Record::Receive { queue, runs } => self.each(queue, &runs, fx, Queue::replay_receive),
+            Record::Release(origin) => {
+                self.release(origin, fx);
+                Vec::new()
+            }
+            Record::Purge { queue, before, kept } => {
+                if let Some(queue) = self.queues.get_mut(&queue) {
+                    queue.replay_purge(before, &kept, fx);
+                }
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Gives the record's position once for every reference that was made to it.
+    fn replay_publish(
+        &mut self,
+        at: Position,
+        origin: Option<Origin>,
+        placements: Vec<RecordedPlacement>,
+        message: &Arc<Message>,
+        fx: &mut Effects,
+    ) -> Vec<Position> {
+        let mut references = Vec::new();
+        for RecordedPlacement(placement) in placements {
+            let Some(queue) = self.queues.get_mut(&placement.queue) else { continue };
+            queue.replay_publish(placement, message.clone(), at, fx);
+            references.push(at);
+        }
+        if let Some(origin) = origin.filter(|_| !references.is_empty()) {
+            if self.received.insert(origin, at).is_none() {
+                references.push(at);
+            }
+        }
+        references
+    }
+
+    fn each(
+        &mut self,
+        queue: QueueId,
+        runs: &[crate::record::Run],
+        fx: &mut Effects,
+        apply: impl Fn(&mut Queue, EntryIndex, &mut Effects),
+    ) -> Vec<Position> {
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            for index in runs.iter().flat_map(|run| run.indexes()) {
+                apply(queue, index, fx);
+            }
+        }
+        Vec::new()
+    }
+}
