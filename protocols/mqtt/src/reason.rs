@@ -127,9 +127,9 @@ mod tests {
 
     #[test]
     fn every_code_is_found_by_its_value() {
-        let known = (0..=255).filter_map(ReasonCode::from_u8);
-        assert_eq!(known.clone().count(), 41);
-        assert!(known.clone().all(|code| ReasonCode::from_u8(code as u8) == Some(code)));
+        let known: Vec<_> = (0..=255).filter_map(ReasonCode::from_u8).collect();
+        assert_eq!(known.len(), 41);
+        assert!(known.iter().all(|&code| ReasonCode::from_u8(code as u8) == Some(code)));
         assert_eq!(ReasonCode::from_u8(0x18), None);
     }
 }

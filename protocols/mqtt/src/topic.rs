@@ -18,7 +18,7 @@ pub(crate) fn parse_name(bytes: &[u8]) -> Result<&str, Error> {
 
 #[inline]
 const fn class(byte: u8) -> u8 {
-    string::is_unusual(byte) as u8 * UNUSUAL | is_wildcard(byte) as u8 * WILDCARD
+    (string::is_unusual(byte) as u8 * UNUSUAL) | (is_wildcard(byte) as u8 * WILDCARD)
 }
 
 #[inline]

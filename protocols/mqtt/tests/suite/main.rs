@@ -1,0 +1,15 @@
+//! Conversations with a connection, byte by byte, through the public API.
+
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
+mod connect;
+mod differential;
+mod limits;
+mod malformed;
+mod outbound;
+mod publish;
+mod robustness;
+mod session;
+mod subscribe;
+mod support;
+mod timeout;
