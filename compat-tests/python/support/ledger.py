@@ -53,8 +53,7 @@ class AmqpConsumer(threading.Thread):
     def __init__(self, broker, queue, barrier):
         super().__init__(daemon=True)
         self.broker, self.queue, self.barrier = broker, queue, barrier
-        self.delivered, self.acknowledged, self.settled = [], set(), set()
-        self.barriers = 0
+        self.acknowledged, self.settled, self.barriers = set(), set(), 0
 
     def run(self):
         """Until the broker is gone."""
@@ -78,7 +77,6 @@ class AmqpConsumer(threading.Thread):
             return
         raw.read_frame()
         batch.append(int(raw.read_frame()[2]))
-        self.delivered.append(batch[-1])
         if len(batch) == 30:
             self.acknowledged |= set(batch)
             self.barriers += 1
