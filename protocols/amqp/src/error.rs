@@ -158,8 +158,6 @@ pub(crate) enum Failure {
     Channel(Exception),
     /// The connection is closed, after the peer's close-ok.
     Connection(Exception),
-    /// The connection is closed and what still arrives is not looked at: the framing is lost.
-    Framing(Exception),
 }
 
 impl Failure {

@@ -63,18 +63,6 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The payload of the next frame and what follows, if it is whole, of `kind` and on `channel`.
-    #[inline]
-    pub(crate) fn peek(
-        input: &'a [u8],
-        kind: u8,
-        channel: u16,
-        payload_max: usize,
-    ) -> Option<(&'a [u8], &'a [u8])> {
-        let (frame, rest) = Self::split(input, payload_max).ok()?;
-        (frame.kind == kind && frame.channel == channel).then_some((frame.payload, rest))
-    }
-
     /// 505 for a frame that has no business where it is.
     pub(crate) fn unexpected(&self) -> Exception {
         let text = describe(self.kind, self.payload);
