@@ -42,6 +42,16 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Configuration: another engine has written the directory.
+    #[error("data directory {} was written by the engine {found}, not {configured}; configure {found}, or choose another directory", dir.display())]
+    OtherEngine {
+        /// The directory.
+        dir: PathBuf,
+        /// The engine that wrote it.
+        found: String,
+        /// The engine that was to open it.
+        configured: &'static str,
+    },
     /// Disk: an operation failed.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {

@@ -2,7 +2,8 @@
 //!
 //! One journal serves a whole node: shards append records to it, one thread writes and syncs what
 //! has gathered, and one watermark says how far the disk has followed. [`Storage`] is the contract;
-//! [`Log`] (segment files, the default) and [`Memory`] (nothing survives) keep it.
+//! [`Log`] (segment files, the default), `Sled` (a database, with the feature `sled`) and [`Memory`]
+//! (nothing survives) keep it.
 //!
 //! The journal knows no queues. A payload is opaque bytes, and what keeps it alive is a count of
 //! references per segment, which the broker moves with [`Storage::retain`] and
@@ -26,6 +27,7 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod directory;
 pub mod disk;
 mod error;
 #[cfg(feature = "faulty")]
@@ -35,6 +37,9 @@ mod log;
 mod memory;
 mod payload;
 mod segments;
+#[cfg(feature = "sled")]
+mod sled;
+mod snapshot;
 mod storage;
 mod watermark;
 
@@ -42,6 +47,8 @@ pub use error::Error;
 pub use log::{Log, LogConfig, SyncPolicy};
 pub use memory::Memory;
 pub use payload::{PAYLOAD_BYTES_MAX, Part, Payload};
+#[cfg(feature = "sled")]
+pub use sled::{Sled, SledConfig};
 pub use storage::{
     Durability, Record, RecoveryReport, SegmentUsage, Stats, Storage, Urgency, Visit,
 };

@@ -6,8 +6,12 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
+#[cfg(feature = "sled")]
+use common::sled_config;
 use common::{append, append_durably, header, payload, small, wait_until, with_sync};
 use leveret_core::Position;
+#[cfg(feature = "sled")]
+use leveret_storage::Sled;
 use leveret_storage::faulty::{Faults, FaultyDisk};
 use leveret_storage::{Error, Log, Memory, Part, Payload, Storage, SyncPolicy, Urgency};
 
@@ -167,6 +171,12 @@ fn log_in_a_real_directory() -> Opened {
     opened(Log::open(small(folder.path().join("data"))).unwrap(), Some(folder))
 }
 
+#[cfg(feature = "sled")]
+fn sled() -> Opened {
+    let folder = tempfile::tempdir().unwrap();
+    opened(Sled::open(sled_config(folder.path())).unwrap(), Some(folder))
+}
+
 /// One test per engine for each promise of the contract.
 macro_rules! contract {
     ($($promise:ident),* $(,)?) => {
@@ -174,6 +184,8 @@ macro_rules! contract {
             memory, log, log_synced_at_intervals, log_never_synced, log_with_short_writes,
             log_in_a_real_directory,
         ] [$($promise),*]);
+        #[cfg(feature = "sled")]
+        contract!(@engine sled [$($promise),*]);
     };
     (@engines [$($engine:ident,)*] $promises:tt) => {
         $(contract!(@engine $engine $promises);)*
@@ -188,7 +200,7 @@ macro_rules! contract {
     };
 }
 
-contract![
+contract! {
     a_record_is_read_back_at_its_position,
     parts_are_concatenated,
     a_promise_becomes_durable,
@@ -197,4 +209,4 @@ contract![
     nothing_goes_without_a_snapshot,
     after_close_appends_are_dropped_and_reads_still_work,
     appends_from_many_threads_all_arrive,
-];
+}

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{append, append_durably, fresh, numbers, open, reopen, segment_files, segment_of};
+use common::{
+    append, append_durably, fresh, numbers, open, reopen, segment_files, segment_of, wait_until,
+};
 use leveret_core::Position;
 use leveret_storage::faulty::FaultyDisk;
 use leveret_storage::{Error, Part, Payload, Storage, Urgency};
@@ -87,6 +89,26 @@ fn a_torn_tail_of_any_kind_is_cut_and_the_journal_goes_on() {
         let (_, report, found) = reopen(&disk);
         assert_eq!(numbers(&found), without(11, &[]));
         assert_eq!((report.damaged, report.torn_bytes), (0, 0), "the cut is remembered");
+    }
+}
+
+#[test]
+fn a_lost_sector_costs_its_records_if_it_was_synced_and_ends_the_journal_if_not() {
+    for durably in [true, false] {
+        let disk = FaultyDisk::new(1);
+        let log = fresh(&disk);
+        (0..20).for_each(|i| {
+            append(&log, i, 100, if durably { Urgency::Promise } else { Urgency::Lazy });
+            wait_until(|| !durably || log.durable_position() == log.end());
+        });
+        append_durably(&log, 20, 100);
+        drop(log);
+        disk.edit(&segment_files(&disk)[0], |bytes| bytes[1024..1536].fill(0));
+        let (_, report, found) = reopen(&disk);
+        // Records of 144 bytes behind a header of 32: numbers 6 to 10 touch the sector.
+        let expected = if durably { without(20, &[6, 7, 8, 9, 10]) } else { (0..6).collect() };
+        let places = if durably { 2 } else { 0 };
+        assert_eq!((numbers(&found), report.damaged), (expected, places));
     }
 }
 

@@ -99,3 +99,14 @@ fn a_lost_identity_costs_no_record() {
     let log = Log::open(small(folder.path())).unwrap();
     assert_eq!(numbers(&recover(&log).unwrap().1), [0, 1]);
 }
+
+#[test]
+fn a_directory_of_another_engine_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    start(folder.path()).close().unwrap();
+    let identity = folder.path().join("identity");
+    let text = fs::read_to_string(&identity).unwrap();
+    fs::write(&identity, text.replace("engine log", "engine sled")).unwrap();
+    let error = Log::open(small(folder.path())).unwrap_err();
+    assert!(error.to_string().contains("configure sled"), "{error}");
+}

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use leveret_core::Position;
 use parking_lot::Mutex;
 
-use super::directory::Directory;
 use super::format::{Head, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION};
+use crate::directory::Directory;
 use crate::disk::{DiskFile, read_full, write_full};
 use crate::{Error, Record};
 

@@ -16,13 +16,11 @@
 
 mod batch;
 mod config;
-mod directory;
 mod files;
 mod format;
 mod journal;
 mod recover;
 mod scan;
-mod snapshot;
 mod writer;
 
 use std::sync::Arc;
@@ -35,12 +33,14 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 pub use self::config::{LogConfig, SyncPolicy};
-use self::directory::Directory;
 use self::files::Files;
+pub(crate) use self::format::{u32_at, u64_at};
 use self::journal::{Journal, Phase};
 use self::recover::{Recovered, Recovery};
-use self::writer::{CLEAN, Writer};
+use self::writer::Writer;
+use crate::directory::Directory;
 use crate::disk::{Disk, FileDisk};
+use crate::snapshot;
 use crate::{
     Durability, Error, Payload, Record, RecoveryReport, SegmentUsage, Stats, Storage, Urgency,
     Visit,
@@ -74,7 +74,7 @@ impl Log {
     /// As [`open`](Self::open).
     pub fn open_on(disk: Arc<dyn Disk>, mut config: LogConfig) -> Result<Self, Error> {
         config.segment_bytes = config.segment_bytes.max(SEGMENT_BYTES_MIN).next_multiple_of(8);
-        let directory = Directory::open(disk, &config.dir)?;
+        let directory = Directory::open(disk, &config.dir, "log")?;
         let snapshot = snapshot::load(&directory)?;
         let journal = Journal::new(config, Files::new(directory));
         if let Some((at, _)) = snapshot {
@@ -86,16 +86,10 @@ impl Log {
         Ok(Self { journal: Arc::new(journal), writer: Mutex::default() })
     }
 
-    /// Where the last run left the journal, if it stopped cleanly.
-    fn clean_end(&self) -> Result<Option<u64>, Error> {
-        let note = self.journal.files.directory.read(CLEAN)?;
-        Ok(note.and_then(|note| std::str::from_utf8(&note).ok()?.trim().parse().ok()))
-    }
-
     /// Creates the segment that the next records go to, and the thread that writes them.
     fn start(&self, recovered: &Recovered) -> Result<(), Error> {
         let journal = &self.journal;
-        journal.files.directory.remove(CLEAN)?;
+        journal.files.directory.forget_clean_end()?;
         let base = recovered.next_base;
         let segment = journal.files.create(base, journal.config.segment_bytes)?;
         journal.segments.replace_from(recovered.bases.len(), base);
@@ -181,7 +175,8 @@ impl Storage for Log {
     }
 
     fn recover(&self, visit: Visit<'_>) -> Result<RecoveryReport, Error> {
-        let (journal, clean_end) = (&self.journal, self.clean_end()?);
+        let journal = &self.journal;
+        let clean_end = journal.files.directory.clean_end()?;
         let is_new = journal.segments.extent().0 == 0;
         let from = journal.segments.snapshot();
         let mut recovered = Recovery { files: &journal.files, from, clean_end }.run(visit)?;

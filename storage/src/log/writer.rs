@@ -101,7 +101,7 @@ impl Writer {
     fn close(&mut self) -> Result<(), Error> {
         self.segment.cut(self.end)?;
         self.segment.sync()?;
-        self.journal.files.directory.store(CLEAN, &[format!("{}\n", self.end).as_bytes()])
+        self.journal.files.directory.store_clean_end(self.end)
     }
 
     fn sync_due(&self) -> Option<Instant> {
@@ -112,6 +112,3 @@ impl Writer {
         }
     }
 }
-
-/// The note of a clean stop.
-pub(super) const CLEAN: &str = "clean";

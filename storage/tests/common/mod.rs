@@ -51,6 +51,13 @@ pub fn small(dir: impl Into<PathBuf>) -> LogConfig {
     config
 }
 
+#[cfg(feature = "sled")]
+pub fn sled_config(dir: impl Into<PathBuf>) -> leveret_storage::SledConfig {
+    let mut config = leveret_storage::SledConfig::new(dir);
+    config.segment_bytes = 4096;
+    config
+}
+
 pub fn with_sync(sync: SyncPolicy) -> LogConfig {
     let mut config = small(DIR);
     config.sync = sync;

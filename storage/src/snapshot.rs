@@ -10,12 +10,12 @@
 use crc32fast::Hasher;
 use leveret_core::Position;
 
-use super::directory::Directory;
-use super::format::{u32_at, u64_at};
 use crate::Error;
+use crate::directory::Directory;
+use crate::log::{u32_at, u64_at};
 
 /// The newest snapshot that is whole.
-pub(super) fn load(directory: &Directory) -> Result<Option<(Position, Vec<u8>)>, Error> {
+pub(crate) fn load(directory: &Directory) -> Result<Option<(Position, Vec<u8>)>, Error> {
     for at in directory.positions(SUFFIX)?.into_iter().rev() {
         let name = name(at);
         let Some(mut bytes) = directory.read(&name)? else { continue };
@@ -34,7 +34,7 @@ pub(super) fn load(directory: &Directory) -> Result<Option<(Position, Vec<u8>)>,
 }
 
 /// Stores a snapshot and forgets all but the newest two.
-pub(super) fn store(directory: &Directory, at: Position, state: &[u8]) -> Result<(), Error> {
+pub(crate) fn store(directory: &Directory, at: Position, state: &[u8]) -> Result<(), Error> {
     directory.store(&name(at.0), &[&header(at.0, state), state])?;
     let stored = directory.positions(SUFFIX)?;
     let old = stored.len().saturating_sub(2);

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! LOCK                    locked while a node works here; its process id
-//! identity                what the directory is, its format, the node's random id
+//! identity                what the directory is, its format, the node's random id, the engine
 //! clean                   there only after a clean stop: where the journal ended
-//! %016x.log               segments, named after the position of their first byte
+//! %016x.log               segments of the log, named after the position of their first byte
 //! %016x.snapshot          snapshots, named after the position whose state they hold
+//! sled                    the database of the engine of that name
 //! *.tmp                   a file that was being written; removed when the directory is opened
 //! ```
 
@@ -18,7 +19,7 @@ use crate::Error;
 use crate::disk::{Disk, DiskFile, Lock, LockGuard, read_full, write_full};
 
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(crate) struct Directory {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     /// What record checks start from: a digest of the node's random id.
@@ -28,26 +29,30 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Creates or opens the directory and takes its lock.
-    pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, Error> {
+    /// Creates or opens the directory for this engine and takes its lock.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        engine: &'static str,
+    ) -> Result<Self, Error> {
         let lock = take_lock(disk.as_ref(), dir)?;
         let (dir, next_tmp) = (dir.to_owned(), AtomicU64::new(0));
         let mut directory = Self { disk, dir, key: 0, next_tmp, _lock: lock };
         directory.remove_leftovers()?;
-        directory.key = directory.identity()?;
+        directory.key = directory.identity(engine)?;
         Ok(directory)
     }
 
-    pub(super) fn key(&self) -> u32 {
+    pub(crate) fn key(&self) -> u32 {
         self.key
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
     /// The positions in the names of all files with this suffix, ascending.
-    pub(super) fn positions(&self, suffix: &str) -> Result<Vec<u64>, Error> {
+    pub(crate) fn positions(&self, suffix: &str) -> Result<Vec<u64>, Error> {
         let names = self.list()?;
         let hex = names.iter().filter_map(|name| name.strip_suffix(suffix));
         let hex = hex.filter(|hex| hex.len() == 16);
@@ -56,13 +61,13 @@ impl Directory {
         Ok(found)
     }
 
-    pub(super) fn create(&self, name: &str, bytes: u64) -> Result<Arc<dyn DiskFile>, Error> {
+    pub(crate) fn create(&self, name: &str, bytes: u64) -> Result<Arc<dyn DiskFile>, Error> {
         let path = self.path(name);
         self.disk.create(&path, bytes).map_err(Error::io("create", &path))
     }
 
     /// The file, or `None` if there is none.
-    pub(super) fn open_file(&self, name: &str) -> Result<Option<Arc<dyn DiskFile>>, Error> {
+    pub(crate) fn open_file(&self, name: &str) -> Result<Option<Arc<dyn DiskFile>>, Error> {
         let path = self.path(name);
         match self.disk.open(&path) {
             Ok(file) => Ok(Some(file)),
@@ -72,7 +77,7 @@ impl Directory {
     }
 
     /// The whole file, or `None` if there is none.
-    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let Some(file) = self.open_file(name)? else { return Ok(None) };
         let read = || -> io::Result<Vec<u8>> {
             let bytes = usize::try_from(file.bytes()?).map_err(io::Error::other)?;
@@ -85,7 +90,7 @@ impl Directory {
     }
 
     /// Writes a file so that after any crash it is there as a whole or as it was before.
-    pub(super) fn store(&self, name: &str, parts: &[&[u8]]) -> Result<(), Error> {
+    pub(crate) fn store(&self, name: &str, parts: &[&[u8]]) -> Result<(), Error> {
         let number = self.next_tmp.fetch_add(1, Ordering::Relaxed);
         let tmp = format!("{name}.{}-{number}.tmp", std::process::id());
         let file = self.create(&tmp, 0)?;
@@ -98,7 +103,7 @@ impl Directory {
     }
 
     /// Removes a file that may be there.
-    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.path(name);
         match self.disk.remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -109,8 +114,25 @@ impl Directory {
     }
 
     /// Makes created, renamed and removed names durable.
-    pub(super) fn sync(&self) -> Result<(), Error> {
+    pub(crate) fn sync(&self) -> Result<(), Error> {
         self.disk.sync_dir(&self.dir).map_err(Error::io("sync directory", &self.dir))
+    }
+
+    /// Where the last run left the journal, if it stopped cleanly.
+    pub(crate) fn clean_end(&self) -> Result<Option<u64>, Error> {
+        let note = self.read(CLEAN)?;
+        Ok(note.and_then(|note| std::str::from_utf8(&note).ok()?.trim().parse().ok()))
+    }
+
+    /// Notes that the journal stops cleanly at `end`.
+    pub(crate) fn store_clean_end(&self, end: u64) -> Result<(), Error> {
+        self.store(CLEAN, &[format!("{end}\n").as_bytes()])
+    }
+
+    /// Removes the note: from now on a stop is not clean.
+    pub(crate) fn forget_clean_end(&self) -> Result<(), Error> {
+        self.remove(CLEAN)?;
+        self.sync()
     }
 
     fn list(&self) -> Result<Vec<String>, Error> {
@@ -123,37 +145,39 @@ impl Directory {
     }
 
     /// Reads the identity, or gives the node one; its digest is the key.
-    fn identity(&self) -> Result<u32, Error> {
+    fn identity(&self, engine: &'static str) -> Result<u32, Error> {
         if let Some(text) = self.read(IDENTITY)? {
-            return self.parse_identity(&text);
+            return self.parse_identity(&text, engine);
         }
         let mut node = [0; 16];
         getrandom::fill(&mut node)
             .map_err(io::Error::other)
             .map_err(Error::io("draw a random identity for", &self.dir))?;
         let node = u128::from_le_bytes(node);
-        let text = format!("{IDENTITY_TITLE}\nformat {FORMAT}\nnode {node:032x}\n");
+        let text = format!("{IDENTITY_TITLE}format {FORMAT}\nnode {node:032x}\nengine {engine}\n");
         self.store(IDENTITY, &[text.as_bytes()])?;
-        self.parse_identity(text.as_bytes())
+        self.parse_identity(text.as_bytes(), engine)
     }
 
-    fn parse_identity(&self, text: &[u8]) -> Result<u32, Error> {
+    fn parse_identity(&self, text: &[u8], engine: &'static str) -> Result<u32, Error> {
         let path = self.path(IDENTITY);
-        let parse = || {
-            let mut lines = std::str::from_utf8(text).ok()?.lines();
-            (lines.next()? == IDENTITY_TITLE).then_some(())?;
-            let format = lines.next()?.strip_prefix("format ")?.parse::<u32>().ok()?;
-            Some((format, lines.next()))
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        let value = |name| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let format = value("format").and_then(|format| format.parse::<u32>().ok());
+        let (true, Some(format)) = (text.starts_with(IDENTITY_TITLE), format) else {
+            return Err(Error::Identity { path });
         };
-        match parse() {
-            Some((found, _)) if found > FORMAT => {
-                Err(Error::NewerFormat { path, found, supported: FORMAT })
-            }
-            Some((_, Some(node))) if node.starts_with("node ") => {
-                Ok(crc32fast::hash(node.as_bytes()))
-            }
-            _ => Err(Error::Identity { path }),
+        if format > FORMAT {
+            return Err(Error::NewerFormat { path, found: format, supported: FORMAT });
         }
+        let (Some(node), Some(found)) = (value("node"), value("engine")) else {
+            return Err(Error::Identity { path });
+        };
+        if found != engine {
+            let (dir, found) = (self.dir.clone(), found.to_owned());
+            return Err(Error::OtherEngine { dir, found, configured: engine });
+        }
+        Ok(crc32fast::hash(node.as_bytes()))
     }
 }
 
@@ -171,4 +195,5 @@ const FORMAT: u32 = 1;
 
 const LOCK: &str = "LOCK";
 const IDENTITY: &str = "identity";
-const IDENTITY_TITLE: &str = "leveret data directory";
+const IDENTITY_TITLE: &str = "leveret data directory\n";
+const CLEAN: &str = "clean";
