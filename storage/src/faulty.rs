@@ -40,6 +40,8 @@ pub struct Faults {
     pub capacity: Option<u64>,
     /// Writes take fewer bytes than they are given, and are interrupted.
     pub short_writes: bool,
+    /// Syncs wait until this is false again.
+    pub syncs_wait: bool,
     /// Syncs take this long.
     pub sync_takes: std::time::Duration,
 }
@@ -371,6 +373,9 @@ impl DiskFile for FaultyFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        while self.disk.world()?.faults.syncs_wait {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         let takes = self.disk.world()?.faults.sync_takes;
         if !takes.is_zero() {
             std::thread::sleep(takes);
