@@ -1,0 +1,200 @@
+//! Who calls, and what that user may do.
+//!
+//! Tags decide what a user sees, permissions what a user does, for administrators as well.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use leveret_core::{Permissions, User};
+use regex::RegexBuilder;
+
+use super::error::Refusal;
+use crate::server::Node;
+
+/// A user who has logged in for one request.
+#[derive(Debug)]
+pub struct Caller {
+    /// The name.
+    pub name: String,
+    user: User,
+}
+
+/// What is done with an exchange or a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// Declare and delete.
+    Configure,
+    /// Publish and bind to.
+    Write,
+    /// Get, purge and bind from.
+    Read,
+}
+
+impl Caller {
+    /// The user that the request's header names.
+    ///
+    /// # Errors
+    /// If there is no login in it, it is wrong, or the user has nothing to do with management.
+    pub fn login(node: &Node, headers: &HeaderMap, from: IpAddr) -> Result<Caller, Refusal> {
+        let Some(header) = headers.get(header::AUTHORIZATION) else {
+            return Err(Refusal::login_wanted());
+        };
+        let login = credentials(header.as_bytes()).ok_or_else(Refusal::login_refused)?;
+        let (name, password) = login;
+        if !node.login(&name, &password, from) {
+            return Err(Refusal::login_refused());
+        }
+        let user = node.topology().user(&name).cloned().ok_or_else(Refusal::login_refused)?;
+        let caller = Caller { name, user };
+        match caller.has_any(MANAGEMENT) {
+            true => Ok(caller),
+            false => Err(Refusal::not_authorised("Not management user")),
+        }
+    }
+
+    /// The user's tags.
+    pub fn tags(&self) -> &[String] {
+        &self.user.tags
+    }
+
+    /// Whether everything may be looked at.
+    pub fn is_monitoring(&self) -> bool {
+        self.has_any(&["administrator", "monitoring"])
+    }
+
+    /// Refuses everybody but administrators.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check_administrator(&self) -> Result<(), Refusal> {
+        match self.has_any(&["administrator"]) {
+            true => Ok(()),
+            false => Err(Refusal::not_authorised("Not administrator user")),
+        }
+    }
+
+    /// Refuses everybody who may not look at the node.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check_monitoring(&self) -> Result<(), Refusal> {
+        match self.is_monitoring() {
+            true => Ok(()),
+            false => Err(Refusal::not_authorised("Not monitor user")),
+        }
+    }
+
+    /// Whether a virtual host may be looked at.
+    pub fn sees(&self, vhost: &str) -> bool {
+        self.is_monitoring() || self.user.permissions.contains_key(vhost)
+    }
+
+    /// Refuses who may not look at a virtual host.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check_sees(&self, vhost: &str) -> Result<(), Refusal> {
+        match self.sees(vhost) {
+            true => Ok(()),
+            false => Err(Refusal::not_authorised("User not authorised to access virtual host")),
+        }
+    }
+
+    /// Refuses what the user has no permission for.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check(&self, right: Right, vhost: &str, name: &str) -> Result<(), Refusal> {
+        let permissions = self.user.permissions.get(vhost);
+        match permissions.is_some_and(|permissions| allows(permissions, right, name)) {
+            true => Ok(()),
+            false => Err(Refusal::not_authorised("Access refused.")),
+        }
+    }
+
+    fn has_any(&self, tags: &[&str]) -> bool {
+        self.user.tags.iter().any(|tag| tags.contains(&tag.as_str()))
+    }
+}
+
+fn allows(permissions: &Permissions, right: Right, name: &str) -> bool {
+    let pattern = match right {
+        Right::Configure => &permissions.configure,
+        Right::Write => &permissions.write,
+        Right::Read => &permissions.read,
+    };
+    // An empty pattern allows nothing, although it is found everywhere.
+    let pattern = if pattern.is_empty() { "^$" } else { pattern };
+    let regex = RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build();
+    regex.is_ok_and(|regex| regex.is_match(name))
+}
+
+/// User and password of a Basic login (RFC 7617).
+fn credentials(header: &[u8]) -> Option<(String, Vec<u8>)> {
+    let (scheme, encoded) = header.split_at_checked(BASIC.len())?;
+    if !scheme.eq_ignore_ascii_case(BASIC) {
+        return None;
+    }
+    let login = STANDARD.decode(encoded.trim_ascii()).ok()?;
+    let colon = login.iter().position(|&byte| byte == b':')?;
+    let name = String::from_utf8(login[..colon].to_vec()).ok()?;
+    Some((name, login[colon + 1..].to_vec()))
+}
+
+/// The tags that open the API.
+const MANAGEMENT: &[&str] = &["administrator", "monitoring", "policymaker", "management"];
+const BASIC: &[u8] = b"Basic ";
+/// The size of a compiled pattern.
+const REGEX_BYTES_MAX: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(tags: &[&str], permissions: Permissions) -> Caller {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let permissions = [("v".into(), permissions)].into_iter().collect();
+        Caller { name: "u".to_owned(), user: User { tags, permissions, ..User::default() } }
+    }
+
+    #[test]
+    fn a_login_is_split_at_its_first_colon() {
+        let login = |text: &str| credentials(format!("basic {}", STANDARD.encode(text)).as_bytes());
+        assert_eq!(login("u:p:q"), Some(("u".to_owned(), b"p:q".to_vec())));
+        assert_eq!(login(":"), Some((String::new(), Vec::new())));
+        assert_eq!(login("no colon"), None);
+        assert_eq!(credentials(b"Bearer x"), None);
+        assert_eq!(credentials(b"Basic !!"), None);
+        assert_eq!(credentials(b"Ba"), None);
+    }
+
+    #[test]
+    fn monitoring_sees_every_vhost_and_others_see_their_own() {
+        let other = caller(&["management"], Permissions::default());
+        assert!(other.sees("v") && !other.sees("w"));
+        assert!(other.check_monitoring().is_err());
+        assert!(caller(&["monitoring"], Permissions::default()).sees("w"));
+        assert!(caller(&["monitoring"], Permissions::default()).check_administrator().is_err());
+        assert!(caller(&["administrator"], Permissions::default()).check_administrator().is_ok());
+    }
+
+    #[test]
+    fn permissions_are_searched_and_an_empty_one_allows_nothing() {
+        let write = Permissions { write: "a.c".to_owned(), ..Permissions::default() };
+        let caller = caller(&["administrator"], write);
+        assert!(caller.check(Right::Write, "v", "xabcx").is_ok());
+        assert!(caller.check(Right::Write, "v", "ab").is_err());
+        assert!(caller.check(Right::Read, "v", "abc").is_err());
+        assert!(caller.check(Right::Write, "w", "abc").is_err());
+    }
+
+    #[test]
+    fn a_pattern_that_is_too_large_or_broken_allows_nothing() {
+        for write in ["(", "(a{1000}){1000}"] {
+            let write = Permissions { write: write.to_owned(), ..Permissions::default() };
+            assert!(caller(&[], write).check(Right::Write, "v", "a").is_err());
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A call: a request whose caller is known, taken apart.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::RequestExt;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, RawPathParams, Request};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use leveret_core::Position;
+
+use super::auth::{Caller, Right};
+use super::error::Refusal;
+use super::fields::Fields;
+use super::rates::Rates;
+use super::reply::Reply;
+use crate::server::Node;
+
+/// What all calls share.
+pub struct Api {
+    /// The broker.
+    pub node: Arc<Node>,
+    /// What the counters were at earlier looks.
+    pub rates: Rates,
+}
+
+/// What an endpoint answers.
+pub type Answer = Result<Reply, Refusal>;
+
+/// An endpoint that does not wait for anything.
+pub type Endpoint = fn(&Call) -> Answer;
+
+/// See the module's documentation.
+pub struct Call {
+    /// The API that is called.
+    pub api: Arc<Api>,
+    /// Who calls.
+    pub caller: Caller,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The parts of the path that the route names, decoded one by one: `%2F` is no separator.
+    parts: Vec<(String, String)>,
+    path: String,
+    query: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl Api {
+    /// The API of a node.
+    pub fn new(node: Arc<Node>) -> Self {
+        Api { node, rates: Rates::default() }
+    }
+}
+
+impl Call {
+    async fn read(api: Arc<Api>, mut request: Request) -> Result<Call, Refusal> {
+        let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let from = from.map_or(NOWHERE, |ConnectInfo(address)| address.ip());
+        let caller = Caller::login(&api.node, request.headers(), from)?;
+        let parts = request.extract_parts::<RawPathParams>().await;
+        let parts = parts.map_err(|_| Refusal::bad_request("the path is not UTF-8"))?;
+        let parts = parts.iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect();
+        let query = request.uri().query().unwrap_or_default();
+        let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let path = request.uri().path().to_owned();
+        let headers = std::mem::take(request.headers_mut());
+        let body = read_body(request.into_body()).await?;
+        Ok(Call { api, caller, headers, parts, path, query, body })
+    }
+
+    /// The broker.
+    pub fn node(&self) -> &Node {
+        &self.api.node
+    }
+
+    /// A part of the path that the route names, decoded.
+    pub fn part(&self, name: &str) -> &str {
+        let found = self.parts.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, part)| part)
+    }
+
+    /// The end of the path as it came, not decoded.
+    pub fn last_segment(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// A part of the path that names an exchange; `amq.default` stands for the one without a name.
+    pub fn exchange_part(&self, name: &str) -> &str {
+        let part = self.part(name);
+        if part == DEFAULT_EXCHANGE { "" } else { part }
+    }
+
+    /// A parameter of the query.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a parameter of the query is `true`.
+    pub fn flag(&self, name: &str) -> bool {
+        self.parameter(name) == Some("true")
+    }
+
+    /// The body, as the object that it has to be.
+    ///
+    /// # Errors
+    /// If it is no JSON object; nothing and `null` are an empty one.
+    pub fn fields(&self) -> Result<Fields, Refusal> {
+        Fields::parse(&self.body)
+    }
+
+    /// The virtual host that the path names.
+    ///
+    /// # Errors
+    /// If it is not there, or the caller has no access to it.
+    pub fn vhost(&self) -> Result<Arc<str>, Refusal> {
+        let name = self.part("vhost");
+        if !self.node().topology().has_vhost(name) {
+            return Err(Refusal::no_such_object());
+        }
+        self.caller.check_sees(name)?;
+        Ok(name.into())
+    }
+
+    /// The virtual hosts that a list is about: the one in the path, or all that the caller sees.
+    ///
+    /// # Errors
+    /// As [`Call::vhost`].
+    pub fn vhosts(&self) -> Result<Vec<Arc<str>>, Refusal> {
+        if self.parts.iter().any(|(name, _)| name == "vhost") {
+            return Ok(vec![self.vhost()?]);
+        }
+        let topology = self.node().topology();
+        Ok(topology.vhosts().filter(|name| self.caller.sees(name)).map(Arc::from).collect())
+    }
+
+    /// Whether the caller may do this with an exchange or a queue.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn check(&self, right: Right, vhost: &str, name: &str) -> Result<(), Refusal> {
+        let name = if name.is_empty() { DEFAULT_EXCHANGE } else { name };
+        self.caller.check(right, vhost, name)
+    }
+}
+
+/// Answers a request with an endpoint that waits for nothing, on a thread that may take its time.
+pub async fn respond_on_thread(api: Arc<Api>, request: Request, run: Endpoint) -> Response {
+    respond(api, request, move |call| async move {
+        let answer = tokio::task::spawn_blocking(move || run(&call)).await;
+        answer.unwrap_or_else(|_| Err(Refusal::internal("the request could not be carried out")))
+    })
+    .await
+}
+
+/// Answers a request.
+pub async fn respond<F, R>(api: Arc<Api>, request: Request, run: F) -> Response
+where
+    F: FnOnce(Call) -> R,
+    R: Future<Output = Answer>,
+{
+    match answer(&api, request, run).await {
+        Ok(reply) => reply.into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn answer<F, R>(api: &Arc<Api>, request: Request, run: F) -> Answer
+where
+    F: FnOnce(Call) -> R,
+    R: Future<Output = Answer>,
+{
+    let call = Call::read(api.clone(), request).await?;
+    let reply = run(call).await?;
+    if let Some(promise) = reply.promise {
+        wait_until_durable(&api.node, promise).await?;
+    }
+    Ok(reply)
+}
+
+async fn wait_until_durable(node: &Node, position: Position) -> Result<(), Refusal> {
+    let mut durable = node.storage.durable();
+    let reached = durable.wait_for(|now| now.through > position || now.failed.is_some()).await;
+    match reached.is_ok_and(|now| now.through > position) {
+        true => Ok(()),
+        false => Err(Refusal::internal("the journal has failed")),
+    }
+}
+
+async fn read_body(body: Body) -> Result<Bytes, Refusal> {
+    let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await;
+    let read = read.map_err(|_| Refusal::bad_request("the request body did not come in time"))?;
+    read.map_err(|_| Refusal::body_too_large(BODY_BYTES_MAX))
+}
+
+/// How the path and permissions call the exchange without a name.
+const DEFAULT_EXCHANGE: &str = "amq.default";
+/// Whoever has no address is not on this machine.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+/// The longest body of a request: a large message in base64 and what is around it.
+const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// The time that a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);

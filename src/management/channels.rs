@@ -1,0 +1,76 @@
+//! AMQP channels.
+
+use serde_json::{Value, json};
+
+use super::call::{Answer, Call};
+use super::connections::{self, Connected};
+use super::error::Refusal;
+use super::{list, node};
+use crate::server::connections::ChannelFacts;
+
+struct Row<'a> {
+    connected: &'a Connected,
+    number: u16,
+    facts: ChannelFacts,
+    name: String,
+}
+
+/// `GET /channels` and `/vhosts/:vhost/channels`.
+pub fn list(call: &Call) -> Answer {
+    answer(call, &connections::visible(call)?)
+}
+
+/// `GET /connections/:connection/channels`.
+pub fn of_connection(call: &Call) -> Answer {
+    let connected = connections::find(call)?;
+    list::answer_whole(call, rows(&connected).iter().map(describe).collect())
+}
+
+/// `GET /channels/:channel`.
+pub fn show(call: &Call) -> Answer {
+    let wanted = call.part("channel");
+    let visible = connections::visible(call)?;
+    let of = visible.iter().filter(|it| wanted.starts_with(&it.name));
+    let found = of.flat_map(rows).find(|row| row.name == wanted);
+    list::answer_one(call, describe(&found.ok_or_else(Refusal::no_such_object)?))
+}
+
+fn answer(call: &Call, connected: &[Connected]) -> Answer {
+    let rows = connected.iter().flat_map(rows).collect();
+    list::answer(call, rows, |row: &Row<'_>| &row.name, |rows| rows.iter().map(describe).collect())
+}
+
+fn rows(connected: &Connected) -> Vec<Row<'_>> {
+    let row = |(&number, &facts): (&u16, &ChannelFacts)| {
+        let name = format!("{} ({number})", connected.name);
+        Row { connected, number, facts, name }
+    };
+    connected.peer.channels().iter().map(row).collect()
+}
+
+fn describe(row: &Row<'_>) -> Value {
+    let Row { connected, number, facts, name } = row;
+    json!({
+        "name": name,
+        "number": number,
+        "node": node::name(),
+        "vhost": &*connected.login.vhost,
+        "user": connected.login.user,
+        "user_who_performed_action": connected.login.user,
+        "connection_details": {
+            "name": connected.name,
+            "peer_host": connected.peer_host(),
+            "peer_port": connected.peer.address.port(),
+        },
+        "state": "running",
+        "confirm": facts.confirm,
+        "transactional": false,
+        "consumer_count": facts.consumers,
+        "messages_unacknowledged": facts.unacked,
+        "messages_unconfirmed": facts.unconfirmed,
+        "messages_uncommitted": 0,
+        "acks_uncommitted": 0,
+        "prefetch_count": facts.prefetch,
+        "global_prefetch_count": facts.global_prefetch,
+    })
+}

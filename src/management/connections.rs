@@ -1,0 +1,153 @@
+//! Connections: lists, single ones, and how to close them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Map, Value, json};
+
+use super::call::{Answer, Call};
+use super::error::Refusal;
+use super::rates::{self, Thing};
+use super::reply::Reply;
+use super::{arguments, list, node};
+use crate::server::connections::{Login, Peer};
+use crate::server::outbox::{CloseReason, Notice};
+
+/// A connection that has logged in: others are nobody's business yet.
+pub struct Connected {
+    /// The connection.
+    pub peer: Arc<Peer>,
+    /// What it said of itself.
+    pub login: Login,
+    /// Its name.
+    pub name: String,
+}
+
+/// `GET /connections` and `/vhosts/:vhost/connections`.
+pub fn list(call: &Call) -> Answer {
+    let connected = visible(call)?;
+    answer_list(call, connected)
+}
+
+/// `GET /connections/username/:user`.
+pub fn of_user(call: &Call) -> Answer {
+    let mut connected = visible(call)?;
+    connected.retain(|it| it.login.user == call.part("user"));
+    answer_list(call, connected)
+}
+
+/// `GET /connections/:connection`.
+pub fn show(call: &Call) -> Answer {
+    let connected = find(call)?;
+    list::answer_one(call, describe(call, &connected))
+}
+
+/// `DELETE /connections/:connection`.
+pub fn close(call: &Call) -> Answer {
+    let connected = find(call)?;
+    if connected.login.user != call.caller.name {
+        call.caller.check_administrator()?;
+    }
+    close_one(call, &connected);
+    Ok(Reply::no_content())
+}
+
+/// `DELETE /connections/username/:user`.
+pub fn close_of_user(call: &Call) -> Answer {
+    if call.part("user") != call.caller.name {
+        call.caller.check_administrator()?;
+    }
+    let connected = visible(call)?;
+    let theirs = connected.iter().filter(|it| it.login.user == call.part("user"));
+    theirs.for_each(|it| close_one(call, it));
+    Ok(Reply::no_content())
+}
+
+/// The connections that the caller sees, in the virtual host that the path names, if it names one.
+///
+/// # Errors
+/// If that virtual host is not there, or not to be seen.
+pub fn visible(call: &Call) -> Result<Vec<Connected>, Refusal> {
+    let vhosts = call.vhosts()?;
+    let connected = call.node().connections.all().into_iter().filter_map(Connected::of);
+    let sees = |it: &Connected| {
+        vhosts.contains(&it.login.vhost)
+            && (call.caller.is_monitoring() || it.login.user == call.caller.name)
+    };
+    Ok(connected.filter(sees).collect())
+}
+
+/// The connection that the path names.
+///
+/// # Errors
+/// If it is not there, or not the caller's business.
+pub fn find(call: &Call) -> Result<Connected, Refusal> {
+    let wanted = call.part("connection");
+    let found = visible(call)?.into_iter().find(|it| it.name == wanted);
+    found.ok_or_else(Refusal::no_such_object)
+}
+
+impl Connected {
+    fn of(peer: Arc<Peer>) -> Option<Self> {
+        let login = peer.login()?;
+        let name = peer.name();
+        Some(Connected { peer, login, name })
+    }
+
+    /// The client's address.
+    pub fn peer_host(&self) -> String {
+        self.peer.address.ip().to_canonical().to_string()
+    }
+}
+
+fn answer_list(call: &Call, connected: Vec<Connected>) -> Answer {
+    let render = |connected: &[Connected]| connected.iter().map(|it| describe(call, it)).collect();
+    list::answer(call, connected, |it: &Connected| &it.name, render)
+}
+
+fn close_one(call: &Call, connected: &Connected) {
+    let reason = call.headers.get("x-reason").and_then(|reason| reason.to_str().ok());
+    let reason = reason.unwrap_or(DEFAULT_REASON).chars().take(REASON_CHARS_MAX).collect();
+    connected.peer.outbox.notify(Notice::Close(CloseReason::Operator(reason)));
+}
+
+fn describe(call: &Call, connected: &Connected) -> Value {
+    let Connected { peer, login, name } = connected;
+    let mut object = Map::new();
+    let fields = [
+        ("name", json!(name)),
+        ("node", json!(node::name())),
+        ("vhost", json!(&*login.vhost)),
+        ("user", json!(login.user)),
+        ("user_who_performed_action", json!(login.user)),
+        ("state", json!("running")),
+        ("type", json!("network")),
+        ("protocol", json!(login.protocol)),
+        ("host", json!(peer.local.ip().to_canonical().to_string())),
+        ("port", json!(peer.local.port())),
+        ("peer_host", json!(connected.peer_host())),
+        ("peer_port", json!(peer.address.port())),
+        ("ssl", json!(false)),
+        ("auth_mechanism", json!(login.mechanism)),
+        ("timeout", json!(login.heartbeat)),
+        ("frame_max", json!(login.frame_max)),
+        ("channel_max", json!(login.channel_max)),
+        ("channels", json!(peer.channels().len())),
+        ("client_properties", arguments::to_json(&login.properties)),
+        ("connected_at", json!(peer.connected_at_ms)),
+    ];
+    object.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(client_name) = &login.client_name {
+        object.insert("user_provided_name".to_owned(), json!(client_name));
+    }
+    let octets = [
+        ("recv_oct", peer.traffic.received.load(Ordering::Relaxed)),
+        ("send_oct", peer.traffic.sent.load(Ordering::Relaxed)),
+    ];
+    rates::put(&mut object, &call.api.rates.measure(Thing::Connection(peer.id), &octets));
+    Value::Object(object)
+}
+
+const DEFAULT_REASON: &str = "Closed via management API";
+/// What of a reason fits into the frame that ends a connection, whatever its characters.
+const REASON_CHARS_MAX: usize = 100;

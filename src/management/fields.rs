@@ -1,0 +1,128 @@
+//! The body of a request: a JSON object whose fields are looked at one by one.
+
+use serde_json::{Map, Value};
+
+use super::error::Refusal;
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Reads a body. Nothing and `null` are an empty object.
+    ///
+    /// # Errors
+    /// If it is no JSON object.
+    pub fn parse(body: &[u8]) -> Result<Fields, Refusal> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Fields::default());
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(Fields(fields)),
+            Ok(Value::Null) => Ok(Fields::default()),
+            Ok(Value::String(_)) => Err(Refusal::bad_request(DOUBLY_ENCODED)),
+            _ => Err(Refusal::not_json()),
+        }
+    }
+
+    /// Refuses a body in which one of these is not there.
+    ///
+    /// # Errors
+    /// Names all that are missing.
+    pub fn require(&self, names: &[&str]) -> Result<(), Refusal> {
+        let missing = names.iter().filter(|name| !self.0.contains_key(**name));
+        let missing: Vec<_> = missing.map(|name| format!("{{key_missing,{name}}}")).collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::bad_request(format!("[{}]", missing.join(",")))),
+        }
+    }
+
+    /// A field, if it is there.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// A text; `None` if it is not there.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn text(&self, name: &str) -> Result<Option<&str>, Refusal> {
+        match self.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Refusal::bad_request(format!("{name} must be a string"))),
+        }
+    }
+
+    /// A truth value, which may be written as a text; `false` if it is not there.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn boolean(&self, name: &str) -> Result<bool, Refusal> {
+        match self.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(value)) => Ok(*value),
+            Some(Value::String(text)) if text == "true" => Ok(true),
+            Some(Value::String(text)) if text == "false" => Ok(false),
+            Some(_) => Err(Refusal::bad_request(format!("{name} must be true or false"))),
+        }
+    }
+
+    /// A count, which may be written as a text; `None` if it is not there.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn count(&self, name: &str) -> Result<Option<usize>, Refusal> {
+        let count = match self.get(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Number(number)) => number.as_u64().and_then(|n| n.try_into().ok()),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(_) => None,
+        };
+        let refusal = || Refusal::bad_request(format!("{name} must be a whole number"));
+        count.map(Some).ok_or_else(refusal)
+    }
+}
+
+const DOUBLY_ENCODED: &str =
+    "invalid payload: the request body JSON-decoded to a string. Is the input doubly-JSON-encoded?";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_and_null_are_an_empty_object_and_other_things_are_refused() {
+        for body in ["", " \n", "null", "{}"] {
+            assert!(Fields::parse(body.as_bytes()).unwrap().0.is_empty());
+        }
+        for body in ["{no", "[]", "7", "\u{0}"] {
+            assert_eq!(Fields::parse(body.as_bytes()).unwrap_err(), Refusal::not_json());
+        }
+        let doubly = Fields::parse(br#""{}""#).unwrap_err();
+        assert_eq!(doubly, Refusal::bad_request(DOUBLY_ENCODED));
+    }
+
+    #[test]
+    fn all_missing_fields_are_named() {
+        let fields = Fields::parse(br#"{"b":1}"#).unwrap();
+        assert!(fields.require(&["b"]).is_ok());
+        let refusal = fields.require(&["a", "b", "c"]).unwrap_err();
+        assert_eq!(refusal, Refusal::bad_request("[{key_missing,a},{key_missing,c}]"));
+    }
+
+    #[test]
+    fn truth_and_counts_may_be_texts() {
+        let fields = Fields::parse(br#"{"t":"true","f":false,"n":"7","m":7,"x":-1}"#).unwrap();
+        assert_eq!(fields.boolean("t"), Ok(true));
+        assert_eq!(fields.boolean("f"), Ok(false));
+        assert_eq!(fields.boolean("absent"), Ok(false));
+        assert!(fields.boolean("n").is_err());
+        assert_eq!(fields.count("n"), Ok(Some(7)));
+        assert_eq!(fields.count("m"), Ok(Some(7)));
+        assert_eq!(fields.count("absent"), Ok(None));
+        assert!(fields.count("x").is_err());
+        assert!(fields.text("m").is_err());
+    }
+}

@@ -1,0 +1,180 @@
+//! The management API: HTTP and JSON, in the shapes of RabbitMQ's management plugin, so that its
+//! clients and tools can be pointed here.
+//!
+//! ```text
+//! socket ─► hyper ─► router ─► call: login, path, query, body ─► endpoint ─► reply
+//!                                                                   │
+//!                                                                   └─► Node
+//! ```
+//!
+//! An endpoint is a plain function from a [`call::Call`] to an answer. It runs on a thread that may
+//! take its time, because a list of a hundred thousand queues does; what it promises leaves once the
+//! journal has it. Numbers that nobody measures are left out: no answer holds an invented one.
+
+mod arguments;
+mod auth;
+mod bindings;
+mod call;
+mod channels;
+mod connections;
+mod error;
+mod exchanges;
+mod fields;
+mod get;
+mod list;
+mod node;
+mod overview;
+mod page;
+mod properties;
+mod publish;
+mod queues;
+mod rates;
+mod reply;
+mod server;
+mod totals;
+mod users;
+mod vhosts;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use crate::server::Node;
+use call::{Api, Endpoint, respond, respond_on_thread};
+use error::Refusal;
+
+pub use server::serve;
+
+/// The routes of the API and a page that names it.
+///
+/// Requests need the extension `ConnectInfo<SocketAddr>`, which [`serve`] adds: the user `guest` is
+/// let in from this machine only, and whoever has no address counts as being elsewhere.
+pub fn router(node: Arc<Node>) -> Router {
+    let api = Router::new()
+        .merge(server_routes())
+        .merge(connection_routes())
+        .merge(exchange_routes())
+        .merge(queue_routes())
+        .merge(binding_routes());
+    Router::new()
+        .nest("/api", api)
+        .route("/", axum::routing::get(|| std::future::ready(FRONT_PAGE)))
+        .fallback(|| std::future::ready(Refusal::no_such_object()))
+        .method_not_allowed_fallback(|method: Method| std::future::ready(no_such_method(&method)))
+        .with_state(Arc::new(Api::new(node)))
+}
+
+type Routes = Router<Arc<Api>>;
+
+fn server_routes() -> Routes {
+    Router::new()
+        .route("/overview", methods([(GET, overview::show)]))
+        .route("/cluster-name", methods([(GET, overview::cluster_name)]))
+        .route("/whoami", methods([(GET, users::whoami)]))
+        .route("/nodes", methods([(GET, node::list)]))
+        .route("/nodes/{node}", methods([(GET, node::show)]))
+        .route("/vhosts", methods([(GET, vhosts::list)]))
+        .route("/vhosts/{vhost}", methods([(GET, vhosts::show)]))
+        .route("/users", methods([(GET, users::list)]))
+        .route("/users/{user}", methods([(GET, users::show)]))
+}
+
+fn connection_routes() -> Routes {
+    Router::new()
+        .route("/connections", methods([(GET, connections::list)]))
+        .route("/vhosts/{vhost}/connections", methods([(GET, connections::list)]))
+        .route(
+            "/connections/{connection}",
+            methods([(GET, connections::show), (DELETE, connections::close)]),
+        )
+        .route(
+            "/connections/username/{user}",
+            methods([(GET, connections::of_user), (DELETE, connections::close_of_user)]),
+        )
+        .route("/connections/{connection}/channels", methods([(GET, channels::of_connection)]))
+        .route("/channels", methods([(GET, channels::list)]))
+        .route("/vhosts/{vhost}/channels", methods([(GET, channels::list)]))
+        .route("/channels/{channel}", methods([(GET, channels::show)]))
+}
+
+fn exchange_routes() -> Routes {
+    Router::new()
+        .route("/exchanges", methods([(GET, exchanges::list)]))
+        .route("/exchanges/{vhost}", methods([(GET, exchanges::list)]))
+        .route(
+            "/exchanges/{vhost}/{exchange}",
+            methods([
+                (GET, exchanges::show),
+                (PUT, exchanges::declare),
+                (DELETE, exchanges::delete),
+            ]),
+        )
+        .route(
+            "/exchanges/{vhost}/{exchange}/bindings/source",
+            methods([(GET, bindings::from_exchange)]),
+        )
+        .route(
+            "/exchanges/{vhost}/{exchange}/bindings/destination",
+            methods([(GET, bindings::to_exchange)]),
+        )
+        .route("/exchanges/{vhost}/{exchange}/publish", methods([(POST, publish::publish)]))
+}
+
+fn queue_routes() -> Routes {
+    let get = on(MethodFilter::POST, |State(api): State<Arc<Api>>, request: Request| {
+        respond(api, request, get::get)
+    });
+    Router::new()
+        .route("/queues", methods([(GET, queues::list)]))
+        .route("/queues/detailed", methods([(GET, queues::list)]))
+        .route("/queues/{vhost}", methods([(GET, queues::list)]))
+        .route(
+            "/queues/{vhost}/{queue}",
+            methods([(GET, queues::show), (PUT, queues::declare), (DELETE, queues::delete)]),
+        )
+        .route("/queues/{vhost}/{queue}/contents", methods([(DELETE, queues::purge)]))
+        .route("/queues/{vhost}/{queue}/bindings", methods([(GET, bindings::to_queue)]))
+        .route("/queues/{vhost}/{queue}/get", get)
+}
+
+fn binding_routes() -> Routes {
+    Router::new()
+        .route("/bindings", methods([(GET, bindings::list)]))
+        .route("/bindings/{vhost}", methods([(GET, bindings::list)]))
+        .route(
+            "/bindings/{vhost}/e/{source}/{kind}/{destination}",
+            methods([(GET, bindings::between), (POST, bindings::bind)]),
+        )
+        .route(
+            "/bindings/{vhost}/e/{source}/{kind}/{destination}/{props}",
+            methods([(GET, bindings::show), (DELETE, bindings::unbind)]),
+        )
+}
+
+fn methods<const N: usize>(endpoints: [(MethodFilter, Endpoint); N]) -> MethodRouter<Arc<Api>> {
+    endpoints.into_iter().fold(MethodRouter::new(), |router, (method, endpoint)| {
+        router.on(method, move |State(api): State<Arc<Api>>, request: Request| {
+            respond_on_thread(api, request, endpoint)
+        })
+    })
+}
+
+/// The router adds the header that names the methods there are, which is all that OPTIONS asks for.
+fn no_such_method(method: &Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::OK.into_response();
+    }
+    Refusal::no_such_method().into_response()
+}
+
+const GET: MethodFilter = MethodFilter::GET;
+const PUT: MethodFilter = MethodFilter::PUT;
+const POST: MethodFilter = MethodFilter::POST;
+const DELETE: MethodFilter = MethodFilter::DELETE;
+
+const FRONT_PAGE: &str = "Leveret's management API is at /api, for example /api/overview.\n\
+    It speaks JSON in the shapes of RabbitMQ's management plugin and asks for a login.\n";

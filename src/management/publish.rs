@@ -1,0 +1,197 @@
+//! `POST /exchanges/:vhost/:exchange/publish`: one message, answered when it is safe.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use leveret_amqp::Properties;
+use leveret_core::{
+    Body, Draft, Encoding, Facts, Message, Table, TopologyError, TopologyErrorKind,
+};
+use serde_json::{Map, Value, json};
+
+use super::auth::Right;
+use super::call::{Answer, Call};
+use super::error::Refusal;
+use super::fields::Fields;
+use super::queues::no_such_vhost;
+use super::reply::Reply;
+use super::{arguments, properties};
+use crate::server::clock;
+use crate::server::publisher::Publisher;
+
+/// Publishes a message and says whether any queue got it.
+pub fn publish(call: &Call) -> Answer {
+    let vhost = call.vhost().map_err(no_such_vhost)?;
+    let exchange = call.exchange_part("exchange");
+    if call.node().topology().exchange(&vhost, exchange).is_err() {
+        return Err(Refusal::not_found("exchange_not_found"));
+    }
+    let fields = call.fields()?;
+    fields.require(&["properties", "routing_key", "payload", "payload_encoding"])?;
+    let given = given_properties(&fields)?;
+    let encoded = properties::from_json(&given)?;
+    check_user(call, Properties::from_encoded(&encoded))?;
+    let message = message(call, exchange, &fields, &encoded)?;
+    call.check(Right::Write, &vhost, exchange)?;
+
+    let headers = headers_of(&given);
+    let mut publisher = Publisher::new(None, call.node().shard_count());
+    let to = (exchange, message.routing_key());
+    let routed = publisher.route(call.node(), &vhost, to, &headers).map_err(refused)?;
+    let is_routed = !routed.is_empty();
+    publisher.add(call.node(), message.clone(), routed, None);
+    let promise = publisher.flush(call.node());
+    Ok(Reply::json(json!({ "routed": is_routed })).after(promise))
+}
+
+fn message(
+    call: &Call,
+    exchange: &str,
+    fields: &Fields,
+    encoded: &[u8],
+) -> Result<Arc<Message>, Refusal> {
+    let routing_key = fields.text("routing_key")?.unwrap_or_default();
+    if routing_key.len() > KEY_BYTES_MAX {
+        return Err(Refusal::bad_request("a routing key has at most 255 bytes"));
+    }
+    let payload = payload(fields)?;
+    let max = call.node().config.message_size_max.0;
+    if payload.len() as u64 > max {
+        let size = payload.len();
+        return Err(precondition_failed(&format!(
+            "message size {size} is larger than configured max size {max}"
+        )));
+    }
+    Ok(Arc::new(Message::new(Draft {
+        exchange,
+        routing_key,
+        encoding: Encoding::Amqp,
+        properties: encoded,
+        facts: facts(Properties::from_encoded(encoded), clock::now_ms())?,
+        body: Body::Owned(payload),
+    })))
+}
+
+fn given_properties(fields: &Fields) -> Result<Map<String, Value>, Refusal> {
+    match fields.get("properties") {
+        Some(Value::Object(given)) => Ok(given.clone()),
+        // This is how RabbitMQ shows that there are none.
+        Some(Value::Array(items)) if items.is_empty() => Ok(Map::new()),
+        _ => Err(Refusal::bad_request("properties must be an object")),
+    }
+}
+
+fn headers_of(given: &Map<String, Value>) -> Table {
+    let headers = given.get("headers").and_then(Value::as_object);
+    headers.map(arguments::table_from_json).unwrap_or_default()
+}
+
+/// Nobody publishes in another user's name.
+fn check_user(call: &Call, properties: Properties<'_>) -> Result<(), Refusal> {
+    let caller = &call.caller.name;
+    match properties.user_id().filter(|user| user != caller) {
+        None => Ok(()),
+        Some(user) => Err(precondition_failed(&format!(
+            "user_id property set to '{user}' but authenticated user was '{caller}'"
+        ))),
+    }
+}
+
+fn facts(properties: Properties<'_>, now_ms: u64) -> Result<Facts, Refusal> {
+    let persistent = properties.is_persistent();
+    let expires_at_ms = match properties.expiration() {
+        None => None,
+        Some(text) => {
+            let invalid = |_| precondition_failed(&format!("invalid expiration '{text}'"));
+            let after_ms = text.parse::<u32>().map_err(invalid)?;
+            Some(now_ms.saturating_add(after_ms.into()))
+        }
+    };
+    Ok(Facts {
+        persistent,
+        retain: false,
+        qos: u8::from(persistent),
+        priority: properties.priority().unwrap_or(0),
+        timestamp_ms: now_ms,
+        expires_at_ms,
+    })
+}
+
+fn payload(fields: &Fields) -> Result<Bytes, Refusal> {
+    let Some(Value::String(payload)) = fields.get("payload") else {
+        return Err(Refusal::bad_request("payload_not_string"));
+    };
+    match fields.text("payload_encoding")? {
+        Some("string") => Ok(Bytes::copy_from_slice(payload.as_bytes())),
+        Some("base64") => match STANDARD.decode(payload) {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(_) => Err(Refusal::bad_request("payload is not base64")),
+        },
+        _ => Err(Refusal::bad_request("unsupported payload_encoding")),
+    }
+}
+
+fn refused(error: TopologyError) -> Refusal {
+    match error.kind() {
+        TopologyErrorKind::NotFound => Refusal::not_found("exchange_not_found"),
+        TopologyErrorKind::AccessRefused => {
+            Refusal::bad_request(format!("403 ACCESS_REFUSED - {error}"))
+        }
+        _ => error.into(),
+    }
+}
+
+fn precondition_failed(text: &str) -> Refusal {
+    Refusal::bad_request(format!("406 PRECONDITION_FAILED - {text}"))
+}
+
+/// The longest routing key that AMQP can say.
+const KEY_BYTES_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload_of(body: Value) -> Result<Bytes, Refusal> {
+        payload(&Fields::parse(body.to_string().as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn a_payload_is_a_text_or_base64() {
+        let text = payload_of(json!({"payload": "AA==", "payload_encoding": "string"}));
+        assert_eq!(text.unwrap(), "AA==");
+        let bytes = payload_of(json!({"payload": "AP8=", "payload_encoding": "base64"}));
+        assert_eq!(bytes.unwrap(), &[0, 255][..]);
+        for wrong in [
+            json!({"payload": 1, "payload_encoding": "string"}),
+            json!({"payload": "!", "payload_encoding": "base64"}),
+            json!({"payload": "", "payload_encoding": "rot13"}),
+        ] {
+            assert!(payload_of(wrong).is_err());
+        }
+    }
+
+    #[test]
+    fn what_queues_act_on_is_taken_from_the_properties() {
+        let facts_of = |given: Value| {
+            let encoded = properties::from_json(given.as_object().unwrap()).unwrap();
+            facts(Properties::from_encoded(&encoded), 1_000)
+        };
+        let given = json!({"delivery_mode": 2, "priority": 3, "expiration": "500"});
+        let expected = Facts {
+            persistent: true,
+            qos: 1,
+            priority: 3,
+            timestamp_ms: 1_000,
+            expires_at_ms: Some(1_500),
+            ..Facts::default()
+        };
+        assert_eq!(facts_of(given), Ok(expected));
+        let transient = facts_of(json!({"delivery_mode": 1})).unwrap();
+        assert!(!transient.persistent && transient.qos == 0);
+        assert!(facts_of(json!({"expiration": "soon"})).is_err());
+        assert!(facts_of(json!({"expiration": "-1"})).is_err());
+    }
+}

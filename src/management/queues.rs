@@ -1,0 +1,195 @@
+//! Queues: lists, single ones, declare, delete and purge.
+
+use std::sync::Arc;
+
+use leveret_core::{ConnectionId, QueueEntry, QueueId, QueueSpec, QueueStats, Topology};
+use serde_json::{Map, Value, json};
+
+use super::auth::Right;
+use super::call::{Answer, Call};
+use super::error::Refusal;
+use super::rates::{self, Thing};
+use super::reply::Reply;
+use super::{arguments, list, node, totals};
+use crate::server::connections::Peer;
+use crate::server::control::DeleteIf;
+
+/// Whoever works with queues here has no connection, so that an exclusive queue is always that of
+/// somebody else. Connections are numbered from 1.
+pub const NOBODY: ConnectionId = ConnectionId(0);
+
+struct Row {
+    id: QueueId,
+    name: Arc<str>,
+}
+
+/// `GET /queues`, `/queues/detailed` and `/queues/:vhost`.
+pub fn list(call: &Call) -> Answer {
+    let vhosts = call.vhosts()?;
+    let rows = {
+        let topology = call.node().topology();
+        let queues = vhosts.iter().flat_map(|vhost| topology.queues(vhost));
+        queues.map(|queue| Row { id: queue.id, name: queue.name.clone() }).collect()
+    };
+    list::answer(call, rows, |row: &Row| &row.name, |rows| render(call, rows))
+}
+
+/// `GET /queues/:vhost/:name`.
+pub fn show(call: &Call) -> Answer {
+    let vhost = call.vhost()?;
+    let row = {
+        let topology = call.node().topology();
+        let queue = topology.queue(&vhost, call.part("queue"));
+        let queue = queue.map_err(|_| Refusal::no_such_object())?;
+        Row { id: queue.id, name: queue.name.clone() }
+    };
+    let queue = render(call, &[row]).pop().ok_or_else(Refusal::no_such_object)?;
+    list::answer_one(call, queue)
+}
+
+/// `PUT /queues/:vhost/:name`.
+pub fn declare(call: &Call) -> Answer {
+    let vhost = call.vhost().map_err(no_such_vhost)?;
+    let name = call.part("queue");
+    let fields = call.fields()?;
+    let spec = QueueSpec {
+        durable: fields.boolean("durable")?,
+        auto_delete: fields.boolean("auto_delete")?,
+        arguments: arguments::from_json(fields.get("arguments"))?,
+        ..QueueSpec::default()
+    };
+    if name.len() > NAME_BYTES_MAX {
+        return Err(Refusal::bad_request("a queue name has at most 255 bytes"));
+    }
+    call.check(Right::Configure, &vhost, name)?;
+    let (_, commanded) = call.node().declare_queue(&vhost, name, spec, false)?;
+    Ok(Reply::put(!commanded.applied.outcome.existed()).after(commanded.promise))
+}
+
+/// `DELETE /queues/:vhost/:name?if-unused=true&if-empty=true`.
+pub fn delete(call: &Call) -> Answer {
+    let (vhost, _) = find(call)?;
+    let name = call.part("queue");
+    call.check(Right::Configure, &vhost, name)?;
+    let only = DeleteIf { unused: call.flag("if-unused"), empty: call.flag("if-empty") };
+    let commanded = call.node().delete_queue(&vhost, name, NOBODY, only)?;
+    Ok(Reply::no_content().after(commanded.promise))
+}
+
+/// `DELETE /queues/:vhost/:name/contents`.
+pub fn purge(call: &Call) -> Answer {
+    let (vhost, id) = find(call)?;
+    call.check(Right::Read, &vhost, call.part("queue"))?;
+    let (_, promise) = call.node().purge_queue(id);
+    Ok(Reply::no_content().after(promise))
+}
+
+/// The queue that the path names, with its virtual host.
+///
+/// # Errors
+/// If it is not there, or belongs to a connection alone.
+pub fn find(call: &Call) -> Result<(Arc<str>, QueueId), Refusal> {
+    let vhost = call.vhost()?;
+    let topology = call.node().topology();
+    let queue = topology.queue(&vhost, call.part("queue"));
+    let queue = queue.map_err(|_| Refusal::no_such_object())?;
+    queue.check_access(NOBODY)?;
+    let id = queue.id;
+    Ok((vhost, id))
+}
+
+/// A declaration names the virtual host that is missing.
+pub fn no_such_vhost(refusal: Refusal) -> Refusal {
+    if refusal == Refusal::no_such_object() {
+        return Refusal::not_found("vhost_not_found");
+    }
+    refusal
+}
+
+fn render(call: &Call, rows: &[Row]) -> Vec<Value> {
+    let mut queues = described(&call.node().topology(), rows);
+    let ids: Vec<QueueId> = queues.iter().map(|(id, ..)| *id).collect();
+    let with_numbers = !call.flag("disable_stats");
+    if with_numbers || call.flag("enable_queue_totals") {
+        let stats = totals::stats_of(call.node(), &ids);
+        for ((id, _, queue), stats) in queues.iter_mut().zip(&stats) {
+            put_numbers(call, queue, *id, stats, with_numbers);
+        }
+    }
+    put_owners(call, &mut queues);
+    queues.into_iter().map(|(.., queue)| Value::Object(queue)).collect()
+}
+
+type Described = (QueueId, Option<ConnectionId>, Map<String, Value>);
+
+fn described(topology: &Topology, rows: &[Row]) -> Vec<Described> {
+    let queues = rows.iter().filter_map(|row| topology.queue_by_id(row.id));
+    queues.map(|queue| (queue.id, queue.spec.exclusive, describe(queue))).collect()
+}
+
+fn describe(queue: &QueueEntry) -> Map<String, Value> {
+    let object = json!({
+        "name": &*queue.name,
+        "vhost": &*queue.vhost,
+        "type": "classic",
+        "durable": queue.spec.durable,
+        "auto_delete": queue.spec.auto_delete,
+        "exclusive": queue.spec.exclusive.is_some(),
+        "arguments": arguments::to_json(&queue.spec.arguments),
+        "node": node::name(),
+        "state": "running",
+        "effective_policy_definition": {},
+    });
+    match object {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
+
+fn put_numbers(
+    call: &Call,
+    queue: &mut Map<String, Value>,
+    id: QueueId,
+    stats: &QueueStats,
+    all: bool,
+) {
+    let (depth, history) = totals::measure(&call.api.rates, Thing::Queue(id), stats);
+    rates::put(queue, &depth);
+    if !all {
+        return;
+    }
+    let bytes = [
+        ("consumers", stats.consumers as u64),
+        ("message_bytes", stats.ready_bytes + stats.unacked_bytes),
+        ("message_bytes_ready", stats.ready_bytes),
+        ("message_bytes_unacknowledged", stats.unacked_bytes),
+    ];
+    queue.extend(bytes.map(|(name, number)| (name.to_owned(), json!(number))));
+    queue.insert("message_stats".to_owned(), rates::object(&history));
+}
+
+/// Says whose exclusive queues are.
+fn put_owners(call: &Call, queues: &mut [Described]) {
+    if queues.iter().all(|(_, owner, _)| owner.is_none()) {
+        return;
+    }
+    let peers = call.node().connections.all();
+    for (_, owner, queue) in queues {
+        let Some(owner) = *owner else { continue };
+        // The list is in the order of the numbers.
+        if let Ok(at) = peers.binary_search_by_key(&owner, |peer| peer.id) {
+            queue.insert("owner_pid_details".to_owned(), owner_details(&peers[at]));
+        }
+    }
+}
+
+fn owner_details(peer: &Peer) -> Value {
+    json!({
+        "name": peer.name(),
+        "peer_host": peer.address.ip().to_canonical().to_string(),
+        "peer_port": peer.address.port(),
+    })
+}
+
+/// The longest name that AMQP can say.
+const NAME_BYTES_MAX: usize = 255;

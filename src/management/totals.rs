@@ -1,0 +1,67 @@
+//! Sums over many queues, and the numbers of one.
+
+use leveret_core::{QueueId, QueueStats};
+
+use super::rates::{Rated, Rates, Thing};
+use crate::server::Node;
+
+/// The counts of these queues, in the same order; zeros for those that are gone. A shard is asked
+/// for many at a time, but never so many that its publishers would notice.
+pub fn stats_of(node: &Node, queues: &[QueueId]) -> Vec<QueueStats> {
+    let mut stats = vec![QueueStats::default(); queues.len()];
+    for shard in 1..=node.shard_count() {
+        let here: Vec<usize> = (0..queues.len())
+            .filter(|&at| queues[at].shard(node.shard_count()).0 == shard)
+            .collect();
+        for batch in here.chunks(BATCH) {
+            let Some(first) = batch.first() else { continue };
+            node.shard_of(queues[*first]).post(|work| {
+                for &at in batch {
+                    if let Some(queue) = work.state.queue(queues[at]) {
+                        stats[at] = queue.stats();
+                    }
+                }
+            });
+        }
+    }
+    stats
+}
+
+/// The counts of all these queues together.
+pub fn total_of(node: &Node, queues: &[QueueId]) -> QueueStats {
+    stats_of(node, queues).into_iter().fold(QueueStats::default(), |sum, one| QueueStats {
+        ready: sum.ready + one.ready,
+        unacked: sum.unacked + one.unacked,
+        ready_bytes: sum.ready_bytes + one.ready_bytes,
+        unacked_bytes: sum.unacked_bytes + one.unacked_bytes,
+        consumers: sum.consumers + one.consumers,
+        published: sum.published + one.published,
+        delivered: sum.delivered + one.delivered,
+        redelivered: sum.redelivered + one.redelivered,
+        got: sum.got + one.got,
+        acked: sum.acked + one.acked,
+    })
+}
+
+/// These counts with their rates: how many messages there are now, and what has happened so far.
+pub fn measure(rates: &Rates, thing: Thing, stats: &QueueStats) -> (Vec<Rated>, Vec<Rated>) {
+    let depth = [
+        ("messages", (stats.ready + stats.unacked) as u64),
+        ("messages_ready", stats.ready as u64),
+        ("messages_unacknowledged", stats.unacked as u64),
+    ];
+    let history = [
+        ("publish", stats.published),
+        ("deliver", stats.delivered),
+        ("get", stats.got),
+        ("deliver_get", stats.delivered + stats.got),
+        ("redeliver", stats.redelivered),
+        ("ack", stats.acked),
+    ];
+    let mut measured = rates.measure(thing, &[&depth[..], &history[..]].concat());
+    let history = measured.split_off(depth.len());
+    (measured, history)
+}
+
+/// Queues that are looked at while their shard waits.
+const BATCH: usize = 256;
