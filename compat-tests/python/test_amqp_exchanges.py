@@ -3,14 +3,14 @@
 import pika
 import pytest
 
-from support.amqp_client import close_of_channel, drain, get_one
+from support.amqp_client import close_of_channel, confirm, drain, get_one
 
 NOT_ON_DEFAULT = "ACCESS_REFUSED - operation not permitted on the default exchange"
 
 
 def routed(channel, exchange, keys, queue, headers=None):
     """Publishes a message per key, confirmed, and returns the keys that reached `queue`."""
-    channel.confirm_delivery()
+    confirm(channel)
     for key in keys:
         channel.basic_publish(exchange, key, key.encode(), pika.BasicProperties(headers=headers))
     return [body.decode() for body in drain(channel, queue)]
@@ -117,7 +117,7 @@ def test_an_auto_delete_exchange_goes_with_its_last_binding(channel, name):
 def test_publishing_to_an_internal_exchange_is_refused_with_403(channel, name):
     exchange = name()
     channel.exchange_declare(exchange, "fanout", internal=True)
-    channel.confirm_delivery()
+    confirm(channel)
     code, text = close_of_channel(lambda: channel.basic_publish(exchange, "", b""))
     assert (code, text) == (
         403, f"ACCESS_REFUSED - cannot publish to internal exchange '{exchange}' in vhost '/'")

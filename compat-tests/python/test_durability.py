@@ -9,7 +9,7 @@ import pytest
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pika import spec
 
-from support.amqp_client import PERSISTENT, connect, counts, drain, fill, get_one
+from support.amqp_client import PERSISTENT, confirm, connect, counts, drain, fill, get_one
 from support.ledger import AmqpConsumer, AmqpPublisher, MqttPublisher, check
 from support.mqtt_client import MqttClient
 from support.raw_amqp import RawAmqp, method, publish
@@ -67,7 +67,7 @@ def test_messages_keep_their_properties_and_routing_facts(own_broker, killed_twi
     channel.queue_declare("q", durable=True)
     channel.queue_bind("q", "amq.topic", "a.#")
     sent = pika.BasicProperties(delivery_mode=2, content_type="t", headers={"a": [1, {"b": None}]}, message_id="m")
-    channel.confirm_delivery()
+    confirm(channel)
     channel.basic_publish("amq.topic", "a.b", b"x" * 300_000, sent)
     killed_twice()
     method_, properties, body = get_one(amqp(own_broker).channel(), "q")
@@ -98,7 +98,7 @@ def test_durable_declarations_survive_and_others_do_not(own_broker, killed_twice
 
 
 def fill_exchange(channel, exchange):
-    channel.confirm_delivery()
+    confirm(channel)
     channel.basic_publish(exchange, "", b"routed", PERSISTENT)
 
 
@@ -187,7 +187,7 @@ def test_an_acknowledged_mqtt_publish_survives_in_a_durable_amqp_queue(own_broke
 def test_a_confirmed_amqp_publish_survives_in_a_persistent_session(own_broker, killed_twice):
     away(own_broker, "s", "t/+")
     channel = amqp(own_broker).channel()
-    channel.confirm_delivery()
+    confirm(channel)
     channel.basic_publish("amq.topic", "t.x", b"across", PERSISTENT)
     killed_twice()
     assert back(own_broker, "s").receive().payload == b"across"

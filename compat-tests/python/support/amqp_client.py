@@ -1,5 +1,7 @@
 """pika with the few conveniences that the tests share."""
 
+import weakref
+
 import pika
 import pytest
 from pika.exceptions import ChannelClosedByBroker, ConnectionClosedByBroker
@@ -44,9 +46,19 @@ def synchronise(channel):
 
 def fill(channel, queue, bodies, properties=None):
     """Publishes `bodies` to `queue` with confirms."""
-    channel.confirm_delivery()
+    confirm(channel)
     for body in bodies:
         channel.basic_publish("", queue, body, properties)
+
+
+def confirm(channel):
+    """confirm.select, unless the channel has it already."""
+    if channel not in _confirming:
+        channel.confirm_delivery()
+        _confirming.add(channel)
+
+
+_confirming = weakref.WeakSet()
 
 
 def get(channel, queue, auto_ack=True):
