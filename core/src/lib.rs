@@ -20,8 +20,8 @@ pub use id::{ConnectionId, ConsumerId, EntryIndex, QueueId, ShardId};
 pub use message::{Body, Draft, Encoding, Facts, LARGE_BODY_BYTES, Message};
 pub use position::{Position, RecordHeader};
 pub use queue::{
-    ConsumerOptions, Delivery, Effects, Fetch, Got, InExclusiveUse, Placement, Queue, QueueSettings,
-    QueueStats, Settlement, SharedPrefetch, Spill,
+    ConsumerOptions, Delivery, Effects, Fetch, Got, InExclusiveUse, Placement, Queue,
+    QueueSettings, QueueStats, Settlement, SharedPrefetch, Spill,
 };
 pub use retained::{Matching, Retained};
 pub use shard::ShardState;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::record::{Origin, Record, RecordedPlacement};
+use crate::record::{Origin, Packet, Record, RecordedPlacement};
 use crate::{
     Effects, EntryIndex, Message, Placement, Position, Queue, QueueId, QueueSettings, Target,
 };
@@ -20,7 +20,13 @@ pub struct ShardState {
     queues: HashMap<QueueId, Queue, foldhash::fast::FixedState>,
     /// The QoS 2 packets of durable sessions that were published here and not released yet, with
     /// the record that says so.
-    received: HashMap<Origin, Position, foldhash::fast::FixedState>,
+    received: HashMap<Packet, Received, foldhash::fast::FixedState>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Received {
+    at: Position,
+    shards: u16,
 }
 
 impl ShardState {
@@ -37,11 +43,8 @@ impl ShardState {
     /// Ends a queue; gives the number of messages that waited, or `None` if it is gone already.
     pub fn delete(&mut self, id: QueueId, fx: &mut Effects) -> Option<usize> {
         let mut queue = self.queues.remove(&id)?;
-        let mut forgotten: Vec<Origin> =
-            self.received.keys().filter(|origin| origin.session == id).copied().collect();
-        forgotten.sort_unstable();
-        for origin in forgotten {
-            fx.released.extend(self.received.remove(&origin));
+        for (packet, _) in self.received_from(id) {
+            self.release(packet, fx);
         }
         Some(queue.close(fx))
     }
@@ -55,7 +58,7 @@ impl ShardState {
         origin: Option<Origin>,
         placements: &mut Vec<Placement>,
     ) {
-        if origin.is_some_and(|origin| self.received.contains_key(&origin)) {
+        if origin.is_some_and(|origin| self.received.contains_key(&origin.packet)) {
             return;
         }
         for target in targets {
@@ -82,14 +85,28 @@ impl ShardState {
     }
 
     /// Remembers a QoS 2 packet until it is released.
-    pub fn remember(&mut self, origin: Origin, position: Position) {
-        self.received.insert(origin, position);
+    pub fn remember(&mut self, origin: Origin, at: Position) {
+        self.received.insert(origin.packet, Received { at, shards: origin.shards });
+    }
+
+    /// The QoS 2 packets of a session that were published here and not released, in order, each with
+    /// the number of shards that have it if its publish was completed.
+    pub fn received_from(&self, session: QueueId) -> Vec<(Packet, u16)> {
+        let of_session = |(packet, _): &(&Packet, &Received)| packet.session == session;
+        let mut found: Vec<(Packet, u16)> = self
+            .received
+            .iter()
+            .filter(of_session)
+            .map(|(&packet, received)| (packet, received.shards))
+            .collect();
+        found.sort_unstable();
+        found
     }
 
     /// Forgets a QoS 2 packet; says whether it was known, which has to be journalled.
-    pub fn release(&mut self, origin: Origin, fx: &mut Effects) -> bool {
-        let known = self.received.remove(&origin);
-        fx.released.extend(known);
+    pub fn release(&mut self, packet: Packet, fx: &mut Effects) -> bool {
+        let known = self.received.remove(&packet);
+        fx.released.extend(known.map(|received| received.at));
         known.is_some()
     }
 
@@ -115,8 +132,8 @@ impl ShardState {
                 self.each(queue, &runs, fx, |queue, index, _| queue.replay_deliver(index))
             }
             Record::Receive { queue, runs } => self.each(queue, &runs, fx, Queue::replay_receive),
-            Record::Release(origin) => {
-                self.release(origin, fx);
+            Record::Release(packet) => {
+                self.release(packet, fx);
                 Vec::new()
             }
             Record::Purge { queue, before, kept } => {
@@ -145,7 +162,8 @@ impl ShardState {
             references.push(at);
         }
         if let Some(origin) = origin.filter(|_| !references.is_empty()) {
-            if self.received.insert(origin, at).is_none() {
+            if !self.received.contains_key(&origin.packet) {
+                self.remember(origin, at);
                 references.push(at);
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::RequestExt;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, RawPathParams, Request};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -192,6 +192,9 @@ async fn wait_until_durable(node: &Node, position: Position) -> Result<(), Refus
 }
 
 async fn read_body(body: Body) -> Result<Bytes, Refusal> {
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(Refusal::body_too_large(BODY_BYTES_MAX));
+    }
     let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await;
     let read = read.map_err(|_| Refusal::bad_request("the request body did not come in time"))?;
     read.map_err(|_| Refusal::body_too_large(BODY_BYTES_MAX))

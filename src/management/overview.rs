@@ -98,7 +98,8 @@ fn churn(call: &Call) -> Value {
     rates::object(&call.api.rates.measure(Thing::Churn, &churn))
 }
 
-/// The ports of the configuration, on each of its addresses.
+/// The ports of the configuration, on each of its addresses; which free ones were taken instead of
+/// port 0 is not known here.
 fn listeners(node: &Node) -> Value {
     let config = &node.config;
     let ports = [
@@ -106,7 +107,8 @@ fn listeners(node: &Node) -> Value {
         (Protocol::Mqtt, config.mqtt_port),
         (Protocol::Http, config.http_port),
     ];
-    let listeners = ports.iter().flat_map(|(protocol, port)| {
+    let known = ports.iter().filter(|(_, port)| *port != 0);
+    let listeners = known.flat_map(|(protocol, port)| {
         config.bind.iter().map(move |address| {
             json!({
                 "node": node::name(),

@@ -179,7 +179,13 @@ mod tests {
     }
 
     fn options(prefetch: u32) -> ConsumerOptions {
-        ConsumerOptions { no_ack: false, exclusive: false, prefetch, shared: None, window_bytes: 100 }
+        ConsumerOptions {
+            no_ack: false,
+            exclusive: false,
+            prefetch,
+            shared: None,
+            window_bytes: 100,
+        }
     }
 
     #[test]

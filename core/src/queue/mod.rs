@@ -367,11 +367,7 @@ impl Queue {
     }
 
     /// Messages are back from the journal; the ones that could not be read are given up.
-    pub fn fetched(
-        &mut self,
-        messages: Vec<(EntryIndex, Option<Arc<Message>>)>,
-        fx: &mut Effects,
-    ) {
+    pub fn fetched(&mut self, messages: Vec<(EntryIndex, Option<Arc<Message>>)>, fx: &mut Effects) {
         self.fetching = false;
         for (index, message) in messages {
             match message {

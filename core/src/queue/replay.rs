@@ -51,9 +51,10 @@ impl Queue {
     /// Everything that waited at a purge. What was in flight then stays, so the record names the
     /// first index after the purge and the entries that stayed.
     pub fn replay_purge(&mut self, before: EntryIndex, kept: &[EntryIndex], fx: &mut Effects) {
-        for entry in self.ready.remove_where(|entry| {
-            entry.index < before && kept.binary_search(&entry.index).is_err()
-        }) {
+        for entry in self
+            .ready
+            .remove_where(|entry| entry.index < before && kept.binary_search(&entry.index).is_err())
+        {
             self.forget(&entry, fx);
         }
     }

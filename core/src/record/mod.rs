@@ -51,11 +51,21 @@ pub enum Kind {
 
 /// A packet of an MQTT QoS 2 publisher, remembered until it is released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Origin {
+pub struct Packet {
     /// The publisher's session.
     pub session: QueueId,
     /// Its packet identifier; not 0.
     pub packet_id: u16,
+}
+
+/// A packet and how many shards its message goes to durably. After a crash it counts as published
+/// only if all of them have it: if not, its publisher was not told, and will repeat it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The packet.
+    pub packet: Packet,
+    /// How many shards record it.
+    pub shards: u16,
 }
 
 /// A record, read back.
@@ -70,7 +80,7 @@ pub enum Record {
     Settle { queue: QueueId, runs: Vec<Run> },
     Deliver { queue: QueueId, runs: Vec<Run> },
     Receive { queue: QueueId, runs: Vec<Run> },
-    Release(Origin),
+    Release(Packet),
     Purge { queue: QueueId, before: EntryIndex, kept: Vec<EntryIndex> },
     Retain { vhost: String, message: Message },
     Unretain { vhost: String, key: String },
@@ -116,10 +126,9 @@ impl Record {
             Kind::Settle => Record::Settle { queue: QueueId(r.integer()?), runs: read_runs(r)? },
             Kind::Deliver => Record::Deliver { queue: QueueId(r.integer()?), runs: read_runs(r)? },
             Kind::Receive => Record::Receive { queue: QueueId(r.integer()?), runs: read_runs(r)? },
-            Kind::Release => Record::Release(Origin {
-                session: QueueId(r.integer()?),
-                packet_id: r.narrow()?,
-            }),
+            Kind::Release => {
+                Record::Release(Packet { session: QueueId(r.integer()?), packet_id: r.narrow()? })
+            }
             Kind::Purge => Record::Purge {
                 queue: QueueId(r.integer()?),
                 before: EntryIndex(r.integer()?),
@@ -172,8 +181,8 @@ impl TryFrom<u8> for Kind {
     fn try_from(kind: u8) -> Result<Kind, Malformed> {
         use Kind::*;
         const KINDS: [Kind; 12] = [
-            Topology, Publish, Body, Enqueue, Spill, Settle, Deliver, Receive, Release, Purge, Retain,
-            Unretain,
+            Topology, Publish, Body, Enqueue, Spill, Settle, Deliver, Receive, Release, Purge,
+            Retain, Unretain,
         ];
         KINDS.into_iter().find(|&known| known as u8 == kind).ok_or(Malformed)
     }
@@ -227,9 +236,9 @@ pub mod write {
     }
 
     /// The payload of [`Kind::Release`].
-    pub fn release(out: &mut Vec<u8>, origin: Origin) {
-        put(out, origin.session.0);
-        put(out, u64::from(origin.packet_id));
+    pub fn release(out: &mut Vec<u8>, packet: Packet) {
+        put(out, packet.session.0);
+        put(out, u64::from(packet.packet_id));
     }
 
     /// The payload of [`Kind::Purge`].
@@ -241,11 +250,7 @@ pub mod write {
     }
 
     /// The payload of [`Kind::Retain`].
-    pub fn retain<'a>(
-        out: &mut Vec<u8>,
-        vhost: &str,
-        message: &'a Message,
-    ) -> Option<&'a Bytes> {
+    pub fn retain<'a>(out: &mut Vec<u8>, vhost: &str, message: &'a Message) -> Option<&'a Bytes> {
         put_slice(out, vhost.as_bytes());
         message::put(out, message)
     }

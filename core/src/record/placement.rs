@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::bytes::{Reader, put};
-use super::{Malformed, Origin};
+use super::{Malformed, Origin, Packet};
 use crate::{EntryIndex, Placement, QueueId, Subscription};
 
 /// A durable placement, read back.
@@ -19,10 +19,13 @@ const QOS_SHIFT: u8 = 4;
 
 /// Writes the origin and the durable ones of some placements.
 pub(super) fn put_all(out: &mut Vec<u8>, origin: Option<Origin>, placements: &[Placement]) {
-    let (session, packet_id) = origin.map_or((0, 0), |o| (o.session.0, o.packet_id));
-    put(out, u64::from(packet_id));
-    if packet_id != 0 {
-        put(out, session);
+    match origin {
+        None => put(out, 0),
+        Some(Origin { packet, shards }) => {
+            put(out, u64::from(packet.packet_id));
+            put(out, packet.session.0);
+            put(out, u64::from(shards));
+        }
     }
     let durable = placements.iter().filter(|placement| placement.durable);
     put(out, durable.clone().count() as u64);
@@ -51,7 +54,10 @@ pub(super) fn read(
     let packet_id = r.narrow::<u16>()?;
     let origin = match packet_id {
         0 => None,
-        packet_id => Some(Origin { session: QueueId(r.integer()?), packet_id }),
+        packet_id => {
+            let packet = Packet { session: QueueId(r.integer()?), packet_id };
+            Some(Origin { packet, shards: r.narrow()? })
+        }
     };
     let len = r.narrow::<usize>()?;
     let mut placements = Vec::with_capacity(len.min(r.0.len()));

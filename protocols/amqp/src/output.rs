@@ -22,7 +22,9 @@ pub struct Content<'a> {
     /// Its properties, encoded.
     pub properties: &'a [u8],
     /// Its body.
-    pub body: &'a Bytes,
+    pub body: &'a [u8],
+    /// The body again, if it has memory of its own: a large one is then shared and not copied.
+    pub shared: Option<&'a Bytes>,
 }
 
 /// A message for a consumer.
@@ -76,13 +78,11 @@ impl Output {
         self.chunk_bytes + self.buffer.len()
     }
 
-    /// Hands everything over; `false` if there was nothing.
-    pub(crate) fn take(&mut self, out: &mut VecDeque<Bytes>) -> bool {
+    /// Hands everything over.
+    pub(crate) fn take(&mut self, out: &mut VecDeque<Bytes>) {
         self.seal();
         self.chunk_bytes = 0;
-        let any = !self.chunks.is_empty();
         out.append(&mut self.chunks);
-        any
     }
 
     /// Gives back the memory of a burst that is over.
@@ -168,7 +168,7 @@ impl Output {
         if content.body.len() < COPY_MAX && content.body.len() <= self.payload_max {
             self.small_body(channel, content.body);
         } else {
-            self.large_body(channel, content.body);
+            self.large_body(channel, content);
         }
         if self.buffer.len() >= CHUNK_MIN {
             self.seal();
@@ -186,16 +186,17 @@ impl Output {
         self.buffer.extend_from_slice(&[frame::END]);
     }
 
-    fn large_body(&mut self, channel: u16, body: &Bytes) {
+    fn large_body(&mut self, channel: u16, content: &Content<'_>) {
+        let body = content.body;
+        let shared = content.shared.filter(|_| body.len() >= COPY_MAX);
         self.buffer.put_u8(frame::END);
         let mut start = 0;
         while start < body.len() {
             let end = body.len().min(start + self.payload_max);
             frame::put_head(&mut self.buffer, frame::BODY, channel, end - start);
-            if body.len() < COPY_MAX {
-                self.buffer.extend_from_slice(&body[start..end]);
-            } else {
-                self.push(body.slice(start..end));
+            match shared {
+                Some(shared) => self.push(shared.slice(start..end)),
+                None => self.buffer.extend_from_slice(&body[start..end]),
             }
             self.buffer.put_u8(frame::END);
             start = end;

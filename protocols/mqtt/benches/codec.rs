@@ -65,7 +65,8 @@ fn parse(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let mut input = &bytes[..];
                 while let Some(event) = connection.poll_event(now, &mut input) {
-                    let Event::Publish(publish) = black_box(event) else { panic!("no PUBLISH") };
+                    let Event::Publish(publish) = &event else { panic!("no PUBLISH") };
+                    black_box(publish);
                     if qos != Qos::AtMostOnce {
                         connection.publish_ack(publish.packet_id, qos, ReasonCode::Success);
                     }
@@ -79,7 +80,7 @@ fn parse(criterion: &mut Criterion) {
                 let mut input = &bytes[..];
                 while !input.is_empty() {
                     let (rest, publish) = grammar::publish(input).expect("well formed");
-                    black_box(publish);
+                    black_box(&publish);
                     input = rest;
                 }
             });
@@ -88,7 +89,8 @@ fn parse(criterion: &mut Criterion) {
             bencher.iter(|| {
                 for packet in bytes.chunks(bytes.len() / BATCH) {
                     let body: Arc<[u8]> = packet[2..].into();
-                    black_box(v5_0::Publish::parse(packet[0] & 0xf, body).expect("well formed"));
+                    let parsed = v5_0::Publish::parse(packet[0] & 0xf, body);
+                    black_box(&parsed.expect("well formed"));
                 }
             });
         });
@@ -120,6 +122,7 @@ fn deliver(criterion: &mut Criterion) {
                         message_expiry: None,
                         subscription_ids: &[],
                         payload: &payload,
+                        shared: None,
                     });
                     assert_eq!(delivery, Delivery::Sent);
                 }
@@ -161,13 +164,8 @@ mod grammar {
     use nom::number::complete::{be_u8, be_u16};
     use nom::{IResult, Parser};
 
-    pub struct Publish<'a> {
-        pub first: u8,
-        pub topic: &'a str,
-        pub packet_id: Option<u16>,
-        pub properties: &'a [u8],
-        pub payload: &'a [u8],
-    }
+    /// First byte, topic, packet identifier, properties, payload.
+    pub type Publish<'a> = (u8, &'a str, Option<u16>, &'a [u8], &'a [u8]);
 
     pub fn publish(input: &[u8]) -> IResult<&[u8], Publish<'_>> {
         let (input, first) =
@@ -177,7 +175,7 @@ mod grammar {
         let properties = map_opt(length_data(varint), |raw| properties(raw).then_some(raw));
         let (_, (topic, packet_id, properties, payload)) =
             (topic, packet_id, properties, rest).parse(body)?;
-        Ok((input, Publish { first, topic, packet_id, properties, payload }))
+        Ok((input, (first, topic, packet_id, properties, payload)))
     }
 
     fn topic(input: &[u8]) -> IResult<&[u8], &str> {

@@ -11,17 +11,42 @@ use crate::Error;
 #[inline]
 pub(crate) fn parse(bytes: &[u8]) -> Result<&str, Error> {
     let text = std::str::from_utf8(bytes).map_err(|_| ILL_FORMED)?;
-    if bytes.iter().fold(false, |found, &byte| found | is_unusual(byte)) {
+    if any_word(bytes, has_unusual) {
         check(text)?;
     }
     Ok(text)
 }
 
-/// Whether `byte` is anything but printable ASCII, and so needs a look at its character.
+/// Whether `found` is not 0 for any eight bytes of `bytes`. Most strings are short, and looking at
+/// eight bytes at once is several times faster than at each. Padding is the letter `p`.
 #[inline]
-pub(crate) const fn is_unusual(byte: u8) -> bool {
-    byte.wrapping_sub(0x20) >= 0x5f
+pub(crate) fn any_word(bytes: &[u8], found: impl Fn(u64) -> u64) -> bool {
+    let (words, tail) = bytes.as_chunks::<8>();
+    let whole = words.iter().fold(0, |flags, word| flags | found(u64::from_le_bytes(*word)));
+    let last = match bytes.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => tail.iter().fold(ONES * 0x70, |word, &byte| word << 8 | u64::from(byte)),
+    };
+    (whole | found(last)) != 0
 }
+
+/// Not 0 if a byte of `word` is anything but printable ASCII.
+#[inline]
+pub(crate) const fn has_unusual(word: u64) -> u64 {
+    let above = word | word.wrapping_add(ONES);
+    let below = word.wrapping_sub(ONES * 0x20) & !word;
+    (above | below) & HIGH_BITS
+}
+
+/// Not 0 if a byte of `word` is `byte`.
+#[inline]
+pub(crate) const fn has_byte(word: u64, byte: u8) -> u64 {
+    let difference = word ^ (ONES * byte as u64);
+    difference.wrapping_sub(ONES) & !difference & HIGH_BITS
+}
+
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+const HIGH_BITS: u64 = ONES * 0x80;
 
 /// Looks at every character of a string that is not plain ASCII.
 #[cold]
@@ -56,6 +81,20 @@ mod tests {
             assert!(parse(text.as_bytes()).is_err(), "{text:?}");
         }
         assert!(parse("\u{fdd0}".as_bytes()).is_err());
+    }
+
+    #[test]
+    fn every_byte_is_judged_alike_wherever_it_stands() {
+        for (byte, len) in (0..=255).flat_map(|byte| (1..=17).map(move |len| (byte, len))) {
+            for place in 0..len {
+                let mut bytes = vec![b'x'; len];
+                bytes[place] = byte;
+                let is_unusual = !(0x20..0x7f).contains(&byte);
+                assert_eq!(any_word(&bytes, has_unusual), is_unusual, "{byte} at {place}");
+                assert_eq!(any_word(&bytes, |word| has_byte(word, b'+')), byte == b'+');
+            }
+        }
+        assert!(!any_word(&[], has_unusual));
     }
 
     #[test]

@@ -6,9 +6,8 @@ use crate::{Error, ReasonCode, string};
 #[inline]
 pub(crate) fn parse_name(bytes: &[u8]) -> Result<&str, Error> {
     let name = std::str::from_utf8(bytes).map_err(|_| string::ILL_FORMED)?;
-    let flags = bytes.iter().fold(0, |flags, &byte| flags | class(byte));
-    if flags != 0 {
-        check_name(name, flags)?;
+    if string::any_word(bytes, |word| string::has_unusual(word) | has_wildcard(word)) {
+        check_name(name)?;
     }
     if name.is_empty() {
         return Err(Error::Protocol("topic name is empty [MQTT-4.7.3-1]"));
@@ -17,27 +16,24 @@ pub(crate) fn parse_name(bytes: &[u8]) -> Result<&str, Error> {
 }
 
 #[inline]
-const fn class(byte: u8) -> u8 {
-    (string::is_unusual(byte) as u8 * UNUSUAL) | (is_wildcard(byte) as u8 * WILDCARD)
-}
-
-#[inline]
-const fn is_wildcard(byte: u8) -> bool {
-    byte == b'+' || byte == b'#'
+const fn has_wildcard(word: u64) -> u64 {
+    string::has_byte(word, b'+') | string::has_byte(word, b'#')
 }
 
 #[cold]
-fn check_name(name: &str, flags: u8) -> Result<(), Error> {
-    if flags & UNUSUAL != 0 {
-        string::check(name)?;
-    }
-    if flags & WILDCARD != 0 {
+fn check_name(name: &str) -> Result<(), Error> {
+    string::check(name)?;
+    if name.bytes().any(is_wildcard) {
         return Err(Error::rule(
             ReasonCode::TopicNameInvalid,
             "wildcard in a topic name [MQTT-3.3.2-2]",
         ));
     }
     Ok(())
+}
+
+const fn is_wildcard(byte: u8) -> bool {
+    byte == b'+' || byte == b'#'
 }
 
 /// Whether a response topic can be published to: not empty and without wildcards.
@@ -77,8 +73,6 @@ pub(crate) fn check_levels(filter: &str, levels_max: usize) -> Result<(), Reason
 }
 
 const SHARE: &str = "$share/";
-const UNUSUAL: u8 = 1;
-const WILDCARD: u8 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -35,7 +35,7 @@ pub struct Publish<'a> {
 }
 
 impl<'a> Publish<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(first: u8, body: &'a [u8], rules: Rules) -> Result<Self, Error> {
         let (qos, dup) = parse_flags(first)?;
         let mut reader = Reader::new(body);
@@ -112,8 +112,10 @@ pub struct Deliver<'a> {
     pub message_expiry: Option<u32>,
     /// Identifiers of the matching subscriptions, each between 1 and 268,435,455.
     pub subscription_ids: &'a [u32],
-    /// The message itself. Large ones are shared, not copied.
-    pub payload: &'a Bytes,
+    /// The message itself.
+    pub payload: &'a [u8],
+    /// The payload again, if it has memory of its own: a large one is then shared and not copied.
+    pub shared: Option<&'a Bytes>,
 }
 
 impl Deliver<'_> {
@@ -130,7 +132,8 @@ impl Deliver<'_> {
             }
         };
         let head = self.head_len() + properties.as_ref().map_or(0, Forwarded::section_len);
-        let inline = if self.payload.len() < output.inline_max() { self.payload.len() } else { 0 };
+        let shared = self.shared.filter(|payload| payload.len() >= output.inline_max());
+        let inline = if shared.is_some() { 0 } else { self.payload.len() };
         let remaining = head + self.payload.len();
         let Some(out) = output.packet(self.first(), remaining, head + inline) else {
             return false;
@@ -139,10 +142,9 @@ impl Deliver<'_> {
         if let Some(properties) = properties {
             properties.write(out);
         }
-        if inline == self.payload.len() {
-            out.extend_from_slice(self.payload);
-        } else {
-            output.share(self.payload.clone());
+        match shared {
+            None => out.extend_from_slice(self.payload),
+            Some(payload) => output.share(payload.clone()),
         }
         true
     }

@@ -85,7 +85,8 @@ fn check_users(users: u32, users_max: u16) -> Result<(), Error> {
     Ok(())
 }
 
-#[inline]
+/// Inlined so that each packet's scan becomes one switch without an intermediate value.
+#[inline(always)]
 fn next<'a>(reader: &mut Reader<'a>) -> Result<(u8, Property<'a>), Error> {
     let id = reader.u8()?;
     let property = match id {

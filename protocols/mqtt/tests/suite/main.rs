@@ -6,6 +6,7 @@ mod connect;
 mod differential;
 mod limits;
 mod malformed;
+mod model;
 mod outbound;
 mod publish;
 mod robustness;

@@ -195,7 +195,8 @@ fn thousands_of_user_properties_take_linear_time() {
         assert!(matches!(server.send(&bytes)[..], [Seen::Publish(_)]));
         start.elapsed()
     };
-    let (few, many) = (time(4_000), time(64_000));
+    let best = |count| (0..3).map(|_| time(count)).min().expect("three runs");
+    let (few, many) = (best(4_000), best(64_000));
     assert!(many < few * 160, "{few:?} for 4,000 but {many:?} for 64,000");
 }
 

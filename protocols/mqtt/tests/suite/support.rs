@@ -123,6 +123,7 @@ pub fn message(payload: &Bytes) -> Deliver<'_> {
         message_expiry: None,
         subscription_ids: &[],
         payload,
+        shared: Some(payload),
     }
 }
 

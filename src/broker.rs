@@ -1,0 +1,200 @@
+//! A broker from its start to its end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leveret_storage::{Log, LogConfig, Memory, Storage, SyncPolicy as LogSync};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::client::Client;
+use crate::config::{Config, Engine, SyncPolicy};
+use crate::server::listener::{self, ListenError, Protocol};
+use crate::server::outbox::CloseReason;
+use crate::server::recovery::RecoveryError;
+use crate::server::{Node, clock, follow_durable, frontend, snapshot, timers};
+
+/// A running broker. It stops when it is [shut down](Broker::shutdown), or when it is dropped, then
+/// without taking leave of its clients.
+pub struct Broker {
+    node: Arc<Node>,
+    addresses: Vec<(Protocol, SocketAddr)>,
+    /// Tasks that go on until the broker stops: listeners first to go.
+    listeners: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// A broker cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Storage(#[from] leveret_storage::Error),
+    /// A port cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// What is in the data directory cannot be read.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+}
+
+/// A broker had to stop, or could not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The disk failed: no promise could be kept any more.
+    #[error("{0}")]
+    Failed(String),
+    /// The last sync failed.
+    #[error("the data could not be synced at the end: {0}")]
+    Close(#[from] leveret_storage::Error),
+}
+
+impl Broker {
+    /// Starts a broker with the storage engine that its configuration names.
+    ///
+    /// # Errors
+    /// If the data directory or a port cannot be used.
+    pub async fn start(config: Config) -> Result<Broker, StartError> {
+        let storage: Arc<dyn Storage> = match config.storage_engine {
+            Engine::Memory => Arc::new(Memory::new()),
+            Engine::Log => Arc::new(Log::open(log_config(&config))?),
+        };
+        Broker::start_with(config, storage).await
+    }
+
+    /// Starts a broker on a storage engine that has been opened and holds nothing, or what an
+    /// earlier broker left in it.
+    ///
+    /// # Errors
+    /// If a port cannot be used or what is in the engine cannot be read.
+    pub async fn start_with(
+        config: Config,
+        storage: Arc<dyn Storage>,
+    ) -> Result<Broker, StartError> {
+        let bind = |port, protocol| {
+            listener::bind(&config.bind, port, protocol).map(|bound| (protocol, bound))
+        };
+        let bound = [
+            bind(config.amqp_port, Protocol::Amqp)?,
+            bind(config.mqtt_port, Protocol::Mqtt)?,
+            bind(config.http_port, Protocol::Http)?,
+        ];
+        let node = Node::new(config, storage, &Handle::current());
+        let recovering = node.clone();
+        let report = tokio::task::spawn_blocking(move || recovering.recover())
+            .await
+            .expect("recovery does not panic")?;
+        tracing::info!(?report, "recovered");
+        let mut broker =
+            Broker { node, addresses: Vec::new(), listeners: Vec::new(), tasks: Vec::new() };
+        broker.tasks = vec![
+            tokio::spawn(follow_durable(broker.node.clone())),
+            tokio::spawn(timers::run(broker.node.clone())),
+            tokio::spawn(snapshot::run(broker.node.clone())),
+        ];
+        for (protocol, sockets) in bound {
+            sockets.into_iter().for_each(|socket| broker.listen(protocol, socket));
+        }
+        Ok(broker)
+    }
+
+    /// Where AMQP clients connect to.
+    pub fn amqp_address(&self) -> SocketAddr {
+        self.address(Protocol::Amqp)
+    }
+
+    /// Where MQTT clients connect to.
+    pub fn mqtt_address(&self) -> SocketAddr {
+        self.address(Protocol::Mqtt)
+    }
+
+    /// Where the management API is.
+    pub fn http_address(&self) -> SocketAddr {
+        self.address(Protocol::Http)
+    }
+
+    /// All addresses, with the name of the protocol that is spoken there.
+    pub fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        self.addresses.iter().map(|(protocol, address)| (protocol.name(), *address))
+    }
+
+    /// A client within this program.
+    pub fn client(&self) -> Client {
+        Client::new(self.node.clone())
+    }
+
+    /// Runs until `stop` is ready, then shuts down. Ends earlier if the disk fails.
+    ///
+    /// # Errors
+    /// If the disk failed, or the last sync did.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let node = self.node.clone();
+        tokio::select! {
+            () = stop => self.shutdown().await,
+            reason = node.failure() => {
+                // What cannot be made durable any more is not promised to anybody.
+                drop(self);
+                Err(RunError::Failed(reason))
+            }
+        }
+    }
+
+    /// Takes leave of all clients, syncs everything and stops.
+    ///
+    /// # Errors
+    /// If the last sync fails.
+    pub async fn shutdown(mut self) -> Result<(), RunError> {
+        self.listeners.drain(..).for_each(|listener| listener.abort());
+        self.node.connections.close_all(&CloseReason::Shutdown);
+        let until = clock::now() + self.node.config.shutdown_timeout.0;
+        while self.node.connections.len() > 0 && clock::now() < until {
+            tokio::time::sleep(POLL).await;
+        }
+        let storage = self.node.storage.clone();
+        tokio::task::spawn_blocking(move || storage.close())
+            .await
+            .expect("closing the storage does not panic")?;
+        Ok(())
+    }
+
+    fn address(&self, wanted: Protocol) -> SocketAddr {
+        let found = self.addresses.iter().find(|(protocol, _)| *protocol == wanted);
+        found.expect("every protocol is listened for").1
+    }
+
+    fn listen(&mut self, protocol: Protocol, socket: TcpListener) {
+        let Ok(address) = socket.local_addr() else { return };
+        self.addresses.push((protocol, address));
+        let node = self.node.clone();
+        self.listeners.push(match protocol {
+            Protocol::Amqp => tokio::spawn(listener::accept(socket, node, frontend::serve_amqp)),
+            Protocol::Mqtt => tokio::spawn(listener::accept(socket, node, frontend::serve_mqtt)),
+            Protocol::Http => tokio::spawn(crate::management::serve(node, socket)),
+        });
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.listeners.iter().chain(&self.tasks).for_each(JoinHandle::abort);
+    }
+}
+
+fn log_config(config: &Config) -> LogConfig {
+    let mut log = LogConfig::new(&config.data_dir);
+    log.segment_bytes = config.storage_segment_size.0;
+    log.sync = match config.storage_sync {
+        SyncPolicy::Always => LogSync::Always,
+        SyncPolicy::Interval(interval) => LogSync::Interval(interval),
+        SyncPolicy::Never => LogSync::Never,
+    };
+    log
+}
+
+/// How often a shutdown looks whether all clients have gone.
+const POLL: Duration = Duration::from_millis(5);

@@ -1,0 +1,180 @@
+//! Collects the configuration: file, then environment, then flags.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgMatches, Command};
+
+use super::{Config, ConfigError, Setting};
+
+/// A configuration and where it came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+}
+
+const FILE: &str = "leveret.toml";
+const FILE_VARIABLE: &str = "LEVERET_CONFIG";
+
+/// Reads the configuration from these flags, these environment variables and the file that they
+/// name, or `leveret.toml` in the current directory if there is one.
+///
+/// # Errors
+/// A [`clap::Error`] for a bad flag (and for `--help` and `--version`), else a [`ConfigError`].
+pub fn load(
+    flags: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, LoadError> {
+    let settings = Config::settings();
+    let matches = command(&settings).try_get_matches_from(flags)?;
+    let environment: Vec<(String, String)> =
+        environment.into_iter().filter(|(name, _)| name.starts_with("LEVERET_")).collect();
+    let mut config = Config::default();
+    let file = file(&matches, &environment);
+    if let Some(path) = &file {
+        read_file(&mut config, path)?;
+    }
+    read_environment(&mut config, &settings, &environment)?;
+    for setting in &settings {
+        if let Some(value) = matches.get_one::<String>(setting.name) {
+            config.set(setting.name, value, &format!("--{}", setting.flag()))?;
+        }
+    }
+    Ok(Loaded { config, file })
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The flags are wrong, or ask for help.
+    #[error(transparent)]
+    Flags(#[from] clap::Error),
+    /// A setting is wrong.
+    #[error(transparent)]
+    Setting(#[from] ConfigError),
+}
+
+fn command(settings: &[Setting]) -> Command {
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .help("Configuration file [env: LEVERET_CONFIG] [default: leveret.toml, if it exists]");
+    Command::new("leveret")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A message broker for AMQP 0.9.1 and MQTT")
+        .after_help(
+            "Every option can also be set in the configuration file, by its name with underscores,\n\
+             and in the environment. Options win over the environment, the environment over the file.",
+        )
+        .arg(config)
+        .args(settings.iter().map(|setting| {
+            let help = format!(
+                "{} [env: {}] [default: {}]",
+                setting.help.trim_end_matches('.'),
+                setting.variable(),
+                setting.default
+            );
+            Arg::new(setting.name).long(setting.flag()).value_name(setting.value_name).help(help)
+        }))
+}
+
+fn file(matches: &ArgMatches, environment: &[(String, String)]) -> Option<PathBuf> {
+    let variable = || environment.iter().find(|(name, _)| name == FILE_VARIABLE).map(|(_, v)| v);
+    match matches.get_one::<String>("config").or_else(variable) {
+        Some(path) => Some(PathBuf::from(path)),
+        None => Path::new(FILE).exists().then(|| PathBuf::from(FILE)),
+    }
+}
+
+fn read_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
+    let failed = |reason: String| ConfigError::File { path: path.display().to_string(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| failed(e.to_string()))?;
+    let origin = path.display().to_string();
+    for (name, value) in &table {
+        let value = match value {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+            other => plain(other),
+        };
+        config.set(name, &value, &origin)?;
+    }
+    Ok(())
+}
+
+fn plain(value: &toml::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn read_environment(
+    config: &mut Config,
+    settings: &[Setting],
+    environment: &[(String, String)],
+) -> Result<(), ConfigError> {
+    for (variable, value) in environment.iter().filter(|(name, _)| name != FILE_VARIABLE) {
+        match settings.iter().find(|setting| setting.variable() == *variable) {
+            Some(setting) => config.set(setting.name, value, variable)?,
+            None => {
+                let (origin, name) = ("environment".to_owned(), variable.clone());
+                return Err(ConfigError::Unknown { origin, name });
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(words: &[&str]) -> Vec<OsString> {
+        std::iter::once("leveret").chain(words.iter().copied()).map(OsString::from).collect()
+    }
+
+    fn variable(name: &str, value: &str) -> (String, String) {
+        (name.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_the_environment_wins_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.toml");
+        std::fs::write(&path, "amqp_port = 1\nmqtt_port = 1\nhttp_port = 1\n").unwrap();
+        let environment = [variable("LEVERET_MQTT_PORT", "2"), variable("LEVERET_HTTP_PORT", "2")];
+        let words = flags(&["--config", path.to_str().unwrap(), "--http-port", "3"]);
+        let config = load(words, environment).unwrap().config;
+        assert_eq!((config.amqp_port, config.mqtt_port, config.http_port), (1, 2, 3));
+    }
+
+    #[test]
+    fn unknown_keys_are_errors_wherever_they_stand() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.toml");
+        std::fs::write(&path, "amqp_prot = 1\n").unwrap();
+        let file = load(flags(&["--config", path.to_str().unwrap()]), []).unwrap_err();
+        assert!(file.to_string().contains("there is no setting \"amqp_prot\""), "{file}");
+        let environment = load(flags(&[]), [variable("LEVERET_AMQP_PROT", "1")]).unwrap_err();
+        assert!(environment.to_string().contains("LEVERET_AMQP_PROT"), "{environment}");
+        assert!(matches!(load(flags(&["--amqp-prot", "1"]), []), Err(LoadError::Flags(_))));
+    }
+
+    #[test]
+    fn a_bad_value_names_the_setting_and_where_it_was_set() {
+        let error = load(flags(&["--amqp-port", "70000"]), []).unwrap_err().to_string();
+        assert!(error.starts_with("--amqp-port: \"70000\" is not a valid amqp_port"), "{error}");
+    }
+
+    #[test]
+    fn a_list_may_be_written_as_a_toml_array() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.toml");
+        std::fs::write(&path, "bind = ['127.0.0.1', '::1']\nstorage_sync = 50\n").unwrap();
+        let config = load(flags(&["--config", path.to_str().unwrap()]), []).unwrap().config;
+        assert_eq!(config.bind.len(), 2);
+        assert_eq!(config.storage_sync.to_string(), "50");
+    }
+}

@@ -1,0 +1,80 @@
+//! The broker as a program: flags, the runtime, signals.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use leveret::config::{LoadError, LogLevel, load};
+use leveret::{Broker, Config};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let loaded = match load(std::env::args_os(), std::env::vars()) {
+        Ok(loaded) => loaded,
+        Err(LoadError::Flags(error)) => {
+            // Help and the version are errors to clap, but not to the user.
+            let code = u8::try_from(error.exit_code()).unwrap_or(1);
+            return match error.print() {
+                Ok(()) => ExitCode::from(code),
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
+        Err(error) => return fail(&error),
+    };
+    log_to_stderr(loaded.config.log_level);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    match runtime.block_on(run(loaded.config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&*error),
+    }
+}
+
+async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let data_dir = config.data_dir.clone();
+    let broker = Broker::start(config).await?;
+    announce(&broker, &data_dir)?;
+    broker
+        .run(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        })
+        .await?;
+    Ok(())
+}
+
+fn announce(broker: &Broker, data_dir: &std::path::Path) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "leveret {} keeps its data in {}",
+        env!("CARGO_PKG_VERSION"),
+        data_dir.display()
+    )?;
+    for (protocol, address) in broker.addresses() {
+        writeln!(out, "listening for {protocol} on {address}")?;
+    }
+    out.flush()
+}
+
+fn log_to_stderr(level: LogLevel) {
+    let level = match level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
+}
+
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("leveret: {error}");
+    ExitCode::FAILURE
+}

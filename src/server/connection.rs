@@ -1,0 +1,293 @@
+//! The loop of a connection: moves bytes between a socket and a frontend.
+//!
+//! One task and one future per connection, whatever happens on it. An idle connection holds no
+//! buffers: reading happens in a buffer that the thread lends, and only an unfinished frame is kept.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::frontend::Frontend;
+use super::outbox::{Mail, Outbox};
+use super::{Node, clock};
+
+/// Bytes that went over a connection, for management.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// From the client.
+    pub received: AtomicU64,
+    /// To the client.
+    pub sent: AtomicU64,
+}
+
+/// A socket with the frontend that speaks on it.
+pub struct Connection<S, F: Frontend> {
+    socket: S,
+    frontend: F,
+    node: Arc<Node>,
+    outbox: Arc<Outbox>,
+    traffic: Arc<Traffic>,
+    /// The beginning of a frame whose rest has not come yet.
+    unfinished: Vec<u8>,
+    out: VecDeque<Bytes>,
+    waiting: usize,
+    mail: Mail,
+    timer: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+/// What one read takes at the most.
+const READ_BYTES: usize = 64 * 1024;
+/// Buffers in one `writev`.
+const SLICES_MAX: usize = 64;
+/// Output that waits for the socket at which no more input is taken.
+const OUT_BYTES_MAX: usize = 1024 * 1024;
+/// Reads in a row before other connections get their turn.
+const READS_MAX: usize = 8;
+/// How long a closing connection is read from, so that the peer sees the last words.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
+    /// A connection that has just been accepted.
+    pub fn new(
+        socket: S,
+        frontend: F,
+        node: Arc<Node>,
+        (outbox, traffic): (Arc<Outbox>, Arc<Traffic>),
+    ) -> Self {
+        Connection {
+            socket,
+            frontend,
+            node,
+            outbox,
+            traffic,
+            unfinished: Vec::new(),
+            out: VecDeque::new(),
+            waiting: 0,
+            mail: Mail::default(),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            ended: false,
+        }
+    }
+
+    /// Runs until the conversation is over or the socket is gone.
+    pub async fn run(mut self) {
+        poll_fn(|context| self.poll(context)).await;
+        self.frontend.close();
+        if self.frontend.is_closed() && !self.ended {
+            // The peer may have gone away meanwhile; there is nobody left to tell.
+            _ = tokio::time::timeout(LINGER, self.linger()).await;
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            while self.outbox.take(&mut self.mail, Some(context)) {
+                self.frontend.handle_mail(&mut self.mail);
+            }
+            self.poll_durable();
+            let now = clock::now();
+            if self.frontend.poll_timeout().is_some_and(|at| at <= now) {
+                self.frontend.handle_timeout(now);
+            }
+            let read = self.poll_read(context);
+            self.poll_durable();
+            self.poll_write(context);
+            if self.ended || (self.frontend.is_closed() && self.out.is_empty()) {
+                return Poll::Ready(());
+            }
+            if self.poll_timer(context) || (read == Progress::Blocked && self.may_read()) {
+                continue;
+            }
+            if read == Progress::Some {
+                context.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+    }
+
+    fn poll_durable(&mut self) {
+        let Some(position) = self.frontend.waits_for() else { return };
+        if self.node.durable() <= position {
+            self.node.wake_when_durable(position, &self.outbox);
+        }
+        self.frontend.handle_durable(self.node.durable());
+    }
+
+    /// Reads while there is something to read and the frontend wants it.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Progress {
+        for _ in 0..READS_MAX {
+            if !self.may_read() {
+                return Progress::Blocked;
+            }
+            // Input may have been left when the frontend did not want it.
+            if self.is_complete() && self.consume_unfinished() {
+                continue;
+            }
+            match with_buffer(|buffer| self.read_once(context, buffer)) {
+                Poll::Pending => return Progress::None,
+                Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => {
+                    self.ended = true;
+                    return Progress::None;
+                }
+                Poll::Ready(Ok(_)) => self.flush_frontend(),
+            }
+        }
+        Progress::Some
+    }
+
+    fn may_read(&self) -> bool {
+        self.frontend.wants_input() && self.waiting <= OUT_BYTES_MAX && !self.frontend.is_closed()
+    }
+
+    fn is_complete(&self) -> bool {
+        !self.unfinished.is_empty() && self.unfinished.len() >= self.frontend.needed_input()
+    }
+
+    /// Says whether the frontend took anything.
+    fn consume_unfinished(&mut self) -> bool {
+        let before = self.unfinished.len();
+        let mut input = &self.unfinished[..];
+        self.frontend.handle_input(clock::now(), &mut input);
+        let left = input.len();
+        self.unfinished.drain(..before - left);
+        self.flush_frontend();
+        left < before
+    }
+
+    fn read_once(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let mut buf = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.socket).poll_read(context, &mut buf))?;
+        let read = buf.filled();
+        self.traffic.received.fetch_add(read.len() as u64, Ordering::Relaxed);
+        let len = read.len();
+        if self.unfinished.is_empty() {
+            let mut input = read;
+            self.frontend.handle_input(clock::now(), &mut input);
+            self.unfinished.extend_from_slice(input);
+        } else {
+            self.unfinished.extend_from_slice(read);
+            if self.is_complete() {
+                self.consume_unfinished();
+            }
+        }
+        if self.unfinished.is_empty() {
+            self.unfinished = Vec::new();
+        }
+        Poll::Ready(Ok(len))
+    }
+
+    fn flush_frontend(&mut self) {
+        let before = self.out.len();
+        self.frontend.poll_transmit(&mut self.out);
+        self.waiting += self.out.iter().skip(before).map(Bytes::len).sum::<usize>();
+    }
+
+    /// Writes while the socket takes it.
+    fn poll_write(&mut self, context: &mut Context<'_>) {
+        loop {
+            self.flush_frontend();
+            if self.out.is_empty() {
+                return;
+            }
+            match self.write_once(context) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(written)) if written > 0 => {
+                    self.waiting -= written;
+                    self.traffic.sent.fetch_add(written as u64, Ordering::Relaxed);
+                    self.frontend.handle_written(written, self.waiting);
+                }
+                Poll::Ready(_) => {
+                    self.ended = true;
+                    return self.out.clear();
+                }
+            }
+        }
+    }
+
+    fn write_once(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = self.out.len().min(SLICES_MAX);
+        for (slice, chunk) in slices.iter_mut().zip(&self.out) {
+            *slice = IoSlice::new(chunk);
+        }
+        let socket = Pin::new(&mut self.socket);
+        let written = ready!(socket.poll_write_vectored(context, &slices[..count]))?;
+        let mut left = written;
+        while let Some(first) = self.out.front_mut().filter(|_| left > 0) {
+            let taken = first.len().min(left);
+            first.advance(taken);
+            left -= taken;
+            if first.is_empty() {
+                self.out.pop_front();
+            }
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    /// Says whether the time has come for the frontend.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(at) = self.frontend.poll_timeout() else { return false };
+        loop {
+            if self.timer.deadline() > at.into() || self.timer.is_elapsed() {
+                self.timer.as_mut().reset(at.into());
+            }
+            if self.timer.as_mut().poll(context).is_pending() {
+                return false;
+            }
+            if at <= clock::now() {
+                return true;
+            }
+            // It was set for an earlier time. To let it fire is cheaper than to move it whenever
+            // the peer says something.
+        }
+    }
+
+    /// Says nothing more, and reads until the peer has gone: a socket that is closed with unread
+    /// input loses the output too.
+    async fn linger(&mut self) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        if self.socket.shutdown().await.is_err() {
+            return;
+        }
+        let mut rest = [0; 4096];
+        while matches!(self.socket.read(&mut rest).await, Ok(read) if read > 0) {}
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Progress {
+    /// Nothing is left to do before somebody wakes the task.
+    None,
+    /// There may be more to read.
+    Some,
+    /// Nothing is taken before something else has gone ahead.
+    Blocked,
+}
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Lends the thread's read buffer.
+fn with_buffer<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
+    let mut buffer = BUFFER.take();
+    buffer.resize(READ_BYTES, 0);
+    let result = read(&mut buffer);
+    BUFFER.set(buffer);
+    result
+}

@@ -1,0 +1,170 @@
+//! The connections of a node: who they are, and how to reach them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use leveret_core::ConnectionId;
+
+use super::clock;
+use super::connection::Traffic;
+use super::outbox::{CloseReason, Notice, Outbox};
+
+/// The node's list of connections.
+#[derive(Debug, Default)]
+pub struct Connections {
+    list: Mutex<BTreeMap<ConnectionId, Arc<Peer>>>,
+    next: AtomicU64,
+    opened: AtomicU64,
+    closed: AtomicU64,
+}
+
+/// A connection as the rest of the node sees it.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its identity.
+    pub id: ConnectionId,
+    /// Where the client is.
+    pub address: SocketAddr,
+    /// Where it connected to.
+    pub local: SocketAddr,
+    /// When it connected, in milliseconds since the Unix epoch.
+    pub connected_at_ms: u64,
+    /// What others have for it.
+    pub outbox: Arc<Outbox>,
+    /// The bytes that went over it.
+    pub traffic: Arc<Traffic>,
+    /// What it said of itself, once it has logged in.
+    pub login: Mutex<Option<Login>>,
+    /// Its channels, for management; written by its frontend.
+    pub channels: Mutex<BTreeMap<u16, ChannelFacts>>,
+}
+
+/// A client that has logged in.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// As management shows it: `AMQP 0-9-1`, `MQTT 5-0`, `MQTT 3-1-1`.
+    pub protocol: &'static str,
+    /// The user.
+    pub user: String,
+    /// The vhost.
+    pub vhost: Arc<str>,
+    /// The name that the client gave itself: AMQP `connection_name`, MQTT client identifier.
+    pub client_name: Option<String>,
+    /// AMQP client properties, or what comes closest.
+    pub properties: leveret_core::Table,
+    /// The largest frame, in bytes; 0 where there is no such thing.
+    pub frame_max: u32,
+    /// The highest channel number; 0 where there is no such thing.
+    pub channel_max: u16,
+    /// Heartbeat or keep alive, in seconds.
+    pub heartbeat: u16,
+    /// How it logged in.
+    pub mechanism: &'static str,
+}
+
+/// What management shows of a channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChannelFacts {
+    /// Consumers.
+    pub consumers: usize,
+    /// Deliveries that wait for settlement.
+    pub unacked: usize,
+    /// Publishes that wait for their confirm.
+    pub unconfirmed: usize,
+    /// Whether publishes are confirmed.
+    pub confirm: bool,
+    /// The limit for consumers that start from now on.
+    pub prefetch: u16,
+    /// The limit over all consumers.
+    pub global_prefetch: u16,
+}
+
+impl Connections {
+    /// Adds a connection, unless there are `max` already.
+    pub fn add(&self, address: SocketAddr, local: SocketAddr, max: usize) -> Option<Arc<Peer>> {
+        let peer = Arc::new(Peer {
+            id: self.next_id(),
+            address,
+            local,
+            connected_at_ms: clock::now_ms(),
+            outbox: Arc::default(),
+            traffic: Arc::default(),
+            login: Mutex::default(),
+            channels: Mutex::default(),
+        });
+        let mut list = self.lock();
+        if list.len() >= max {
+            return None;
+        }
+        list.insert(peer.id, peer.clone());
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        Some(peer)
+    }
+
+    /// The identity of a connection that is not on the list: one within this program.
+    pub fn next_id(&self) -> ConnectionId {
+        ConnectionId(self.next.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Takes a connection off the list.
+    pub fn remove(&self, id: ConnectionId) {
+        if self.lock().remove(&id).is_some() {
+            self.closed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// All connections, in the order in which they came.
+    pub fn all(&self) -> Vec<Arc<Peer>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Connections ever opened and ever closed.
+    pub fn churn(&self) -> (u64, u64) {
+        (self.opened.load(Ordering::Relaxed), self.closed.load(Ordering::Relaxed))
+    }
+
+    /// Asks all connections to end.
+    pub fn close_all(&self, reason: &CloseReason) {
+        for peer in self.all() {
+            peer.outbox.notify(Notice::Close(reason.clone()));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ConnectionId, Arc<Peer>>> {
+        self.list.lock().expect("nothing panics while it holds the connections")
+    }
+}
+
+impl Peer {
+    /// The name that RabbitMQ's management gives it.
+    pub fn name(&self) -> String {
+        format!("{} -> {}", self.address, self.local)
+    }
+
+    /// Whether the client is on this machine. An IPv4 address in IPv6 form counts as what it is.
+    pub fn is_loopback(&self) -> bool {
+        self.address.ip().to_canonical().is_loopback()
+    }
+
+    /// What the client said of itself.
+    pub fn login(&self) -> Option<Login> {
+        self.login.lock().expect("nothing panics while it holds a login").clone()
+    }
+
+    /// Notes what the client said of itself.
+    pub fn set_login(&self, login: Login) {
+        *self.login.lock().expect("nothing panics while it holds a login") = Some(login);
+    }
+
+    /// The channels, for management.
+    pub fn channels(&self) -> std::sync::MutexGuard<'_, BTreeMap<u16, ChannelFacts>> {
+        self.channels.lock().expect("nothing panics while it holds the channels")
+    }
+}

@@ -1,0 +1,183 @@
+//! Commands to the topology, and what they mean for shards and the journal.
+//!
+//! The topology's lock is held from the decision to its record and its effect on the shards, so that
+//! everybody sees them in one order.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use leveret_core::record::{self, Kind};
+use leveret_core::{
+    Applied, ConnectionId, Outcome, Position, QueueId, QueueSettings, QueueSpec, QueueStats,
+    Topology, TopologyCommand, TopologyError,
+};
+use leveret_storage::Urgency;
+
+use super::Node;
+
+/// A command that was carried out.
+#[derive(Debug)]
+pub struct Commanded {
+    /// What it did.
+    pub applied: Applied,
+    /// What has to be durable before the client is told.
+    pub promise: Option<Position>,
+    /// Messages that waited in deleted queues.
+    pub messages: usize,
+}
+
+/// Under which circumstances a queue may be deleted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeleteIf {
+    /// It has no consumers.
+    pub unused: bool,
+    /// No messages wait in it.
+    pub empty: bool,
+}
+
+/// A queue cannot be deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// The topology says so.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// It has consumers.
+    #[error("{0} in use")]
+    InUse(leveret_core::Resource),
+    /// Messages wait in it.
+    #[error("{0} not empty")]
+    NotEmpty(leveret_core::Resource),
+}
+
+impl Node {
+    /// Carries out a command.
+    ///
+    /// # Errors
+    /// If the topology refuses it; then nothing has changed.
+    pub fn command(&self, command: TopologyCommand) -> Result<Commanded, TopologyError> {
+        self.carry_out(&mut self.topology_mut(), command)
+    }
+
+    /// Declares a queue.
+    ///
+    /// # Errors
+    /// If there is another one of this name that is not equivalent.
+    pub fn declare_queue(
+        &self,
+        vhost: &Arc<str>,
+        name: &str,
+        spec: QueueSpec,
+        server_named: bool,
+    ) -> Result<(QueueId, Commanded), TopologyError> {
+        let mut topology = self.topology_mut();
+        let command = TopologyCommand::DeclareQueue {
+            id: topology.next_queue_id(),
+            vhost: vhost.clone(),
+            name: name.into(),
+            spec,
+            server_named,
+        };
+        let commanded = self.carry_out(&mut topology, command)?;
+        let id = commanded.applied.queue.expect("a declare that was not refused names its queue");
+        Ok((id, commanded))
+    }
+
+    /// Deletes a queue by its name; `connection` is who wants to.
+    ///
+    /// # Errors
+    /// If it is not there, belongs to another connection, or a condition does not hold.
+    pub fn delete_queue(
+        &self,
+        vhost: &str,
+        name: &str,
+        connection: ConnectionId,
+        only: DeleteIf,
+    ) -> Result<Commanded, DeleteError> {
+        let mut topology = self.topology_mut();
+        let queue = topology.queue_for(vhost, name, connection)?;
+        let (id, resource) = (queue.id, queue.resource());
+        let stats = self.queue_stats(id);
+        if only.unused && stats.consumers > 0 {
+            return Err(DeleteError::InUse(resource));
+        }
+        if only.empty && stats.ready > 0 {
+            return Err(DeleteError::NotEmpty(resource));
+        }
+        Ok(self.carry_out(&mut topology, TopologyCommand::DeleteQueue { id })?)
+    }
+
+    /// Deletes a queue, if it is still there.
+    pub fn delete_queue_by_id(&self, id: QueueId) -> Option<Position> {
+        self.command(TopologyCommand::DeleteQueue { id }).ok()?.promise
+    }
+
+    /// Deletes an auto-delete queue, unless a consumer has come in the meantime.
+    pub fn delete_if_unused(&self, id: QueueId) {
+        let mut topology = self.topology_mut();
+        if self.queue_stats(id).consumers == 0 {
+            // It may be gone already, which is as good.
+            _ = self.carry_out(&mut topology, TopologyCommand::DeleteQueue { id });
+        }
+    }
+
+    /// Counts of a queue; zeros if it is gone.
+    pub fn queue_stats(&self, id: QueueId) -> QueueStats {
+        self.shard_of(id).post(|work| work.state.queue(id).map(|q| q.stats()).unwrap_or_default())
+    }
+
+    /// Drops what waits in a queue. Gives how much that was and what has to be durable before the
+    /// client is told.
+    pub fn purge_queue(&self, id: QueueId) -> (usize, Option<Position>) {
+        self.shard_of(id).post(|work| {
+            let Some(queue) = work.state.queue(id) else { return (0, None) };
+            let record = queue.settings().durable.then(|| queue.purge_bounds());
+            let purged = queue.purge(&mut work.fx);
+            let promise = record.map(|(before, kept)| {
+                work.journal.append(Kind::Purge, Urgency::Promise, |out| {
+                    record::write::purge(out, id, before, &kept);
+                    None
+                })
+            });
+            (purged, promise)
+        })
+    }
+
+    pub(super) fn topology_mut(&self) -> std::sync::RwLockWriteGuard<'_, Topology> {
+        self.topology.write().expect("topology commands never panic")
+    }
+
+    pub(super) fn carry_out(
+        &self,
+        topology: &mut Topology,
+        command: TopologyCommand,
+    ) -> Result<Commanded, TopologyError> {
+        let applied = topology.apply(command)?;
+        if applied.outcome == Outcome::Created {
+            if let Some(id) = applied.queue {
+                self.create_in_shard(topology, id);
+            }
+        }
+        let promise = applied.journal.iter().map(|command| self.record(command)).last();
+        let messages = applied
+            .deleted_queues
+            .iter()
+            .filter_map(|&id| self.shard_of(id).post(|w| w.state.delete(id, &mut w.fx)))
+            .sum();
+        self.generation.store(topology.generation(), Ordering::Release);
+        Ok(Commanded { applied, promise, messages })
+    }
+
+    pub(super) fn create_in_shard(&self, topology: &Topology, id: QueueId) {
+        let Some(queue) = topology.queue_by_id(id) else { return };
+        let settings =
+            QueueSettings { durable: queue.spec.is_durable(), auto_delete: queue.spec.auto_delete };
+        self.shard_of(id).post(|work| work.state.create(id, settings));
+    }
+
+    fn record(&self, command: &TopologyCommand) -> Position {
+        self.append(Kind::Topology, Urgency::Promise, |out| {
+            record::write::topology(out, command);
+            None
+        })
+    }
+}

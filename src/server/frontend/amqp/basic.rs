@@ -1,0 +1,193 @@
+//! Basic methods but for publishing: qos, consume, cancel, get.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use leveret_amqp::method::basic::{Cancel, Consume, Get, Qos};
+use leveret_amqp::{Delivery as Token, Get as GetOk, MethodId, ReplyCode, ServerMethod, method};
+use leveret_core::{ConsumerOptions, Got, QueueId};
+
+use super::deliver::{content, converted_properties};
+use super::queue::count;
+use super::refusal::Refusal;
+use super::{Amqp, from_table};
+use crate::server::clock;
+use crate::server::outbox::Mail;
+
+/// A `basic.get` whose message is being read.
+#[derive(Debug)]
+pub(super) struct WaitingGet {
+    channel: u16,
+    queue: QueueId,
+    no_ack: bool,
+    pub retry_at: Instant,
+}
+
+/// How long to wait before looking again whether a message has been read.
+const RETRY: Duration = Duration::from_millis(1);
+
+impl Amqp {
+    pub(super) fn qos(&mut self, channel: u16, qos: Qos) -> Result<(), Refusal> {
+        let state = self.channel(channel);
+        if qos.global {
+            state.shared.set_limit(u32::from(qos.prefetch_count));
+            self.wake_consumers(channel);
+        } else {
+            state.prefetch = qos.prefetch_count;
+        }
+        self.connection.reply(channel, ServerMethod::BasicQosOk);
+        Ok(())
+    }
+
+    pub(super) fn consume(&mut self, channel: u16, consume: &Consume<'_>) -> Result<(), Refusal> {
+        let queue = self.find_queue(channel, consume.queue)?;
+        let resource = self.resource(queue);
+        let tag = match consume.consumer_tag {
+            "" => self.node.unique_name("amq.ctag-"),
+            tag => tag.to_owned(),
+        };
+        if self.consumers.find(channel, &tag).is_some() {
+            let text = format!("attempt to reuse consumer tag '{tag}'");
+            return Err(Refusal::connection(ReplyCode::NotAllowed, text));
+        }
+        let max = self.node.config.amqp_consumers_max;
+        if self.consumers.of_channel(channel).count() >= max as usize {
+            let text = format!("reached maximum ({max}) of consumers per channel");
+            return Err(Refusal::connection(ReplyCode::NotAllowed, text));
+        }
+        if from_table(consume.arguments).get("x-priority").is_some() {
+            let text = format!("invalid arg 'x-priority' for {resource}: not supported yet");
+            return Err(Refusal::precondition(text));
+        }
+        let state = self.channel(channel);
+        let (prefetch, shared) = (u32::from(state.prefetch), Arc::clone(&state.shared));
+        let options = ConsumerOptions {
+            no_ack: consume.no_ack,
+            exclusive: consume.exclusive,
+            prefetch,
+            shared: Some(shared),
+            window_bytes: self.node.config.consumer_window.len(),
+        };
+        let number = self.consumers.add(channel, &tag, queue);
+        if !self.start_consumer(number, queue, options) {
+            self.consumers.end(number);
+            let text = format!("{resource} in exclusive use");
+            return Err(Refusal { code: ReplyCode::AccessRefused, text });
+        }
+        if !consume.no_wait {
+            let method = ServerMethod::BasicConsumeOk { consumer_tag: &tag };
+            self.connection.reply(channel, method);
+        }
+        Ok(())
+    }
+
+    /// Says whether the queue takes the consumer. What it hands out waits in the outbox, so that the
+    /// answer leaves before the first delivery.
+    fn start_consumer(&self, number: u64, queue: QueueId, options: ConsumerOptions) -> bool {
+        let (id, now_ms) = (self.id(number), clock::now_ms());
+        let shard = self.node.shard_of(queue);
+        shard.attach(self.peer.id, &self.peer.outbox);
+        shard.post(|work| {
+            // A queue that is gone by now would have cancelled its consumers: so will this one be.
+            let Some(target) = work.state.queue(queue) else {
+                work.fx.cancelled.push((queue, id));
+                return true;
+            };
+            let started = target.consume(id, options).is_ok();
+            target.pump(now_ms, &mut work.fx);
+            started
+        })
+    }
+
+    pub(super) fn cancel(&mut self, channel: u16, cancel: &Cancel<'_>) -> Result<(), Refusal> {
+        if let Some(number) = self.consumers.find(channel, cancel.consumer_tag) {
+            self.cancel_in_shard(number);
+            // What was on its way stands before the answer.
+            let mut mail = Mail::default();
+            self.peer.outbox.take(&mut mail, None);
+            self.take_mail(&mut mail);
+            self.consumers.end(number);
+        }
+        self.channel(channel);
+        if !cancel.no_wait {
+            let method = ServerMethod::BasicCancelOk { consumer_tag: cancel.consumer_tag };
+            self.connection.reply(channel, method);
+        }
+        Ok(())
+    }
+
+    fn take_mail(&mut self, mail: &mut Mail) {
+        use super::Frontend;
+        self.handle_mail(mail);
+    }
+
+    /// A queue is gone and its consumer with it.
+    pub(super) fn consumer_cancelled(&mut self, number: u64) {
+        let Some(consumer) = self.consumers.get(number).filter(|consumer| !consumer.is_over) else {
+            return;
+        };
+        let (channel, tag) = (consumer.channel, consumer.tag.clone());
+        self.consumers.end(number);
+        self.channel(channel);
+        self.connection.reply(channel, ServerMethod::BasicCancel { consumer_tag: &tag });
+    }
+
+    pub(super) fn get(&mut self, channel: u16, get: &Get<'_>) -> Result<(), Refusal> {
+        let queue = self.find_queue(channel, get.queue)?;
+        let retry_at = clock::now();
+        self.get_from(WaitingGet { channel, queue, no_ack: get.no_ack, retry_at });
+        Ok(())
+    }
+
+    /// Looks again for a message that was being read.
+    pub(super) fn retry_get(&mut self, now: Instant) {
+        if let Some(get) = self.waiting_get.take_if(|get| get.retry_at <= now) {
+            self.get_from(get);
+        }
+    }
+
+    fn get_from(&mut self, get: WaitingGet) {
+        let WaitingGet { channel, queue, no_ack, .. } = get;
+        let number = self.consumers.add(channel, "", queue);
+        let (id, now_ms) = (self.id(number), clock::now_ms());
+        let got = self.node.shard_of(queue).post(|work| match work.state.queue(queue) {
+            Some(target) => target.get(id, no_ack, now_ms, &mut work.fx),
+            None => Got::Empty,
+        });
+        match got {
+            Got::Message(delivery, left) => {
+                let message = &*delivery.message;
+                let converted = converted_properties(message);
+                let sent = self.connection.get_ok(
+                    channel,
+                    &GetOk {
+                        delivery: Token { consumer: number, entry: delivery.index.0 },
+                        no_ack,
+                        redelivered: delivery.redelivered,
+                        message_count: count(left),
+                        content: content(message, converted.as_deref()),
+                    },
+                );
+                if let Some(consumer) = self.consumers.get(number) {
+                    consumer.unsettled = usize::from(!no_ack && sent.is_some());
+                }
+            }
+            Got::Fetching => {
+                let retry_at = clock::now() + RETRY;
+                self.waiting_get = Some(WaitingGet { retry_at, ..get });
+            }
+            Got::Empty => self.connection.reply(channel, ServerMethod::BasicGetEmpty),
+        }
+        self.consumers.end(number);
+        self.channel(channel);
+    }
+
+    /// A queue as error texts name it.
+    fn resource(&self, queue: QueueId) -> String {
+        let topology = self.node.topology();
+        topology.queue_by_id(queue).map_or_else(String::new, |queue| queue.resource().to_string())
+    }
+}
+
+/// What a refused publish is about.
+pub(super) const PUBLISH: MethodId = method::basic::PUBLISH;

@@ -1,0 +1,69 @@
+//! Channels: what later methods on them refer to, and their end.
+
+use std::sync::Arc;
+
+use leveret_amqp::Delivery;
+use leveret_core::SharedPrefetch;
+
+use super::Amqp;
+use crate::server::connections::ChannelFacts;
+
+/// What a channel remembers.
+#[derive(Debug, Default)]
+pub(super) struct Channel {
+    /// The queue that was last declared on it.
+    pub last_queue: Box<str>,
+    /// The prefetch of consumers that start from now on.
+    pub prefetch: u16,
+    /// The prefetch of all its consumers together.
+    pub shared: Arc<SharedPrefetch>,
+    /// Whether management has to be told.
+    pub is_changed: bool,
+}
+
+impl Amqp {
+    pub(super) fn open_channel(&mut self, channel: u16) {
+        self.channels.insert(channel, Channel { is_changed: true, ..Channel::default() });
+        self.connection.channel_open_ok(channel);
+    }
+
+    pub(super) fn channel(&mut self, channel: u16) -> &mut Channel {
+        let state = self.channels.entry(channel).or_default();
+        state.is_changed = true;
+        state
+    }
+
+    /// Cancels the consumers of a channel and requeues what was not settled on it. Consumers go
+    /// first, so that nothing is handed to one that is about to go.
+    pub(super) fn end_channel(&mut self, channel: u16, unsettled: &[Delivery]) {
+        for number in self.consumers.of_channel(channel) {
+            self.cancel_in_shard(number);
+        }
+        self.requeue(channel, unsettled);
+        self.consumers.remove_channel(channel);
+        self.channels.remove(&channel);
+        self.peer.channels().remove(&channel);
+    }
+
+    /// Shows management what has changed since the last time.
+    pub(super) fn publish_facts(&mut self) {
+        if !self.channels.values().any(|channel| channel.is_changed) {
+            return;
+        }
+        let mut shown = self.peer.channels();
+        for (&number, channel) in self.channels.iter_mut().filter(|(_, c)| c.is_changed) {
+            channel.is_changed = false;
+            shown.insert(
+                number,
+                ChannelFacts {
+                    consumers: self.consumers.of_channel(number).count(),
+                    unacked: self.connection.unsettled_len(number),
+                    unconfirmed: self.connection.unconfirmed_len(number) as usize,
+                    confirm: self.connection.is_confirming(number),
+                    prefetch: channel.prefetch,
+                    global_prefetch: u16::try_from(channel.shared.limit()).unwrap_or(u16::MAX),
+                },
+            );
+        }
+    }
+}

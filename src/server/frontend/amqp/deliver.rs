@@ -1,0 +1,150 @@
+//! Deliveries to the client, and what it says of them.
+
+use leveret_amqp::{Content, Deliver, Delivery as Token, Outcome};
+use leveret_core::{ConsumerId, Delivery, Encoding, EntryIndex, Message, QueueId, Settlement};
+
+use super::super::mqtt::to_amqp;
+use super::Amqp;
+use crate::server::clock;
+
+/// Output that waits for the socket at which windows are not given back.
+const WAITING_BYTES_MAX: usize = 64 * 1024;
+
+impl Amqp {
+    pub(super) fn deliver(&mut self, delivery: &Delivery) {
+        let number = delivery.consumer.number;
+        let window = self.node.config.consumer_window.len();
+        let Some(consumer) = self.consumers.get(number).filter(|consumer| !consumer.is_over) else {
+            return self.hand_back(delivery);
+        };
+        let message = &*delivery.message;
+        let converted = converted_properties(message);
+        let sent = self.connection.deliver(
+            consumer.channel,
+            &Deliver {
+                consumer_tag: &consumer.tag,
+                delivery: Token { consumer: number, entry: delivery.index.0 },
+                no_ack: !delivery.acknowledge,
+                redelivered: delivery.redelivered,
+                content: content(message, converted.as_deref()),
+            },
+        );
+        if sent.is_none() {
+            return self.hand_back(delivery);
+        }
+        consumer.unsettled += usize::from(delivery.acknowledge);
+        let before = consumer.debt_bytes;
+        consumer.debt_bytes += message.size_bytes();
+        let is_due = before < window / 4 && consumer.debt_bytes >= window / 4;
+        if let Some(channel) = self.channels.get_mut(&consumer.channel) {
+            channel.is_changed = true;
+        }
+        if is_due {
+            self.consumers.due.push(number);
+        }
+    }
+
+    /// Gives windows back to their queues once the socket has taken most of the output.
+    pub(super) fn return_windows(&mut self, waiting: usize) {
+        if waiting > WAITING_BYTES_MAX || self.consumers.due.is_empty() {
+            return;
+        }
+        let now_ms = clock::now_ms();
+        for number in std::mem::take(&mut self.consumers.due) {
+            let Some(consumer) = self.consumers.get(number) else { continue };
+            let (queue, bytes) = (consumer.queue, std::mem::take(&mut consumer.debt_bytes));
+            let id = self.id(number);
+            self.node.shard_of(queue).post(|work| {
+                if let Some(queue) = work.state.queue(queue) {
+                    queue.written(id, bytes);
+                    queue.pump(now_ms, &mut work.fx);
+                }
+            });
+        }
+    }
+
+    pub(super) fn settle(&mut self, channel: u16, outcome: Outcome, deliveries: &[Token]) {
+        let settlement = match outcome {
+            Outcome::Ack => Settlement::Ack,
+            Outcome::Requeue => Settlement::Requeue,
+            Outcome::Discard => Settlement::Discard,
+        };
+        self.settle_all(channel, deliveries, settlement);
+    }
+
+    pub(super) fn requeue(&mut self, channel: u16, deliveries: &[Token]) {
+        self.settle_all(channel, deliveries, Settlement::Requeue);
+    }
+
+    /// Settles deliveries, those of a consumer in a row with one batch.
+    fn settle_all(&mut self, channel: u16, deliveries: &[Token], settlement: Settlement) {
+        for run in deliveries.chunk_by(|a, b| a.consumer == b.consumer) {
+            let number = run[0].consumer;
+            // A queue that is gone has taken its messages with it.
+            let Some(queue) = self.consumers.settled(number, run.len()) else { continue };
+            let entries: Vec<EntryIndex> =
+                run.iter().map(|token| EntryIndex(token.entry)).collect();
+            self.node.settle(queue, self.id(number), &entries, settlement);
+        }
+        let Some(state) = self.channels.get_mut(&channel) else { return };
+        state.is_changed = true;
+        if state.shared.limit() > 0 {
+            self.wake_consumers(channel);
+        }
+    }
+
+    /// Hands out again to all consumers of a channel: their common limit has room.
+    pub(super) fn wake_consumers(&mut self, channel: u16) {
+        let now_ms = clock::now_ms();
+        for number in self.consumers.of_channel(channel) {
+            let Some(consumer) = self.consumers.get(number) else { continue };
+            let queue = consumer.queue;
+            self.node.shard_of(queue).post(|work| {
+                if let Some(queue) = work.state.queue(queue) {
+                    queue.pump(now_ms, &mut work.fx);
+                }
+            });
+        }
+    }
+
+    /// A delivery for a consumer that is gone goes back to its queue.
+    fn hand_back(&self, delivery: &Delivery) {
+        if delivery.acknowledge {
+            let Delivery { queue, consumer, index, .. } = *delivery;
+            self.node.settle(queue, consumer, &[index], Settlement::Requeue);
+        }
+    }
+
+    pub(super) fn id(&self, number: u64) -> ConsumerId {
+        ConsumerId { connection: self.peer.id, number }
+    }
+
+    /// Takes a consumer off its queue.
+    pub(super) fn cancel_in_shard(&mut self, number: u64) {
+        let Some(consumer) = self.consumers.get(number) else { return };
+        let queue: QueueId = consumer.queue;
+        let id = self.id(number);
+        self.node.shard_of(queue).post(|work| {
+            if let Some(queue) = work.state.queue(queue) {
+                queue.cancel(id, &mut work.fx);
+            }
+        });
+    }
+}
+
+/// The content of a message, with properties that may have come from elsewhere.
+pub(super) fn content<'a>(message: &'a Message, properties: Option<&'a [u8]>) -> Content<'a> {
+    Content {
+        exchange: message.exchange(),
+        routing_key: message.routing_key(),
+        properties: properties.unwrap_or_else(|| message.properties()),
+        body: message.body(),
+        shared: message.large_body(),
+    }
+}
+
+/// The properties of a message that did not come from an AMQP client.
+pub(super) fn converted_properties(message: &Message) -> Option<Vec<u8>> {
+    (message.encoding() != Encoding::Amqp)
+        .then(|| to_amqp(message.properties(), &message.facts(), clock::now_ms()))
+}

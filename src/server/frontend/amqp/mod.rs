@@ -1,0 +1,345 @@
+//! AMQP 0-9-1: methods of one connection, mapped to the core.
+//!
+//! Methods are carried out in the order in which they come. An answer that promises something
+//! durable waits in the gate for the disk, and nothing more is read until it has left; confirms
+//! wait there too, but hold nobody up.
+
+mod basic;
+mod channel;
+mod consumer;
+mod deliver;
+mod exchange;
+mod login;
+mod publish;
+mod queue;
+mod refusal;
+mod table;
+
+pub use table::{from_table, headers_of};
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use leveret_amqp::{Connection, Event, Method, MethodId, ReplyCode, ServerMethod};
+use leveret_core::Position;
+use smallvec::SmallVec;
+
+use super::Frontend;
+use crate::server::connections::Peer;
+use crate::server::gate::Gate;
+use crate::server::outbox::{CloseReason, Mail, Notice};
+use crate::server::publisher::Publisher;
+use crate::server::{DEFAULT_VHOST, Node, clock};
+use basic::WaitingGet;
+use channel::Channel;
+use consumer::Consumers;
+use refusal::Refusal;
+
+/// One AMQP connection.
+pub struct Amqp {
+    node: Arc<Node>,
+    peer: Arc<Peer>,
+    connection: Connection,
+    vhost: Arc<str>,
+    user: String,
+    channels: BTreeMap<u16, Channel>,
+    consumers: Consumers,
+    publisher: Publisher,
+    gate: Gate<Promise>,
+    /// Publishes of the batch that is being read, that want a confirm: the last one per channel.
+    unconfirmed: Sequences,
+    /// Answers in the gate: nothing is read before they have left.
+    answers: usize,
+    /// A `basic.get` whose message is on its way from the disk.
+    waiting_get: Option<WaitingGet>,
+    /// While the disk is behind: when to look again.
+    paused_until: Option<Instant>,
+    /// Whether the state machine knows that the peer is not listened to.
+    is_paused: bool,
+}
+
+type Sequences = SmallVec<[(u16, u64); 2]>;
+
+/// What leaves once the journal has what it promises.
+enum Promise {
+    Confirms(Sequences),
+    Answer(u16, Answer),
+}
+
+/// An answer that outlives the method that it answers.
+enum Answer {
+    Plain(ServerMethod<'static>),
+    QueueDeclared { queue: Box<str>, messages: u32, consumers: u32 },
+}
+
+/// Promises that may wait at a time; then the client has to.
+const PROMISES_MAX: usize = 4096;
+/// How long to wait before looking again whether the disk has caught up.
+const PAUSE: Duration = Duration::from_millis(2);
+
+impl Amqp {
+    /// For a client that has just connected.
+    pub fn new(
+        node: Arc<Node>,
+        peer: Arc<Peer>,
+        config: Arc<leveret_amqp::Config>,
+        now: Instant,
+    ) -> Self {
+        let publisher = Publisher::new(None, node.shard_count());
+        Amqp {
+            node,
+            peer,
+            connection: Connection::new(config, now),
+            vhost: DEFAULT_VHOST.into(),
+            user: String::new(),
+            channels: BTreeMap::new(),
+            consumers: Consumers::default(),
+            publisher,
+            gate: Gate::default(),
+            unconfirmed: Sequences::new(),
+            answers: 0,
+            waiting_get: None,
+            paused_until: None,
+            is_paused: false,
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, event: Event<'_>) {
+        if let Event::Publish(publish) = event {
+            return self.handle_publish(now, publish);
+        }
+        // Whatever else the client does comes after what it has published.
+        self.flush_batch();
+        match event {
+            Event::Publish(_) => {}
+            Event::Settle { outcome, deliveries, channel } => {
+                self.settle(channel, outcome, &deliveries);
+            }
+            Event::Method { channel, method } => self.handle_method(now, channel, method),
+            Event::Login(login) => self.handle_login(now, &login),
+            Event::Open { vhost } => self.handle_open(now, vhost),
+            Event::ChannelOpen { channel } => self.open_channel(channel),
+            Event::Recover { channel, deliveries, no_wait } => {
+                self.requeue(channel, &deliveries);
+                if !no_wait {
+                    self.connection.reply(channel, ServerMethod::BasicRecoverOk);
+                }
+            }
+            Event::ChannelClose { channel, unsettled } => {
+                self.end_channel(channel, &unsettled);
+                self.connection.channel_close_ok(channel);
+            }
+            Event::ChannelFailed { channel, error, unsettled } => {
+                tracing::info!(peer = %self.peer.address, channel, %error, "channel closed");
+                self.end_channel(channel, &unsettled);
+            }
+            Event::Close { .. } => {
+                self.clean_up();
+                self.connection.close_ok();
+            }
+            Event::Failed { error } => {
+                tracing::info!(peer = %self.peer.address, %error, "connection closed");
+                self.clean_up();
+            }
+        }
+    }
+
+    fn handle_method(&mut self, now: Instant, channel: u16, method: Method<'_>) {
+        let id = method.id();
+        let done = match method {
+            Method::ExchangeDeclare(declare) => self.declare_exchange(channel, &declare),
+            Method::ExchangeDelete(delete) => self.delete_exchange(channel, &delete),
+            Method::ExchangeBind(bind) => self.bind_exchange(channel, &bind),
+            Method::ExchangeUnbind(bind) => self.unbind_exchange(channel, &bind),
+            Method::QueueDeclare(declare) => self.declare_queue(channel, &declare),
+            Method::QueueBind(bind) => self.bind_queue(channel, &bind),
+            Method::QueueUnbind(unbind) => self.unbind_queue(channel, &unbind),
+            Method::QueuePurge(purge) => self.purge_queue(channel, &purge),
+            Method::QueueDelete(delete) => self.delete_queue(channel, &delete),
+            Method::BasicQos(qos) => self.qos(channel, qos),
+            Method::BasicConsume(consume) => self.consume(channel, &consume),
+            Method::BasicCancel(cancel) => self.cancel(channel, &cancel),
+            Method::BasicGet(get) => self.get(channel, &get),
+            // A new secret changes nothing for users with a password.
+            Method::UpdateSecret(_) => {
+                self.connection.reply(channel, ServerMethod::UpdateSecretOk);
+                Ok(())
+            }
+            Method::TxSelect | Method::TxCommit | Method::TxRollback => {
+                Err(Refusal::connection(ReplyCode::NotImplemented, "transactions"))
+            }
+        };
+        if let Err(refusal) = done {
+            self.refuse(now, channel, &refusal, id);
+        }
+    }
+
+    fn refuse(&mut self, now: Instant, channel: u16, refusal: &Refusal, method: MethodId) {
+        let (code, text) = (refusal.code, &refusal.text);
+        tracing::info!(peer = %self.peer.address, channel, "{} - {text}", code.name());
+        if code.is_connection_level() {
+            self.connection.connection_error(now, code, text, method);
+            return self.clean_up();
+        }
+        let unsettled = self.connection.channel_error(channel, code, text, method);
+        self.end_channel(channel, &unsettled);
+    }
+
+    /// Answers once `promise` is kept, unless the client wants no answer.
+    fn answer(&mut self, channel: u16, answer: Answer, promise: Option<Position>, no_wait: bool) {
+        if no_wait {
+            return;
+        }
+        if promise.is_none() && self.answers == 0 {
+            return self.keep(Promise::Answer(channel, answer));
+        }
+        self.answers += 1;
+        self.gate.push(promise, Promise::Answer(channel, answer));
+    }
+
+    fn keep(&mut self, promise: Promise) {
+        match promise {
+            Promise::Confirms(sequences) => {
+                for (channel, sequence) in sequences {
+                    self.connection.confirm_through(channel, sequence);
+                }
+            }
+            Promise::Answer(channel, Answer::Plain(method)) => {
+                self.connection.reply(channel, method);
+            }
+            Promise::Answer(channel, Answer::QueueDeclared { queue, messages, consumers }) => {
+                let (message_count, consumer_count) = (messages, consumers);
+                let queue = &*queue;
+                let method = ServerMethod::QueueDeclareOk { queue, message_count, consumer_count };
+                self.connection.reply(channel, method);
+            }
+        }
+    }
+
+    fn handle_notice(&mut self, now: Instant, notice: &Notice) {
+        let text = match notice {
+            Notice::Cancelled(_, consumer) => return self.consumer_cancelled(consumer.number),
+            Notice::Close(CloseReason::Shutdown) => {
+                "broker forced connection closure with reason 'shutdown'"
+            }
+            Notice::Close(CloseReason::TakenOver) => return,
+            Notice::Close(CloseReason::Operator(text)) => text,
+        };
+        self.connection.connection_error(now, ReplyCode::ConnectionForced, text, MethodId::NONE);
+        self.clean_up();
+    }
+
+    /// The connection is over: gives back what it held, and deletes what was its own.
+    fn clean_up(&mut self) {
+        self.flush_batch();
+        for (channel, unsettled) in self.connection.drain_unsettled() {
+            self.end_channel(channel, &unsettled);
+        }
+        let channels: Vec<u16> = self.channels.keys().copied().collect();
+        channels.into_iter().for_each(|channel| self.end_channel(channel, &[]));
+        let exclusive = self.node.topology().exclusive_queues_of(self.peer.id);
+        for queue in exclusive {
+            self.node.delete_queue_by_id(queue);
+        }
+    }
+
+    /// Tells the state machine whether its peer is listened to: if not, its silence is no fault.
+    fn note_pause(&mut self) {
+        let paused = !self.wants_input();
+        if paused != self.is_paused {
+            self.is_paused = paused;
+            self.connection.set_reading_paused(paused);
+        }
+    }
+}
+
+impl Frontend for Amqp {
+    fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
+        while self.takes_events() {
+            let Some(event) = self.connection.poll_event(now, input) else { break };
+            self.handle_event(now, event);
+        }
+        self.flush_batch();
+        self.handle_durable(self.node.durable());
+        self.paused_until = self.node.is_backlogged().then(|| now + PAUSE);
+        self.note_pause();
+        self.publish_facts();
+    }
+
+    fn needed_input(&self) -> usize {
+        self.connection.needed_input()
+    }
+
+    fn wants_input(&self) -> bool {
+        self.paused_until.is_none() && self.takes_events()
+    }
+
+    fn handle_mail(&mut self, mail: &mut Mail) {
+        for delivery in mail.deliveries.drain(..) {
+            self.deliver(&delivery);
+        }
+        for notice in mail.notices.drain(..) {
+            self.handle_notice(clock::now(), &notice);
+        }
+        self.publish_facts();
+    }
+
+    fn handle_durable(&mut self, durable: Position) {
+        while let Some(promise) = self.gate.pop(durable) {
+            self.answers -= usize::from(matches!(promise, Promise::Answer(..)));
+            self.keep(promise);
+        }
+        self.note_pause();
+    }
+
+    fn waits_for(&self) -> Option<Position> {
+        self.gate.waits_for()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.paused_until.is_some_and(|at| at <= now) {
+            self.paused_until = self.node.is_backlogged().then(|| now + PAUSE);
+        }
+        self.retry_get(now);
+        self.note_pause();
+        if let Some(timeout) = self.connection.handle_timeout(now) {
+            tracing::info!(peer = %self.peer.address, ?timeout, "AMQP client timed out");
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let retry = self.waiting_get.as_ref().map(|get| get.retry_at);
+        [self.paused_until, retry, self.connection.poll_timeout()].into_iter().flatten().min()
+    }
+
+    fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>) {
+        self.connection.poll_transmit(out);
+    }
+
+    fn handle_written(&mut self, _written: usize, waiting: usize) {
+        self.return_windows(waiting);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.connection.is_closed()
+    }
+
+    fn close(&mut self) {
+        self.clean_up();
+    }
+}
+
+impl Amqp {
+    fn takes_events(&self) -> bool {
+        self.answers == 0 && self.waiting_get.is_none() && self.gate.len() < PROMISES_MAX
+    }
+}
+
+impl Drop for Amqp {
+    fn drop(&mut self) {
+        self.clean_up();
+        self.node.forget_connection(self.peer.id);
+    }
+}

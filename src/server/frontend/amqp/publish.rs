@@ -1,0 +1,147 @@
+//! basic.publish.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use leveret_amqp::{self as amqp, Properties, Publish, ReplyCode};
+use leveret_core::{Body, Draft, Encoding, Facts, Message};
+
+use super::basic::PUBLISH;
+use super::deliver::content;
+use super::refusal::Refusal;
+use super::{Amqp, Promise, headers_of};
+use crate::server::clock;
+
+/// The longest time to live, in milliseconds: a year in RabbitMQ's reckoning, times ten.
+const EXPIRATION_MAX_MS: u64 = 315_360_000_000;
+
+impl Amqp {
+    pub(super) fn handle_publish(&mut self, now: Instant, publish: Publish<'_>) {
+        let (channel, sequence) = (publish.channel, publish.sequence);
+        if let Err(refusal) = self.publish(publish) {
+            self.flush_batch();
+            return self.refuse(now, channel, &refusal, PUBLISH);
+        }
+        if sequence == 0 {
+            return;
+        }
+        match self.unconfirmed.iter_mut().find(|(known, _)| *known == channel) {
+            Some((_, last)) => *last = sequence,
+            None => self.unconfirmed.push((channel, sequence)),
+        }
+    }
+
+    fn publish(&mut self, publish: Publish<'_>) -> Result<(), Refusal> {
+        let properties = publish.properties();
+        let facts = self.facts(properties)?;
+        let to = (publish.exchange(), publish.routing_key());
+        let routed = self.publisher.route(&self.node, &self.vhost, to, &headers_of(properties))?;
+        if routed.is_empty() && !publish.mandatory {
+            return Ok(());
+        }
+        let message = Message::new(Draft {
+            exchange: publish.exchange(),
+            routing_key: publish.routing_key(),
+            encoding: Encoding::Amqp,
+            properties: properties.as_encoded(),
+            body: match &publish.body {
+                amqp::Body::Borrowed(octets) => Body::Borrowed(octets),
+                amqp::Body::Owned(octets) => Body::Owned(octets.clone()),
+            },
+            facts,
+        });
+        if routed.is_empty() {
+            let content = content(&message, None);
+            self.connection.return_(publish.channel, ReplyCode::NoRoute, &content);
+            return Ok(());
+        }
+        self.publisher.add(&self.node, Arc::new(message), routed, None);
+        Ok(())
+    }
+
+    /// Hands the batch over; its confirms leave once it is safe.
+    pub(super) fn flush_batch(&mut self) {
+        let promise =
+            if self.publisher.is_empty() { None } else { self.publisher.flush(&self.node) };
+        if !self.unconfirmed.is_empty() {
+            for &(channel, _) in &self.unconfirmed {
+                if let Some(state) = self.channels.get_mut(&channel) {
+                    state.is_changed = true;
+                }
+            }
+            let sequences = std::mem::take(&mut self.unconfirmed);
+            self.gate.push(promise, Promise::Confirms(sequences));
+        }
+    }
+
+    fn facts(&self, properties: Properties<'_>) -> Result<Facts, Refusal> {
+        let timestamp_ms = clock::now_ms();
+        let persistent = properties.is_persistent();
+        let mut facts = Facts {
+            persistent,
+            qos: u8::from(persistent),
+            priority: properties.priority().unwrap_or(0),
+            timestamp_ms,
+            ..Facts::default()
+        };
+        if let Some(user) = properties.user_id().filter(|user| *user != self.user) {
+            return Err(Refusal::precondition(format!(
+                "user_id property set to '{user}' but authenticated user was '{}'",
+                self.user
+            )));
+        }
+        if let Some(text) = properties.expiration() {
+            let ttl_ms = expiration(text).map_err(|flaw| {
+                Refusal::precondition(format!("invalid expiration '{text}': {flaw}"))
+            })?;
+            facts.expires_at_ms = Some(timestamp_ms + ttl_ms);
+        }
+        if let Some(headers) = properties.headers() {
+            for name in ["CC", "BCC"] {
+                if headers.find(name).is_some() {
+                    let text = format!("header '{name}' is not supported yet");
+                    return Err(Refusal::precondition(text));
+                }
+            }
+        }
+        Ok(facts)
+    }
+}
+
+/// Reads the `expiration` property, in milliseconds; the error is in RabbitMQ's words.
+fn expiration(text: &str) -> Result<u64, String> {
+    let sign = usize::from(text.starts_with('-'));
+    let digits = text[sign..].bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = text.split_at(sign + digits);
+    match number.parse::<i128>() {
+        _ if digits == 0 => Err("no_integer".to_owned()),
+        _ if !rest.is_empty() => Err(format!("{{leftover_string,\"{rest}\"}}")),
+        Ok(value) if value < 0 => Err(format!("{{value_negative,{value}}}")),
+        Ok(value) if value > i128::from(EXPIRATION_MAX_MS) => {
+            Err(format!("{{value_too_large,{value}}}"))
+        }
+        Ok(value) => u64::try_from(value).map_err(|_| "no_integer".to_owned()),
+        Err(_) => Err(format!("{{value_too_large,{number}}}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiration_is_a_whole_number_of_milliseconds() {
+        assert_eq!(expiration("0"), Ok(0));
+        assert_eq!(expiration("60000"), Ok(60_000));
+        for (text, flaw) in [
+            ("", "no_integer"),
+            ("abc", "no_integer"),
+            ("-1", "{value_negative,-1}"),
+            ("1x", "{leftover_string,\"x\"}"),
+            ("315360000001", "{value_too_large,315360000001}"),
+        ] {
+            assert_eq!(expiration(text), Err(flaw.to_owned()), "{text}");
+        }
+        assert!(expiration(&"9".repeat(200)).is_err());
+    }
+}

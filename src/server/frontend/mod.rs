@@ -1,0 +1,134 @@
+//! One protocol on one connection, mapped to core commands.
+//!
+//! A frontend is driven by the connection loop in `server/connection.rs`: it sees bytes and mail and
+//! never a socket. Only frontends know a protocol and the core.
+
+pub mod amqp;
+pub mod mqtt;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use leveret_core::Position;
+use tokio::net::TcpStream;
+
+use super::connection::Connection;
+use super::connections::Peer;
+use super::outbox::Mail;
+use super::{Node, clock};
+use crate::config::Config;
+
+/// What the connection loop asks of a protocol.
+pub trait Frontend: Send + 'static {
+    /// Takes what it can from the front of `input`, and advances it. What is left has to come back
+    /// with more bytes behind it.
+    fn handle_input(&mut self, now: Instant, input: &mut &[u8]);
+
+    /// How many bytes it needs in front of it to go on, at least.
+    fn needed_input(&self) -> usize;
+
+    /// Whether it would take input now. It does not while the peer has to wait for something: for
+    /// the disk, for its own slow reading, for the end of an alarm.
+    fn wants_input(&self) -> bool;
+
+    /// Takes everything out of the mail.
+    fn handle_mail(&mut self, mail: &mut Mail);
+
+    /// Lets promises out that the durable watermark has passed.
+    fn handle_durable(&mut self, durable: Position);
+
+    /// The position that it waits for, if any.
+    fn waits_for(&self) -> Option<Position>;
+
+    /// Time has come to `now`.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// When it wants [`Frontend::handle_timeout`] to be called.
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// Moves what is to be sent to `out`.
+    fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>);
+
+    /// So many bytes have gone to the socket, and so many wait for it still.
+    fn handle_written(&mut self, written: usize, waiting: usize);
+
+    /// Whether the conversation is over: what is to be sent is sent, then the socket is closed.
+    fn is_closed(&self) -> bool;
+
+    /// The socket is gone. Everything that the connection held is given back.
+    fn close(&mut self);
+}
+
+/// What all connections of a protocol share.
+#[derive(Debug)]
+pub struct Protocols {
+    amqp: Arc<leveret_amqp::Config>,
+    mqtt: Arc<leveret_mqtt::Config>,
+}
+
+impl Protocols {
+    /// As the configuration has it.
+    pub fn new(config: &Config) -> Self {
+        Protocols { amqp: Arc::new(amqp_config(config)), mqtt: Arc::new(mqtt_config(config)) }
+    }
+}
+
+/// Speaks AMQP with a client that has just connected.
+pub fn serve_amqp(node: &Arc<Node>, socket: TcpStream, peer: SocketAddr, local: SocketAddr) {
+    serve(node, socket, (peer, local), |node, peer| {
+        let config = node.protocols.amqp.clone();
+        amqp::Amqp::new(node, peer, config, clock::now())
+    });
+}
+
+/// Speaks MQTT with a client that has just connected.
+pub fn serve_mqtt(node: &Arc<Node>, socket: TcpStream, peer: SocketAddr, local: SocketAddr) {
+    serve(node, socket, (peer, local), |node, peer| {
+        let config = node.protocols.mqtt.clone();
+        mqtt::Mqtt::new(node, peer, config, clock::now())
+    });
+}
+
+fn serve<F: Frontend>(
+    node: &Arc<Node>,
+    socket: TcpStream,
+    (address, local): (SocketAddr, SocketAddr),
+    frontend: impl FnOnce(Arc<Node>, Arc<Peer>) -> F,
+) {
+    let max = node.config.connections_max as usize;
+    let Some(peer) = node.connections.add(address, local, max) else {
+        tracing::warn!(%address, max, "refused: there are as many connections as there may be");
+        return;
+    };
+    let links = (peer.outbox.clone(), peer.traffic.clone());
+    let frontend = frontend(node.clone(), peer);
+    tokio::spawn(Connection::new(socket, frontend, node.clone(), links).run());
+}
+
+fn amqp_config(config: &Config) -> leveret_amqp::Config {
+    let properties = leveret_amqp::server_properties(&config.amqp_product, &config.amqp_version);
+    leveret_amqp::Config {
+        frame_max: config.amqp_frame_max,
+        channel_max: config.amqp_channel_max,
+        heartbeat_secs: config.amqp_heartbeat,
+        server_properties: properties.into_encoded(),
+        message_size_max: config.message_size_max.0,
+        handshake_timeout: config.handshake_timeout.0,
+        ..leveret_amqp::Config::default()
+    }
+}
+
+fn mqtt_config(config: &Config) -> leveret_mqtt::Config {
+    leveret_mqtt::Config {
+        packet_size_max: u32::try_from(config.message_size_max.0).unwrap_or(u32::MAX),
+        receive_maximum: config.mqtt_receive_max.max(1),
+        in_flight_max: config.mqtt_inflight_max.max(1),
+        session_expiry_max_s: config.mqtt_session_expiry_max,
+        connect_timeout: config.handshake_timeout.0,
+        client_id_len_max: config.mqtt_client_id_max,
+        ..leveret_mqtt::Config::default()
+    }
+}

@@ -1,0 +1,274 @@
+//! MQTT: packets of one connection, mapped to the core.
+//!
+//! A client's session is a queue and its connection is the queue's one consumer; a SUBSCRIBE is a
+//! binding of `amq.topic`. What the client publishes waits, in the order in which it came, in the
+//! gate until the journal has it; then its acknowledgements leave.
+
+mod connect;
+mod deliver;
+mod properties;
+mod publish;
+mod subscribe;
+
+pub use properties::to_amqp;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use leveret_core::{ConsumerId, Delivery, Position, QueueId, Settlement};
+use leveret_mqtt::{Connection, Disconnect, Event, Qos, ReasonCode, WillFate};
+
+use super::Frontend;
+use crate::server::connections::Peer;
+use crate::server::gate::Gate;
+use crate::server::outbox::{CloseReason, Mail, Notice};
+use crate::server::publisher::Publisher;
+use crate::server::{DEFAULT_VHOST, Node, clock};
+use connect::Accepting;
+use subscribe::Granted;
+
+/// The exchange that topics belong to.
+const TOPIC_EXCHANGE: &str = "amq.topic";
+
+/// One MQTT connection.
+pub struct Mqtt {
+    node: Arc<Node>,
+    peer: Arc<Peer>,
+    connection: Connection,
+    vhost: Arc<str>,
+    session: Option<Session>,
+    publisher: Publisher,
+    gate: Gate<Promise>,
+    /// Acknowledgements for the batch that is being read, and what they wait for.
+    acks: Vec<Ack>,
+    batch_promise: Option<Position>,
+    /// Deliveries whose packet identifier is still in flight.
+    blocked: VecDeque<Delivery>,
+    /// Bytes of deliveries that the queue has not got back yet.
+    debt_bytes: usize,
+    /// While the disk is behind: when to look again.
+    paused_until: Option<Instant>,
+}
+
+/// The session that the connection holds.
+struct Session {
+    queue: QueueId,
+    consumer: ConsumerId,
+    durable: bool,
+    subscriptions: usize,
+    /// What its client said at last.
+    goodbye: Option<Disconnect>,
+}
+
+type Ack = (u16, Qos, ReasonCode);
+
+/// What leaves once the journal has what it promises.
+enum Promise {
+    Accept(Box<Accepting>),
+    Acks(Vec<Ack>),
+    Released(u16),
+    Pubrel(u16),
+    Suback { packet_id: u16, granted: Vec<Granted> },
+    Unsuback { packet_id: u16, codes: Vec<ReasonCode> },
+}
+
+/// Promises that may wait at a time; then the client has to.
+const PROMISES_MAX: usize = 1024;
+/// How long to wait before looking again whether the disk has caught up.
+const PAUSE: Duration = Duration::from_millis(2);
+
+impl Mqtt {
+    /// For a client that has just connected.
+    pub fn new(
+        node: Arc<Node>,
+        peer: Arc<Peer>,
+        config: Arc<leveret_mqtt::Config>,
+        now: Instant,
+    ) -> Self {
+        let publisher = Publisher::new(None, node.shard_count());
+        Mqtt {
+            node,
+            peer,
+            connection: Connection::new(config, now),
+            vhost: DEFAULT_VHOST.into(),
+            session: None,
+            publisher,
+            gate: Gate::default(),
+            acks: Vec::new(),
+            batch_promise: None,
+            blocked: VecDeque::new(),
+            debt_bytes: 0,
+            paused_until: None,
+        }
+    }
+
+    fn handle_event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Publish(publish) => return self.handle_publish(&publish),
+            Event::Settled { token } => return self.settle(token),
+            _ => self.flush_batch(),
+        }
+        match event {
+            Event::Connect(connect) => self.handle_connect(&connect),
+            Event::Release { packet_id } => self.handle_release(packet_id),
+            Event::Subscribe(subscribe) => self.handle_subscribe(&subscribe),
+            Event::Unsubscribe(unsubscribe) => self.handle_unsubscribe(&unsubscribe),
+            Event::Received { token, packet_id } => self.handle_received(token, packet_id),
+            Event::Disconnect(goodbye) => {
+                if let Some(session) = &mut self.session {
+                    session.goodbye = Some(goodbye);
+                }
+            }
+            Event::Error(error) => {
+                tracing::info!(peer = %self.peer.address, %error, "MQTT client broke a rule");
+            }
+            Event::Publish(_) | Event::Settled { .. } => {}
+        }
+    }
+
+    fn settle(&mut self, token: u64) {
+        let Some(Session { queue, consumer, .. }) = self.session else { return };
+        self.node.settle(queue, consumer, &[leveret_core::EntryIndex(token)], Settlement::Ack);
+        self.retry_blocked();
+    }
+
+    fn keep(&mut self, promise: Promise) {
+        match promise {
+            Promise::Accept(accepting) => self.accept(*accepting),
+            Promise::Acks(acks) => {
+                for (packet_id, qos, reason) in acks {
+                    self.connection.publish_ack(packet_id, qos, reason);
+                }
+            }
+            Promise::Released(packet_id) => self.connection.release_done(packet_id),
+            Promise::Pubrel(packet_id) => self.connection.pubrel(packet_id),
+            Promise::Suback { packet_id, granted } => self.suback(packet_id, &granted),
+            Promise::Unsuback { packet_id, codes } => self.connection.unsuback(packet_id, &codes),
+        }
+    }
+
+    fn handle_notice(&mut self, notice: &Notice) {
+        let reason = match notice {
+            Notice::Cancelled(..) => ReasonCode::AdministrativeAction,
+            Notice::Close(CloseReason::Shutdown) => ReasonCode::ServerShuttingDown,
+            Notice::Close(CloseReason::TakenOver) => ReasonCode::SessionTakenOver,
+            Notice::Close(CloseReason::Operator(_)) => ReasonCode::AdministrativeAction,
+        };
+        self.connection.disconnect(reason);
+    }
+}
+
+impl Frontend for Mqtt {
+    fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
+        while self.gate.len() < PROMISES_MAX {
+            let Some(event) = self.connection.poll_event(now, input) else { break };
+            self.handle_event(event);
+        }
+        self.flush_batch();
+        self.handle_durable(self.node.durable());
+        self.paused_until = self.node.is_backlogged().then(|| now + PAUSE);
+    }
+
+    fn needed_input(&self) -> usize {
+        self.connection.needed_input()
+    }
+
+    fn wants_input(&self) -> bool {
+        self.paused_until.is_none() && self.gate.len() < PROMISES_MAX && !self.is_accepting()
+    }
+
+    fn handle_mail(&mut self, mail: &mut Mail) {
+        for delivery in mail.deliveries.drain(..) {
+            self.deliver(delivery);
+        }
+        for notice in mail.notices.drain(..) {
+            self.handle_notice(&notice);
+        }
+    }
+
+    fn handle_durable(&mut self, durable: Position) {
+        while let Some(promise) = self.gate.pop(durable) {
+            self.keep(promise);
+        }
+    }
+
+    fn waits_for(&self) -> Option<Position> {
+        self.gate.waits_for()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.paused_until.is_some_and(|at| at <= now) {
+            self.paused_until = self.node.is_backlogged().then(|| now + PAUSE);
+        }
+        // A client that is not listened to cannot be blamed for its silence.
+        if self.wants_input() {
+            if let Some(error) = self.connection.handle_timeout(now) {
+                tracing::info!(peer = %self.peer.address, %error, "MQTT client timed out");
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.paused_until.or_else(|| self.connection.poll_timeout())
+    }
+
+    fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>) {
+        self.connection.poll_transmit(out);
+    }
+
+    fn handle_written(&mut self, _written: usize, waiting: usize) {
+        self.return_window(waiting);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.connection.is_closed()
+    }
+
+    fn close(&mut self) {
+        let Some(session) = self.session.take() else { return };
+        let will = session.goodbye.is_none_or(|goodbye| goodbye.will == WillFate::Keep);
+        let max = self.node.config.mqtt_session_expiry_max;
+        let expiry_s = session.goodbye.and_then(|goodbye| goodbye.session_expiry_s);
+        self.node.leave_session(
+            session.queue,
+            session.consumer,
+            expiry_s.map(|expiry_s| expiry_s.min(max)),
+            will,
+        );
+    }
+}
+
+impl Drop for Mqtt {
+    fn drop(&mut self) {
+        self.close();
+        self.node.forget_connection(self.peer.id);
+    }
+}
+
+impl Node {
+    /// Takes a connection off all lists.
+    pub(super) fn forget_connection(&self, connection: leveret_core::ConnectionId) {
+        self.shards.iter().for_each(|shard| shard.forget(connection));
+        self.connections.remove(connection);
+    }
+
+    /// Settles entries of one queue that one consumer holds.
+    pub fn settle(
+        &self,
+        queue: QueueId,
+        consumer: ConsumerId,
+        entries: &[leveret_core::EntryIndex],
+        settlement: Settlement,
+    ) {
+        let now_ms = clock::now_ms();
+        self.shard_of(queue).post(|work| {
+            let Some(queue) = work.state.queue(queue) else { return };
+            for &entry in entries {
+                queue.settle(consumer, entry, settlement, &mut work.fx);
+            }
+            queue.pump(now_ms, &mut work.fx);
+        });
+    }
+}

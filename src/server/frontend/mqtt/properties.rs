@@ -1,0 +1,80 @@
+//! Properties of messages that cross from one protocol to the other.
+//!
+//! | AMQP | MQTT 5 |
+//! |---|---|
+//! | `content-type` | Content Type |
+//! | `correlation-id` | Correlation Data (from MQTT only if it is text of at most 255 bytes) |
+//! | `reply-to`, a routing key of `amq.topic` | Response Topic |
+//! | `headers` of text, integer and boolean type | User Properties |
+//! | `expiration`, in milliseconds | Message Expiry Interval, in seconds |
+//! | `delivery-mode` 2 | QoS 1 and 2 |
+
+use leveret_amqp::{self as amqp, TableBuilder};
+use leveret_core::{Facts, key_to_topic, topic_to_key};
+use leveret_mqtt::{PropertiesBuilder, Property};
+
+/// Longest AMQP short string, in bytes.
+const SHORT_STRING_MAX: usize = 255;
+
+/// The properties of an AMQP message for an MQTT 5 client. The expiry is not among them: it is
+/// computed when the message is sent.
+pub(super) fn from_amqp(properties: &[u8]) -> Vec<u8> {
+    let properties = amqp::Properties::from_encoded(properties);
+    let mut builder = PropertiesBuilder::new();
+    if let Some(content_type) = properties.content_type() {
+        builder = builder.content_type(content_type);
+    }
+    if let Some(reply_to) = properties.reply_to().filter(|to| is_topic(to)) {
+        builder = builder.response_topic(&key_to_topic(reply_to));
+    }
+    if let Some(id) = properties.correlation_id() {
+        builder = builder.correlation_data(id.as_bytes());
+    }
+    for (name, value) in properties.headers().into_iter().flatten() {
+        let text = match (value.as_str(), value.as_i64(), value.as_bool()) {
+            (Some(text), _, _) => text.to_owned(),
+            (_, Some(number), _) => number.to_string(),
+            (_, _, Some(flag)) => flag.to_string(),
+            _ => continue,
+        };
+        builder = builder.user(name, &text);
+    }
+    builder.build()
+}
+
+/// The properties of an MQTT message for an AMQP client.
+pub fn to_amqp(properties: &[u8], facts: &Facts, now_ms: u64) -> Vec<u8> {
+    let mut headers = TableBuilder::new();
+    let mut has_headers = false;
+    let mut reply_to = None;
+    let expiration = facts.expires_at_ms.map(|at| at.saturating_sub(now_ms).to_string());
+    let mut out = amqp::PropertiesBuilder {
+        delivery_mode: facts.persistent.then_some(2),
+        expiration: expiration.as_deref(),
+        ..amqp::PropertiesBuilder::default()
+    };
+    for property in leveret_mqtt::Properties::stored(properties).iter() {
+        match property {
+            Property::ContentType(text) => out.content_type = Some(text),
+            Property::ResponseTopic(topic) if topic.len() <= SHORT_STRING_MAX => {
+                reply_to = Some(topic_to_key(topic));
+            }
+            Property::CorrelationData(data) if data.len() <= SHORT_STRING_MAX => {
+                out.correlation_id = std::str::from_utf8(data).ok();
+            }
+            Property::User(name, value) => {
+                headers.insert(name, value);
+                has_headers = true;
+            }
+            _ => {}
+        }
+    }
+    out.reply_to = reply_to.as_deref();
+    out.headers = has_headers.then(|| headers.as_table());
+    out.encode()
+}
+
+/// Whether a topic name of MQTT can stand for a routing key.
+pub(super) fn is_topic(key: &str) -> bool {
+    !key.is_empty() && !key.contains(['+', '#', '\0'])
+}

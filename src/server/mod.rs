@@ -1,0 +1,205 @@
+//! The broker at work: tokio, sockets, the journal, and the core between them.
+//!
+//! [`Node`] is what all connections share. Locks have one order: sessions, topology, a shard,
+//! then the leaves (retained messages, an outbox, the journal, lists of this module). None is held
+//! across an await.
+
+pub mod auth;
+pub mod clock;
+pub mod connection;
+pub mod connections;
+pub mod control;
+pub mod effects;
+pub mod frontend;
+pub mod gate;
+pub mod listener;
+pub mod outbox;
+pub mod publisher;
+pub mod recovery;
+pub mod retained;
+pub mod session;
+pub mod shard;
+pub mod snapshot;
+pub mod timers;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+
+use bytes::Bytes;
+use leveret_core::record::Kind;
+use leveret_core::{Position, QueueId, RecordHeader, ShardId, Topology};
+use leveret_storage::{Storage, Urgency};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use connections::Connections;
+use effects::Duty;
+use frontend::Protocols;
+use outbox::Outbox;
+use retained::RetainedStore;
+use session::Sessions;
+use shard::Shard;
+use timers::Timers;
+
+/// The vhost that exists from the first start, and that MQTT clients use.
+pub const DEFAULT_VHOST: &str = "/";
+
+/// What all connections of a broker share.
+pub struct Node {
+    /// The settings.
+    pub config: Config,
+    /// The journal.
+    pub storage: Arc<dyn Storage>,
+    /// The executors of queues, in the order of their ids.
+    pub shards: Vec<Shard>,
+    /// The connections.
+    pub connections: Connections,
+    /// The MQTT sessions.
+    pub sessions: Mutex<Sessions>,
+    /// The retained messages.
+    pub retained: RetainedStore,
+    /// What all connections of a protocol share.
+    pub protocols: Protocols,
+    /// What has to happen later.
+    pub timers: Timers,
+    /// The topology's generation: routes of an older one are no longer right.
+    pub generation: AtomicU64,
+    /// When the node started, in milliseconds since the Unix epoch.
+    pub started_at_ms: u64,
+    /// Identifies this run of this node: names that the broker makes up begin with it.
+    pub nonce: u64,
+    topology: RwLock<Topology>,
+    topology_index: AtomicU64,
+    waiting: Mutex<Vec<(Position, Arc<Outbox>)>>,
+    names: AtomicU64,
+    failed: Notify,
+}
+
+impl Node {
+    /// A node without queues and connections.
+    pub fn new(config: Config, storage: Arc<dyn Storage>, runtime: &Handle) -> Arc<Node> {
+        let count = config.shard_count();
+        let memory = config.message_memory.len() / usize::from(count);
+        Arc::new_cyclic(|node| {
+            let shard = |number: u16| {
+                let duty = Duty::new(node.clone(), runtime.clone());
+                Shard::new(ShardId(number + 1), storage.clone(), memory, duty)
+            };
+            Node {
+                shards: (0..count).map(shard).collect(),
+                storage: storage.clone(),
+                connections: Connections::default(),
+                sessions: Mutex::default(),
+                retained: RetainedStore::default(),
+                protocols: Protocols::new(&config),
+                timers: Timers::default(),
+                generation: AtomicU64::new(0),
+                started_at_ms: clock::now_ms(),
+                nonce: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
+                topology: RwLock::default(),
+                topology_index: AtomicU64::new(0),
+                waiting: Mutex::default(),
+                names: AtomicU64::new(0),
+                failed: Notify::new(),
+                config,
+            }
+        })
+    }
+
+    /// The topology, to be looked at.
+    pub fn topology(&self) -> RwLockReadGuard<'_, Topology> {
+        self.topology.read().expect("topology commands never panic")
+    }
+
+    /// How many shards there are.
+    pub fn shard_count(&self) -> u16 {
+        self.shards.len() as u16
+    }
+
+    /// The shard of a queue.
+    pub fn shard_of(&self, queue: QueueId) -> &Shard {
+        &self.shards[usize::from(queue.shard(self.shard_count()).0) - 1]
+    }
+
+    /// The durable watermark.
+    pub fn durable(&self) -> Position {
+        self.storage.durable_position()
+    }
+
+    /// Has a connection woken once the watermark has passed a position.
+    pub fn wake_when_durable(&self, position: Position, outbox: &Arc<Outbox>) {
+        self.lock_waiting().push((position, outbox.clone()));
+    }
+
+    /// Waits until the watermark has passed a position; says whether it ever will.
+    pub async fn wait_durable(&self, position: Position) -> bool {
+        let passed = |durability: &leveret_storage::Durability| {
+            durability.through > position || durability.failed.is_some()
+        };
+        let mut durable = self.storage.durable();
+        durable.wait_for(passed).await.is_ok_and(|durability| durability.failed.is_none())
+    }
+
+    /// Whether the disk is so far behind that publishers have to wait.
+    pub fn is_backlogged(&self) -> bool {
+        self.storage.backlog_bytes() > self.config.storage_backlog_max.0
+    }
+
+    /// A name that no other thing of this node has, nor had in an earlier run.
+    pub fn unique_name(&self, prefix: &str) -> String {
+        use base64::Engine as _;
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.nonce.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.names.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        format!("{prefix}{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Waits until the journal has failed.
+    pub async fn failure(&self) -> String {
+        self.failed.notified().await;
+        match &self.storage.durable().borrow().failed {
+            Some(error) => format!("the journal has failed: {error}"),
+            None => "the journal has failed".to_owned(),
+        }
+    }
+
+    /// Appends a record that belongs to no shard.
+    fn append<'a>(
+        &self,
+        kind: Kind,
+        urgency: Urgency,
+        write: impl FnOnce(&mut Vec<u8>) -> Option<&'a Bytes>,
+    ) -> Position {
+        let mut payload = Vec::new();
+        let large = write(&mut payload);
+        let header = RecordHeader {
+            kind: kind as u8,
+            shard: 0,
+            term: 1,
+            index: self.topology_index.fetch_add(1, Ordering::Relaxed) + 1,
+            timestamp_ms: clock::now_ms(),
+        };
+        shard::append(&*self.storage, header, &payload, large, urgency)
+    }
+
+    fn lock_waiting(&self) -> std::sync::MutexGuard<'_, Vec<(Position, Arc<Outbox>)>> {
+        self.waiting.lock().expect("nothing panics while it holds the list")
+    }
+}
+
+/// Follows the durable watermark and wakes whoever waits for it. Ends when the journal fails.
+pub async fn follow_durable(node: Arc<Node>) {
+    let mut durable = node.storage.durable();
+    while durable.changed().await.is_ok() {
+        let (through, failed) = {
+            let durability = durable.borrow_and_update();
+            (durability.through, durability.failed.is_some())
+        };
+        let due: Vec<_> = node.lock_waiting().extract_if(.., |(at, _)| *at < through).collect();
+        due.iter().for_each(|(_, outbox)| outbox.wake());
+        if failed {
+            return node.failed.notify_one();
+        }
+    }
+}

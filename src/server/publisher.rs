@@ -1,0 +1,290 @@
+//! The publishing side of a connection: routes, and one batch per shard per read.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hashbrown::HashMap;
+use leveret_core::record::{self, Kind, Origin, Packet};
+use leveret_core::{
+    Address, Headers, Message, Placement, Position, QueueId, Routes, ShardId, Target, TopologyError,
+};
+use leveret_storage::Urgency;
+use smallvec::SmallVec;
+
+use super::shard::Work;
+use super::{Node, clock};
+
+/// What one connection publishes between two looks at its socket.
+pub struct Publisher {
+    /// The queue of the publisher's own MQTT session, for "no local".
+    session: Option<QueueId>,
+    cache: Cache,
+    batches: Vec<Vec<Item>>,
+    /// Records that several shards of the batch refer to.
+    bodies: Vec<Position>,
+    placements: Vec<Placement>,
+}
+
+/// Where a message goes, grouped by shard.
+#[derive(Debug, Default)]
+pub struct Routed {
+    by_shard: SmallVec<[(ShardId, SmallVec<[Target; 1]>); 1]>,
+}
+
+struct Item {
+    message: Arc<Message>,
+    routed: Arc<Routed>,
+    /// Which shard's part of the routes.
+    part: usize,
+    origin: Option<Origin>,
+    /// The message's record, if several shards share it.
+    body: Option<Position>,
+}
+
+/// The routes that were used last, as long as the topology stays as it is.
+#[derive(Default)]
+struct Cache {
+    generation: u64,
+    routes: HashMap<CacheKey, Arc<Routed>, foldhash::fast::RandomState>,
+    last: Option<(CacheKey, Arc<Routed>)>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct CacheKey {
+    vhost: Arc<str>,
+    exchange: Box<str>,
+    key: Box<str>,
+}
+
+/// Routes that one connection remembers.
+const CACHED_ROUTES_MAX: usize = 512;
+
+impl Publisher {
+    /// For a connection; `session` is the queue of its MQTT session.
+    pub fn new(session: Option<QueueId>, shards: u16) -> Self {
+        let batches = (0..shards).map(|_| Vec::new()).collect();
+        Publisher {
+            session,
+            cache: Cache::default(),
+            batches,
+            bodies: Vec::new(),
+            placements: Vec::new(),
+        }
+    }
+
+    /// Where a message with this exchange and key goes. `headers` are asked only by exchanges that
+    /// route by them.
+    ///
+    /// # Errors
+    /// If there is no such exchange, or it takes no messages from clients.
+    pub fn route(
+        &mut self,
+        node: &Node,
+        vhost: &Arc<str>,
+        (exchange, key): (&str, &str),
+        headers: &dyn Headers,
+    ) -> Result<Arc<Routed>, TopologyError> {
+        let generation = node.generation.load(Ordering::Acquire);
+        if self.cache.generation != generation {
+            self.cache = Cache { generation, ..Cache::default() };
+        }
+        if let Some(routed) = self.cache.find(vhost, exchange, key) {
+            return Ok(routed);
+        }
+        let routes = {
+            let topology = node.topology();
+            topology.check_publish(vhost, exchange)?;
+            topology.route(Address { vhost, exchange, key }, headers, self.session)?
+        };
+        let routed = Arc::new(Routed::group(&routes, node.shard_count()));
+        if routes.is_cacheable() {
+            self.cache.insert(vhost, exchange, key, &routed);
+        }
+        Ok(routed)
+    }
+
+    /// Adds a message to the batch. It is in no queue before [`Publisher::flush`].
+    pub fn add(
+        &mut self,
+        node: &Node,
+        message: Arc<Message>,
+        routed: Arc<Routed>,
+        packet: Option<Packet>,
+    ) {
+        let several = routed.by_shard.len() > 1;
+        let body = (several && message.facts().persistent && routed.is_durable())
+            .then(|| self.record_body(node, &message));
+        let shards = routed.durable_shards(&message);
+        let origin = packet.map(|packet| Origin { packet, shards });
+        for at in 0..routed.by_shard.len() {
+            let batch = usize::from(routed.by_shard[at].0.0) - 1;
+            let (message, routed) = (message.clone(), routed.clone());
+            self.batches[batch].push(Item { message, routed, part: at, origin, body });
+        }
+    }
+
+    /// Whether nothing is to be flushed.
+    pub fn is_empty(&self) -> bool {
+        self.batches.iter().all(Vec::is_empty)
+    }
+
+    /// Publishes the batch. Gives the position that has to be durable before anything of it may be
+    /// promised, if it concerns anything durable.
+    pub fn flush(&mut self, node: &Node) -> Option<Position> {
+        let mut last = None;
+        let placements = &mut self.placements;
+        for (batch, shard) in self.batches.iter_mut().zip(&node.shards) {
+            if !batch.is_empty() {
+                last = last.max(shard.post(|work| publish(work, batch, placements)));
+                batch.clear();
+            }
+        }
+        self.bodies.drain(..).for_each(|at| node.storage.release(at));
+        last
+    }
+
+    /// A message for several shards is in the journal once, before the batches, and each shard
+    /// refers to it. The reference made here bridges the time until the shards have made theirs.
+    fn record_body(&mut self, node: &Node, message: &Message) -> Position {
+        let at = node.append(Kind::Body, Urgency::Lazy, |out| record::write::body(out, message));
+        node.storage.retain(at, 1);
+        self.bodies.push(at);
+        at
+    }
+}
+
+impl Node {
+    /// Publishes one message that the broker itself has to publish. Gives what has to be durable
+    /// before anybody is told.
+    pub fn publish_now(&self, vhost: &Arc<str>, message: &Arc<Message>) -> Option<Position> {
+        let retained = message.facts().retain.then(|| self.retain(vhost, message));
+        let mut publisher = Publisher::new(None, self.shard_count());
+        let (exchange, key) = (message.exchange(), message.routing_key());
+        match publisher.route(self, vhost, (exchange, key), &|_: &str| None) {
+            Ok(routed) => publisher.add(self, message.clone(), routed, None),
+            Err(error) => tracing::warn!(%error, "a message of the broker's own is lost"),
+        }
+        let promise = publisher.flush(self);
+        promise.max(retained.and_then(Result::ok).flatten())
+    }
+}
+
+/// Publishes a batch in one shard; gives the position of the last durable record.
+fn publish(work: &mut Work, batch: &[Item], placements: &mut Vec<Placement>) -> Option<Position> {
+    let now_ms = clock::now_ms();
+    let mut last = None;
+    for item in batch {
+        let (message, origin) = (&item.message, item.origin);
+        work.state.place(item.targets(), message, origin, placements);
+        let recorded = record_placements(work, item, placements);
+        last = last.max(recorded.map(|recorded| recorded.promise));
+        let message_at = recorded.map(|recorded| recorded.message);
+        work.state.publish(now_ms, placements, message, message_at, &mut work.fx);
+    }
+    last
+}
+
+#[derive(Clone, Copy)]
+struct Recorded {
+    /// Where the message is.
+    message: Position,
+    /// What has to be durable before the publish may be promised.
+    promise: Position,
+}
+
+/// Writes the record of a publish, if anything in it is durable.
+fn record_placements(work: &mut Work, item: &Item, placements: &[Placement]) -> Option<Recorded> {
+    let durable = placements.iter().filter(|placement| placement.durable).count() as u32;
+    if durable == 0 {
+        return None;
+    }
+    let origin = item.origin;
+    let recorded = match item.body {
+        None => {
+            let at = work.journal.append(Kind::Publish, Urgency::Promise, |out| {
+                record::write::publish(out, origin, placements, &item.message)
+            });
+            Recorded { message: at, promise: at }
+        }
+        Some(message) => {
+            let promise = work.journal.append(Kind::Enqueue, Urgency::Promise, |out| {
+                record::write::enqueue(out, origin, placements, message);
+                None
+            });
+            Recorded { message, promise }
+        }
+    };
+    work.journal.retain(recorded.message, durable);
+    if let Some(origin) = origin {
+        work.journal.retain(recorded.message, 1);
+        work.state.remember(origin, recorded.message);
+    }
+    Some(recorded)
+}
+
+impl Item {
+    fn targets(&self) -> &[Target] {
+        &self.routed.by_shard[self.part].1
+    }
+}
+
+impl Routed {
+    fn group(routes: &Routes, shards: u16) -> Self {
+        let mut routed = Routed::default();
+        for target in &routes.targets {
+            let shard = target.queue.shard(shards);
+            match routed.by_shard.iter_mut().find(|(known, _)| *known == shard) {
+                Some((_, targets)) => targets.push(target.clone()),
+                None => routed.by_shard.push((shard, SmallVec::from_iter([target.clone()]))),
+            }
+        }
+        routed
+    }
+
+    /// Whether no queue gets it.
+    pub fn is_empty(&self) -> bool {
+        self.by_shard.is_empty()
+    }
+
+    fn is_durable(&self) -> bool {
+        self.by_shard.iter().any(|(_, targets)| targets.iter().any(|target| target.durable))
+    }
+
+    /// How many shards will record the message.
+    fn durable_shards(&self, message: &Message) -> u16 {
+        let records = |target: &Target| {
+            let granted = target.subscription.as_ref().map_or(1, |subscription| subscription.qos);
+            target.durable && granted.min(message.facts().qos) > 0
+        };
+        self.by_shard.iter().filter(|(_, targets)| targets.iter().any(records)).count() as u16
+    }
+}
+
+impl Cache {
+    fn find(&mut self, vhost: &Arc<str>, exchange: &str, key: &str) -> Option<Arc<Routed>> {
+        if let Some((last, routed)) = &self.last {
+            if &*last.key == key && &*last.exchange == exchange && last.vhost == *vhost {
+                return Some(routed.clone());
+            }
+        }
+        let wanted = CacheKey::new(vhost, exchange, key);
+        let routed = self.routes.get(&wanted)?.clone();
+        self.last = Some((wanted, routed.clone()));
+        Some(routed)
+    }
+
+    fn insert(&mut self, vhost: &Arc<str>, exchange: &str, key: &str, routed: &Arc<Routed>) {
+        if self.routes.len() >= CACHED_ROUTES_MAX {
+            self.routes.clear();
+        }
+        let key = CacheKey::new(vhost, exchange, key);
+        self.routes.insert(key.clone(), routed.clone());
+        self.last = Some((key, routed.clone()));
+    }
+}
+
+impl CacheKey {
+    fn new(vhost: &Arc<str>, exchange: &str, key: &str) -> Self {
+        CacheKey { vhost: vhost.clone(), exchange: exchange.into(), key: key.into() }
+    }
+}

@@ -1,0 +1,209 @@
+//! The executor of a shard: one command batch at a time, and then its effects.
+//!
+//! A shard is a mutex around its state. Whoever has a batch for it takes the lock, applies the
+//! batch and carries the effects out before the lock is free again, so that the effects of two
+//! batches never overtake each other. Locks have one order: topology, then shard, then an outbox or
+//! the journal, which are leaves. None is held across an await.
+//!
+//! `docs/benchmarks.md` compares this with a combiner and with a task per shard.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use leveret_core::record::{self, Kind, Run};
+use leveret_core::{
+    ConnectionId, Effects, EntryIndex, Position, QueueId, RecordHeader, ShardId, ShardState,
+};
+use leveret_storage::{Part, Payload, Storage, Urgency};
+
+use super::clock;
+use super::effects::Duty;
+use super::outbox::{Notice, Outbox};
+
+/// See the module's documentation.
+pub struct Shard {
+    work: Mutex<Work>,
+    duty: Duty,
+}
+
+/// What a batch works on.
+pub struct Work {
+    /// The queues.
+    pub state: ShardState,
+    /// What the commands of the batch bring about; carried out at its end.
+    pub fx: Effects,
+    /// Where durable commands go.
+    pub journal: ShardJournal,
+    outboxes: HashMap<ConnectionId, Arc<Outbox>>,
+}
+
+/// The journal as one shard writes it.
+pub struct ShardJournal {
+    storage: Arc<dyn Storage>,
+    shard: ShardId,
+    index: u64,
+    scratch: Vec<u8>,
+}
+
+impl Shard {
+    /// A shard without queues, that may keep `memory_bytes` of waiting messages in memory.
+    pub fn new(shard: ShardId, storage: Arc<dyn Storage>, memory_bytes: usize, duty: Duty) -> Self {
+        let journal = ShardJournal { storage, shard, index: 0, scratch: Vec::new() };
+        let fx = Effects { resident_bytes_free: memory_bytes as i64, ..Effects::default() };
+        let (state, outboxes) = (ShardState::default(), HashMap::new());
+        Shard { work: Mutex::new(Work { state, fx, journal, outboxes }), duty }
+    }
+
+    /// Applies a batch of commands and carries out what they bring about.
+    pub fn post<R>(&self, batch: impl FnOnce(&mut Work) -> R) -> R {
+        let mut work = self.lock();
+        let result = batch(&mut work);
+        if !work.fx.is_empty() {
+            work.carry_out(&self.duty);
+        }
+        result
+    }
+
+    /// Applies records of the past: nobody is there yet whom the effects would concern, but journal
+    /// references that they release are released.
+    pub fn replay<R>(&self, batch: impl FnOnce(&mut Work) -> R) -> R {
+        let mut work = self.lock();
+        let result = batch(&mut work);
+        let storage = work.journal.storage.clone();
+        work.fx.released.iter().for_each(|&at| storage.release(at));
+        work.fx.clear();
+        result
+    }
+
+    /// Gives a connection a place to have its deliveries put.
+    pub fn attach(&self, connection: ConnectionId, outbox: &Arc<Outbox>) {
+        self.lock().outboxes.entry(connection).or_insert_with(|| outbox.clone());
+    }
+
+    /// Forgets a connection.
+    pub fn forget(&self, connection: ConnectionId) {
+        self.lock().outboxes.remove(&connection);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().expect("a shard's commands never panic")
+    }
+}
+
+impl Work {
+    fn carry_out(&mut self, duty: &Duty) {
+        self.deliver();
+        self.record_runs();
+        self.spill();
+        for at in self.fx.released.drain(..) {
+            self.journal.storage.release(at);
+        }
+        for (queue, consumer) in self.fx.cancelled.drain(..) {
+            if let Some(outbox) = self.outboxes.get(&consumer.connection) {
+                outbox.notify(Notice::Cancelled(queue, consumer));
+            }
+        }
+        duty.fetch(self.fx.fetches.drain(..));
+        duty.delete_unused(self.fx.unused.drain(..));
+    }
+
+    /// Hands deliveries to their connections, those of a connection in a row with one lock.
+    fn deliver(&mut self) {
+        let mut deliveries = self.fx.deliveries.drain(..).peekable();
+        while let Some(first) = deliveries.next() {
+            let connection = first.consumer.connection;
+            let more = std::iter::from_fn(|| {
+                deliveries.next_if(|next| next.consumer.connection == connection)
+            });
+            if let Some(outbox) = self.outboxes.get(&connection) {
+                outbox.deliver(std::iter::once(first).chain(more));
+            }
+        }
+    }
+
+    fn record_runs(&mut self) {
+        let Work { fx, journal, .. } = self;
+        journal.runs(Kind::Deliver, &mut fx.delivered);
+        journal.runs(Kind::Settle, &mut fx.settled);
+    }
+
+    fn spill(&mut self) {
+        for spill in std::mem::take(&mut self.fx.spills) {
+            let at = self
+                .journal
+                .append(Kind::Spill, Urgency::Lazy, |out| record::write::body(out, &spill.message));
+            self.journal.storage.retain(at, 1);
+            if let Some(queue) = self.state.queue(spill.queue) {
+                queue.spilled(spill.index, at, &mut self.fx);
+            }
+        }
+    }
+}
+
+impl ShardJournal {
+    /// Appends a record of this shard. `write` fills in the payload and may give back a large body
+    /// that belongs to its end.
+    pub fn append<'a>(
+        &mut self,
+        kind: Kind,
+        urgency: Urgency,
+        write: impl FnOnce(&mut Vec<u8>) -> Option<&'a Bytes>,
+    ) -> Position {
+        self.scratch.clear();
+        let large = write(&mut self.scratch);
+        self.index += 1;
+        let header = RecordHeader {
+            kind: kind as u8,
+            shard: self.shard.0,
+            term: 1,
+            index: self.index,
+            timestamp_ms: clock::now_ms(),
+        };
+        append(&*self.storage, header, &self.scratch, large, urgency)
+    }
+
+    /// Adds references to a record.
+    pub fn retain(&self, at: Position, count: u32) {
+        self.storage.retain(at, count);
+    }
+
+    /// Appends one record per queue that is named, and empties the list.
+    pub fn runs(
+        &mut self,
+        kind: Kind,
+        entries: &mut Vec<(QueueId, EntryIndex)>,
+    ) -> Option<Position> {
+        let mut last = None;
+        for (queue, runs) in record::runs_by_queue(entries) {
+            last = Some(self.append_runs(kind, queue, &runs));
+        }
+        entries.clear();
+        last
+    }
+
+    fn append_runs(&mut self, kind: Kind, queue: QueueId, runs: &[Run]) -> Position {
+        let urgency = if kind == Kind::Receive { Urgency::Promise } else { Urgency::Lazy };
+        self.append(kind, urgency, |out| {
+            record::write::runs(out, queue, runs);
+            None
+        })
+    }
+}
+
+/// Appends a record whose payload is in two parts, the second one shared and not copied.
+pub fn append(
+    storage: &dyn Storage,
+    header: RecordHeader,
+    head: &[u8],
+    large: Option<&Bytes>,
+    urgency: Urgency,
+) -> Position {
+    match large {
+        None => storage.append(header, Payload::new(&[Part::Copied(head)]), urgency),
+        Some(body) => {
+            let parts = [Part::Copied(head), Part::Shared(body)];
+            storage.append(header, Payload::new(&parts), urgency)
+        }
+    }
+}
