@@ -241,3 +241,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 const _: () = assert!(HANDSHAKE_FRAME_MAX >= FRAME_MIN && FRAME_MIN as usize > OVERHEAD);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::Channel;
+
+    #[test]
+    fn an_idle_connection_with_a_channel_takes_less_than_a_kibibyte() {
+        assert!(size_of::<Connection>() + size_of::<Channel>() < 900);
+    }
+}

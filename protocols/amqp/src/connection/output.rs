@@ -58,9 +58,8 @@ impl Connection {
     /// Moves everything that waits to be written to the end of `out`. The octets count as sent.
     pub fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>) {
         self.flush_confirms();
-        if self.output.take(out) {
-            self.timers.sent = true;
-        }
+        self.timers.note_sent(self.output.len());
+        self.output.take(out);
     }
 
     #[inline]

@@ -25,7 +25,9 @@ pub(super) struct Timers {
     deadline: Option<(Instant, Timeout)>,
     interval: Duration,
     looks: Option<Looks>,
-    pub(super) sent: bool,
+    sent: bool,
+    /// Octets of heartbeats in the output: they are no sign of work.
+    heartbeat_len: usize,
     pub(super) received: bool,
     reading_paused: bool,
 }
@@ -44,6 +46,7 @@ impl Timers {
             interval: Duration::ZERO,
             looks: None,
             sent: false,
+            heartbeat_len: 0,
             received: false,
             reading_paused: false,
         }
@@ -74,6 +77,12 @@ impl Timers {
     pub(super) fn stop(&mut self) {
         self.deadline = None;
         self.looks = None;
+    }
+
+    /// Notes that so many octets are on their way.
+    #[inline]
+    pub(super) fn note_sent(&mut self, len: usize) {
+        self.sent |= len > std::mem::take(&mut self.heartbeat_len);
     }
 
     fn next(&self) -> Option<Instant> {
@@ -127,6 +136,7 @@ impl Connection {
                 self.release_buffers();
             }
             self.output.put_static(&HEARTBEAT_FRAME);
+            self.timers.heartbeat_len += HEARTBEAT_FRAME.len();
         }
         None
     }

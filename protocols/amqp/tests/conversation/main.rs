@@ -1,0 +1,14 @@
+//! Whole conversations with the state machine: what goes in, which events and octets come out.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod channels;
+mod client;
+mod confirms;
+mod delivery;
+mod differential;
+mod errors;
+mod handshake;
+mod publish;
+mod split;
+mod timers;
