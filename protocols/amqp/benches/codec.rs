@@ -79,6 +79,7 @@ fn write(criterion: &mut Criterion) {
                     routing_key: "bench-queue",
                     properties: &[0x10, 0, 2],
                     body: &body,
+                    shared: Some(&body),
                 };
                 let deliver = Deliver {
                     consumer_tag: "ctag-1",
@@ -120,8 +121,9 @@ fn settle(criterion: &mut Criterion) {
         bencher.iter(|| {
             let mut acks = Vec::with_capacity(BATCH * 21);
             for entry in 0..BATCH as u64 {
+                let (properties, shared) = (&[0, 0][..], None);
                 let content =
-                    Content { exchange: "", routing_key: "q", properties: &[0, 0], body: &body };
+                    Content { exchange: "", routing_key: "q", properties, body: &body, shared };
                 let deliver = Deliver {
                     consumer_tag: "ctag-1",
                     delivery: Delivery { consumer: 1, entry },

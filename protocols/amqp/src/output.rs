@@ -1,7 +1,7 @@
 //! What is to be written: small things gathered in one buffer, large bodies as they are.
 //!
-//! A body of [`COPY_MAX`] octets or more is never copied: its frames are slices of the message,
-//! with a few octets of the buffer between them.
+//! A body of [`COPY_MAX`] octets or more that has memory of its own is not copied: its frames are
+//! slices of the message, with a few octets of the buffer between them.
 
 use std::collections::VecDeque;
 
@@ -23,7 +23,8 @@ pub struct Content<'a> {
     pub properties: &'a [u8],
     /// Its body.
     pub body: &'a [u8],
-    /// The body again, if it has memory of its own: a large one is then shared and not copied.
+    /// The body again, if it has memory of its own: a large one is then shared and not copied. It
+    /// has no effect if its length is not that of the body.
     pub shared: Option<&'a Bytes>,
 }
 
@@ -188,7 +189,8 @@ impl Output {
 
     fn large_body(&mut self, channel: u16, content: &Content<'_>) {
         let body = content.body;
-        let shared = content.shared.filter(|_| body.len() >= COPY_MAX);
+        let is_worth_it = |shared: &&Bytes| body.len() >= COPY_MAX && shared.len() == body.len();
+        let shared = content.shared.filter(is_worth_it);
         self.buffer.put_u8(frame::END);
         let mut start = 0;
         while start < body.len() {
@@ -237,7 +239,7 @@ impl Output {
     }
 }
 
-/// Bodies from here on are not copied.
+/// Bodies from here on are not copied, if they can be shared.
 pub(crate) const COPY_MAX: usize = 16 << 10;
 /// A buffer of this size is closed, so that a long run of messages is not moved as it grows.
 const CHUNK_MIN: usize = 64 << 10;

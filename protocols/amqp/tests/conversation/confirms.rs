@@ -47,7 +47,8 @@ fn a_return_comes_before_its_confirm() {
     let mut client = confirming(1);
     client.server.confirm(1, 1, true);
     let body = Bytes::new();
-    let content = Content { exchange: "", routing_key: "q", properties: &[0, 0], body: &body };
+    let (exchange, routing_key, properties) = ("", "q", &[0, 0][..]);
+    let content = Content { exchange, routing_key, properties, body: &body, shared: Some(&body) };
     client.server.return_(1, ReplyCode::NoRoute, &content);
     let frames = client.sent();
     assert_eq!(frames[0].payload[..4], [0, 60, 0, 50]);

@@ -10,7 +10,8 @@ fn delivery(entry: u64) -> Delivery {
 }
 
 fn content(body: &Bytes) -> Content<'_> {
-    Content { exchange: "ex", routing_key: "rk", properties: &[0x10, 0, 2], body }
+    let properties = &[0x10, 0, 2];
+    Content { exchange: "ex", routing_key: "rk", properties, body, shared: Some(body) }
 }
 
 fn deliver(client: &mut Client, entry: u64, body: &Bytes) -> Option<u64> {
@@ -80,6 +81,27 @@ fn a_large_body_is_not_copied() {
     let shared: usize =
         out.iter().filter(|chunk| range.contains(&chunk.as_ptr())).map(Bytes::len).sum();
     assert_eq!(shared, 400_000);
+}
+
+#[test]
+fn a_large_body_without_memory_of_its_own_is_copied() {
+    let body = vec![b'x'; 200_000];
+    for shared in [None, Some(&Bytes::from_static(b"of another length"))] {
+        let mut client = Client::running();
+        let own = Bytes::new();
+        let content = Content { body: &body, shared, ..content(&own) };
+        let deliver = Deliver {
+            consumer_tag: "c",
+            delivery: delivery(1),
+            no_ack: true,
+            redelivered: false,
+            content,
+        };
+        client.server.deliver(1, &deliver);
+        let frames = client.sent();
+        let sent: Vec<u8> = frames[2..].iter().flat_map(|frame| frame.payload.clone()).collect();
+        assert_eq!(sent, body);
+    }
 }
 
 #[test]

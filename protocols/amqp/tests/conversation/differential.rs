@@ -334,7 +334,8 @@ proptest! {
         let body = Bytes::from(octets);
         let (consumer_tag, exchange) = (names.0.as_str(), names.1.as_str());
         let routing_key = names.2.as_str();
-        let content = Content { exchange, routing_key, properties: &[0x18, 0, 2, 5], body: &body };
+        let (properties, shared) = (&[0x18, 0, 2, 5][..], Some(&body));
+        let content = Content { exchange, routing_key, properties, body: &body, shared };
         let delivery = Delivery { consumer: 1, entry: 1 };
         let no_ack = false;
         let deliver = Deliver { consumer_tag, delivery, no_ack, redelivered, content };
