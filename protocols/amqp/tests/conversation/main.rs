@@ -1,6 +1,6 @@
 //! Whole conversations with the state machine: what goes in, which events and octets come out.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(clippy::unwrap_used, reason = "what only tests call is a test")]
 
 mod channels;
 mod client;
