@@ -1,4 +1,5 @@
 //! The management API over a socket, as its clients use it.
+#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect fails")]
 
 mod lists;
 mod messages;
@@ -133,17 +134,17 @@ fn a_body_that_is_announced_as_too_long_is_refused_before_it_comes() {
 fn a_head_that_is_broken_or_too_long_gets_an_answer_and_harms_nobody() {
     let api = Api::start();
     assert!(raw(&api, b"nonsense\r\n\r\n").starts_with("HTTP/1.1 400"));
-    let flood = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(100_000));
-    assert!(raw(&api, flood.as_bytes()).starts_with("HTTP/1.1 431"));
+    let flood = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(1_000_000));
+    // It may be closed before the answer can be read.
+    assert!(["", "HTTP/1.1 431"].contains(&raw(&api, flood.as_bytes()).get(..12).unwrap_or("")));
     assert_eq!(api.get("whoami").status, 200);
 }
 
-/// What comes back for these bytes.
+/// What comes back for these bytes, as far as it comes before the connection is closed.
 fn raw(api: &Api, request: &[u8]) -> String {
     let mut socket = TcpStream::connect(api.address).unwrap();
     socket.set_read_timeout(Some(support::DEADLINE)).unwrap();
-    socket.write_all(request).unwrap();
-    let mut answer = vec![0; 64];
-    socket.read_exact(&mut answer).unwrap();
-    String::from_utf8(answer).unwrap()
+    let mut answer = [0; 64];
+    let read = socket.write_all(request).and_then(|()| socket.read(&mut answer)).unwrap_or(0);
+    String::from_utf8(answer[..read].to_vec()).unwrap()
 }
