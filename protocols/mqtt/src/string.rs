@@ -22,12 +22,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<&str, Error> {
 #[inline]
 pub(crate) fn any_word(bytes: &[u8], found: impl Fn(u64) -> u64) -> bool {
     let (words, tail) = bytes.as_chunks::<8>();
-    let whole = words.iter().fold(0, |flags, word| flags | found(u64::from_le_bytes(*word)));
     let last = match bytes.last_chunk::<8>() {
         Some(last) => u64::from_le_bytes(*last),
         None => tail.iter().fold(ONES * 0x70, |word, &byte| word << 8 | u64::from(byte)),
     };
-    (whole | found(last)) != 0
+    found(last) != 0 || words.iter().any(|word| found(u64::from_le_bytes(*word)) != 0)
 }
 
 /// Not 0 if a byte of `word` is anything but printable ASCII.
