@@ -22,21 +22,16 @@ pub fn list(call: &Call) -> Answer {
     let vhosts = call.vhosts()?;
     let topology = call.node().topology();
     let all = vhosts.iter().flat_map(|vhost| describe_all(vhost, topology.bindings(vhost)));
-    let all = all.collect();
-    drop(topology);
     list::answer_whole(call, all)
 }
 
 /// `GET /queues/:vhost/:queue/bindings`.
 pub fn to_queue(call: &Call) -> Answer {
     let vhost = call.vhost()?;
-    let found = {
-        let topology = call.node().topology();
-        let queue = topology.queue(&vhost, call.part("queue"));
-        let id = queue.map_err(|_| Refusal::no_such_object())?.id;
-        describe_all(&vhost, topology.bindings_of_queue(id)).collect()
-    };
-    list::answer_whole(call, found)
+    let topology = call.node().topology();
+    let queue = topology.queue(&vhost, call.part("queue"));
+    let id = queue.map_err(|_| Refusal::no_such_object())?.id;
+    list::answer_whole(call, describe_all(&vhost, topology.bindings_of_queue(id)))
 }
 
 /// `GET /exchanges/:vhost/:exchange/bindings/source`.
@@ -53,9 +48,7 @@ pub fn to_exchange(call: &Call) -> Answer {
 pub fn between(call: &Call) -> Answer {
     let ends = Ends::of(call)?;
     let topology = call.node().topology();
-    let found = describe_all(&ends.vhost, ends.bindings(&topology)).collect();
-    drop(topology);
-    list::answer_whole(call, found)
+    list::answer_whole(call, describe_all(&ends.vhost, ends.bindings(&topology)))
 }
 
 /// `POST /bindings/:vhost/e/:source/q|e/:destination`.
@@ -167,12 +160,9 @@ fn of_exchange(
 ) -> Answer {
     let vhost = call.vhost()?;
     let name = call.exchange_part("exchange");
-    let found = {
-        let topology = call.node().topology();
-        topology.exchange(&vhost, name).map_err(|_| Refusal::no_such_object())?;
-        describe_all(&vhost, bindings(&topology, &vhost, name)).collect()
-    };
-    list::answer_whole(call, found)
+    let topology = call.node().topology();
+    topology.exchange(&vhost, name).map_err(|_| Refusal::no_such_object())?;
+    list::answer_whole(call, describe_all(&vhost, bindings(&topology, &vhost, name)))
 }
 
 fn describe_all<'a>(

@@ -23,7 +23,7 @@ pub fn list(call: &Call) -> Answer {
 /// `GET /connections/:connection/channels`.
 pub fn of_connection(call: &Call) -> Answer {
     let connected = connections::find(call)?;
-    list::answer_whole(call, rows(&connected).iter().map(describe).collect())
+    list::answer_whole(call, rows(&connected).iter().map(describe))
 }
 
 /// `GET /channels/:channel`.
@@ -37,7 +37,8 @@ pub fn show(call: &Call) -> Answer {
 
 fn answer(call: &Call, connected: &[Connected]) -> Answer {
     let rows = connected.iter().flat_map(rows).collect();
-    list::answer(call, rows, |row: &Row<'_>| &row.name, |rows| rows.iter().map(describe).collect())
+    let render = |rows: &[&Row<'_>]| rows.iter().map(|row| Some(describe(row))).collect();
+    list::answer(call, rows, |row: &Row<'_>| &row.name, render)
 }
 
 fn rows(connected: &Connected) -> Vec<Row<'_>> {

@@ -101,7 +101,8 @@ impl Connected {
 }
 
 fn answer_list(call: &Call, connected: Vec<Connected>) -> Answer {
-    let render = |connected: &[Connected]| connected.iter().map(|it| describe(call, it)).collect();
+    let render =
+        |connected: &[&Connected]| connected.iter().map(|it| Some(describe(call, it))).collect();
     list::answer(call, connected, |it: &Connected| &it.name, render)
 }
 
@@ -149,5 +150,5 @@ fn describe(call: &Call, connected: &Connected) -> Value {
 }
 
 const DEFAULT_REASON: &str = "Closed via management API";
-/// What of a reason fits into the frame that ends a connection, whatever its characters.
-const REASON_CHARS_MAX: usize = 100;
+/// What of a reason, which is ASCII, fits into the method that ends a connection.
+const REASON_CHARS_MAX: usize = 200;

@@ -82,9 +82,9 @@ pub fn delete(call: &Call) -> Answer {
     }
 }
 
-fn render(call: &Call, rows: &[Row]) -> Vec<Value> {
+fn render(call: &Call, rows: &[&Row]) -> Vec<Option<Value>> {
     let topology = call.node().topology();
-    let found = rows.iter().filter_map(|row| {
+    let found = rows.iter().map(|row| {
         let exchange = topology.exchange(&row.vhost, &row.name).ok()?;
         Some(describe(&row.vhost, exchange))
     });

@@ -30,7 +30,7 @@ pub async fn get(call: Call) -> Answer {
     taken.take(&wanted).await?;
     let messages = taken.messages.iter().map(|message| message.to_json(&wanted)).collect();
     taken.settlement = wanted.settlement();
-    Ok(Reply::json(messages))
+    Ok(Reply::json(&messages))
 }
 
 /// What a request asks for.

@@ -1,7 +1,8 @@
 //! Lists: filtered, sorted, cut into pages and reduced to the columns that are asked for.
 //!
-//! Rows are cheap and become JSON late: of a hundred thousand queues only those on the page are
-//! looked at, unless the list is to be sorted by what only JSON shows.
+//! Rows are small and become JSON in batches that are written out at once: of a hundred thousand
+//! queues only those on the page are looked at, or, if the list is to be sorted by what only JSON
+//! shows, no more than a batch of them is there at a time.
 
 use std::cmp::Ordering;
 
@@ -11,8 +12,8 @@ use super::call::{Answer, Call};
 use super::page::{Counts, Page};
 use super::reply::Reply;
 
-/// Answers with a list that comes in pages if the client asks for them. `render` may leave rows out
-/// that are gone in the meantime.
+/// Answers with a list that comes in pages if the client asks for them. `render` gives `None` for
+/// rows that are gone in the meantime.
 ///
 /// # Errors
 /// If the client asks for a page that is not there.
@@ -20,7 +21,7 @@ pub fn answer<R>(
     call: &Call,
     mut rows: Vec<R>,
     name: impl Fn(&R) -> &str,
-    render: impl FnOnce(&[R]) -> Vec<Value>,
+    render: impl Fn(&[&R]) -> Vec<Option<Value>>,
 ) -> Answer {
     let total = rows.len();
     let page = Page::of(call)?;
@@ -29,36 +30,52 @@ pub fn answer<R>(
     }
     let counts = Counts { total, filtered: rows.len() };
     let range = page.as_ref().map_or(Ok(0..rows.len()), |page| page.range(rows.len()))?;
-    let mut items = match Order::of(call) {
-        None => render(&rows[range]),
-        Some(order) => {
-            let mut items = render(&rows);
-            order.sort(&mut items);
-            items.into_iter().skip(range.start).take(range.len()).collect()
+    let mut rows: Vec<&R> = rows.iter().collect();
+    if let Some(order) = Order::of(call) {
+        rows = order.sort_rows(&rows, &render);
+    }
+    let rows = rows.get(range).unwrap_or_default();
+    let items = rows.chunks(BATCH).flat_map(|batch| render(batch).into_iter().flatten());
+    match page {
+        None => Ok(Reply::text(write(call, items))),
+        Some(page) => {
+            let columns = Columns::of(call);
+            let items = items.map(|item| columns.project(item)).collect();
+            Ok(Reply::json(&page.envelope(counts, items)))
         }
-    };
-    project(call, &mut items);
-    Ok(Reply::json(match page {
-        None => Value::Array(items),
-        Some(page) => page.envelope(counts, items),
-    }))
+    }
 }
 
 /// Answers with a list that never comes in pages.
-pub fn answer_whole(call: &Call, mut items: Vec<Value>) -> Answer {
-    if let Some(order) = Order::of(call) {
-        order.sort(&mut items);
-    }
-    project(call, &mut items);
-    Ok(Reply::json(Value::Array(items)))
+pub fn answer_whole(call: &Call, items: impl IntoIterator<Item = Value>) -> Answer {
+    let items = items.into_iter();
+    Ok(Reply::text(match Order::of(call) {
+        None => write(call, items),
+        Some(order) => {
+            let mut items: Vec<Value> = items.collect();
+            items.sort_by(|a, b| order.compare(at(a, order.path), at(b, order.path)));
+            write(call, items.into_iter())
+        }
+    }))
 }
 
 /// Answers with one object.
 pub fn answer_one(call: &Call, item: Value) -> Answer {
-    let mut items = [item];
-    project(call, &mut items);
-    let [item] = items;
-    Ok(Reply::json(item))
+    Ok(Reply::json(&Columns::of(call).project(item)))
+}
+
+/// Writes a list, one item at a time.
+fn write(call: &Call, items: impl Iterator<Item = Value>) -> Vec<u8> {
+    let columns = Columns::of(call);
+    let mut out = vec![b'['];
+    for item in items {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        serde_json::to_writer(&mut out, &columns.project(item)).expect("a Vec takes it all");
+    }
+    out.push(b']');
+    out
 }
 
 struct Order<'a> {
@@ -72,11 +89,24 @@ impl<'a> Order<'a> {
         Some(Order { path, descending: call.flag("sort_reverse") })
     }
 
-    fn sort(&self, items: &mut [Value]) {
-        items.sort_by(|a, b| {
-            let ordering = compare(at(a, self.path), at(b, self.path));
-            if self.descending { ordering.reverse() } else { ordering }
-        });
+    /// Keeps of each row only what the order looks at.
+    fn sort_rows<'r, R>(
+        &self,
+        rows: &[&'r R],
+        render: &impl Fn(&[&R]) -> Vec<Option<Value>>,
+    ) -> Vec<&'r R> {
+        let mut keyed = Vec::with_capacity(rows.len());
+        for batch in rows.chunks(BATCH) {
+            let keys = render(batch).into_iter().map(|item| at(&item?, self.path).cloned());
+            keyed.extend(keys.zip(batch.iter().copied()));
+        }
+        keyed.sort_by(|(a, _), (b, _)| self.compare(a.as_ref(), b.as_ref()));
+        keyed.into_iter().map(|(_, row)| row).collect()
+    }
+
+    fn compare(&self, a: Option<&Value>, b: Option<&Value>) -> Ordering {
+        let ordering = compare(a, b);
+        if self.descending { ordering.reverse() } else { ordering }
     }
 }
 
@@ -105,20 +135,26 @@ fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
     }
 }
 
-/// Keeps the columns that are asked for.
-fn project(call: &Call, items: &mut [Value]) {
-    let Some(columns) = call.parameter("columns").filter(|columns| !columns.is_empty()) else {
-        return;
-    };
-    let columns: Vec<&str> = columns.split(',').take(COLUMNS_MAX).collect();
-    for item in items {
+/// The columns that are asked for; none stands for all.
+struct Columns<'a>(Vec<&'a str>);
+
+impl<'a> Columns<'a> {
+    fn of(call: &'a Call) -> Self {
+        let columns = call.parameter("columns").unwrap_or_default();
+        Columns(columns.split(',').filter(|column| !column.is_empty()).take(COLUMNS_MAX).collect())
+    }
+
+    fn project(&self, item: Value) -> Value {
+        if self.0.is_empty() {
+            return item;
+        }
         let mut kept = Map::new();
-        for column in &columns {
-            if let Some(value) = at(item, column) {
+        for column in &self.0 {
+            if let Some(value) = at(&item, column) {
                 put(&mut kept, column, value.clone());
             }
         }
-        *item = Value::Object(kept);
+        Value::Object(kept)
     }
 }
 
@@ -136,6 +172,8 @@ fn put(into: &mut Map<String, Value>, path: &str, value: Value) {
 
 /// Columns that one request may name.
 const COLUMNS_MAX: usize = 128;
+/// Rows that are JSON at the same time.
+const BATCH: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -152,14 +190,29 @@ mod tests {
             json!({"v": 9.5}),
             json!({}),
         ];
-        Order { path: "v", descending: false }.sort(&mut values);
+        let sort = |values: &mut [Value], descending| {
+            let order = Order { path: "v", descending };
+            values.sort_by(|a, b| order.compare(a.get("v"), b.get("v")));
+        };
+        sort(&mut values, false);
         let sorted: Vec<_> = values.iter().map(|value| &value["v"]).collect();
-        assert_eq!(
-            sorted,
-            [&json!(null), &json!(true), &json!(9.5), &json!(10), &json!("a"), &json!("b")]
-        );
-        Order { path: "v", descending: true }.sort(&mut values);
+        let expected = [json!(null), json!(true), json!(9.5), json!(10), json!("a"), json!("b")];
+        assert_eq!(sorted, expected.iter().collect::<Vec<_>>());
+        sort(&mut values, true);
         assert_eq!(values[0]["v"], "b");
+    }
+
+    #[test]
+    fn rows_are_sorted_by_what_only_json_shows_and_missing_ones_come_first() {
+        let rows: Vec<u64> = (0..1_000).collect();
+        let render = |rows: &[&u64]| {
+            let item = |row: &&u64| (**row != 500).then(|| json!({"v": 1_000 - **row}));
+            rows.iter().map(item).collect()
+        };
+        let order = Order { path: "v", descending: false };
+        let sorted = order.sort_rows(&rows.iter().collect::<Vec<_>>(), &render);
+        assert_eq!(sorted.len(), 1_000);
+        assert_eq!(sorted[..3], [&500, &999, &998]);
     }
 
     #[test]

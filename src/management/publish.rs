@@ -43,7 +43,7 @@ pub fn publish(call: &Call) -> Answer {
     let is_routed = !routed.is_empty();
     publisher.add(call.node(), message.clone(), routed, None);
     let promise = publisher.flush(call.node());
-    Ok(Reply::json(json!({ "routed": is_routed })).after(promise))
+    Ok(Reply::json(&json!({ "routed": is_routed })).after(promise))
 }
 
 fn message(

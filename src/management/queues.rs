@@ -43,7 +43,7 @@ pub fn show(call: &Call) -> Answer {
         let queue = queue.map_err(|_| Refusal::no_such_object())?;
         Row { id: queue.id, name: queue.name.clone() }
     };
-    let queue = render(call, &[row]).pop().ok_or_else(Refusal::no_such_object)?;
+    let queue = render(call, &[&row]).pop().flatten().ok_or_else(Refusal::no_such_object)?;
     list::answer_one(call, queue)
 }
 
@@ -106,25 +106,33 @@ pub fn no_such_vhost(refusal: Refusal) -> Refusal {
     refusal
 }
 
-fn render(call: &Call, rows: &[Row]) -> Vec<Value> {
-    let mut queues = described(&call.node().topology(), rows);
-    let ids: Vec<QueueId> = queues.iter().map(|(id, ..)| *id).collect();
+fn render(call: &Call, rows: &[&Row]) -> Vec<Option<Value>> {
+    let ids: Vec<QueueId> = rows.iter().map(|row| row.id).collect();
+    let mut queues = described(&call.node().topology(), &ids);
     let with_numbers = !call.flag("disable_stats");
     if with_numbers || call.flag("enable_queue_totals") {
         let stats = totals::stats_of(call.node(), &ids);
-        for ((id, _, queue), stats) in queues.iter_mut().zip(&stats) {
-            put_numbers(call, queue, *id, stats, with_numbers);
+        for ((id, queue), stats) in ids.iter().zip(&mut queues).zip(&stats) {
+            if let Some(queue) = queue {
+                put_numbers(call, &mut queue.object, *id, stats, with_numbers);
+            }
         }
     }
     put_owners(call, &mut queues);
-    queues.into_iter().map(|(.., queue)| Value::Object(queue)).collect()
+    queues.into_iter().map(|queue| Some(Value::Object(queue?.object))).collect()
 }
 
-type Described = (QueueId, Option<ConnectionId>, Map<String, Value>);
+struct Described {
+    owner: Option<ConnectionId>,
+    object: Map<String, Value>,
+}
 
-fn described(topology: &Topology, rows: &[Row]) -> Vec<Described> {
-    let queues = rows.iter().filter_map(|row| topology.queue_by_id(row.id));
-    queues.map(|queue| (queue.id, queue.spec.exclusive, describe(queue))).collect()
+fn described(topology: &Topology, ids: &[QueueId]) -> Vec<Option<Described>> {
+    let describe = |id: &QueueId| {
+        let queue = topology.queue_by_id(*id)?;
+        Some(Described { owner: queue.spec.exclusive, object: describe(queue) })
+    };
+    ids.iter().map(describe).collect()
 }
 
 fn describe(queue: &QueueEntry) -> Map<String, Value> {
@@ -169,16 +177,17 @@ fn put_numbers(
 }
 
 /// Says whose exclusive queues are.
-fn put_owners(call: &Call, queues: &mut [Described]) {
-    if queues.iter().all(|(_, owner, _)| owner.is_none()) {
+fn put_owners(call: &Call, queues: &mut [Option<Described>]) {
+    let mut owned = queues.iter_mut().flatten().filter(|queue| queue.owner.is_some()).peekable();
+    if owned.peek().is_none() {
         return;
     }
     let peers = call.node().connections.all();
-    for (_, owner, queue) in queues {
-        let Some(owner) = *owner else { continue };
+    for Described { owner, object } in owned {
         // The list is in the order of the numbers.
-        if let Ok(at) = peers.binary_search_by_key(&owner, |peer| peer.id) {
-            queue.insert("owner_pid_details".to_owned(), owner_details(&peers[at]));
+        let found = peers.binary_search_by_key(owner, |peer| Some(peer.id));
+        if let Ok(at) = found {
+            object.insert("owner_pid_details".to_owned(), owner_details(&peers[at]));
         }
     }
 }

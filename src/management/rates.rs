@@ -82,6 +82,13 @@ impl Rates {
     }
 }
 
+impl Rated {
+    /// Of a number that does not fall by itself.
+    pub fn growing(self) -> Self {
+        Rated { per_second: self.per_second.max(0.0), ..self }
+    }
+}
+
 /// Adds numbers to an object, each with its rate as `x_details`.
 pub fn put(into: &mut Map<String, Value>, numbers: &[Rated]) {
     for Rated { name, number, per_second } in numbers {

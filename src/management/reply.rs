@@ -10,20 +10,26 @@ use serde_json::Value;
 #[derive(Debug)]
 pub struct Reply {
     status: StatusCode,
-    body: Option<Value>,
+    /// JSON.
+    body: Option<Vec<u8>>,
     location: Option<HeaderValue>,
     /// What has to be durable before the client is told.
     pub promise: Option<Position>,
 }
 
 impl Reply {
-    fn new(status: StatusCode, body: Option<Value>) -> Self {
+    fn new(status: StatusCode, body: Option<Vec<u8>>) -> Self {
         Reply { status, body, location: None, promise: None }
     }
 
     /// Here it is.
-    pub fn json(body: Value) -> Self {
-        Self::new(StatusCode::OK, Some(body))
+    pub fn json(body: &Value) -> Self {
+        Self::text(body.to_string().into_bytes())
+    }
+
+    /// Here it is, written as JSON already.
+    pub fn text(json: Vec<u8>) -> Self {
+        Self::new(StatusCode::OK, Some(json))
     }
 
     /// It is new.
@@ -54,8 +60,8 @@ impl Reply {
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
-        let mut response = match &self.body {
-            Some(body) => json_response(self.status, body),
+        let mut response = match self.body {
+            Some(body) => with_json(self.status, body),
             None => with_common_headers((self.status, Body::empty()).into_response()),
         };
         if let Some(location) = self.location {
@@ -67,7 +73,11 @@ impl IntoResponse for Reply {
 
 /// A response with a JSON body.
 pub fn json_response(status: StatusCode, body: &Value) -> Response {
-    let mut response = (status, body.to_string()).into_response();
+    with_json(status, body.to_string().into_bytes())
+}
+
+fn with_json(status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = (status, body).into_response();
     put(response.headers_mut(), header::CONTENT_TYPE, "application/json");
     with_common_headers(response)
 }

@@ -43,7 +43,8 @@ pub fn total_of(node: &Node, queues: &[QueueId]) -> QueueStats {
     })
 }
 
-/// These counts with their rates: how many messages there are now, and what has happened so far.
+/// These counts with their rates: how many messages there are now, and what has happened so far in
+/// the queues that are there now. A deleted queue takes its history along; that is no negative rate.
 pub fn measure(rates: &Rates, thing: Thing, stats: &QueueStats) -> (Vec<Rated>, Vec<Rated>) {
     let depth = [
         ("messages", (stats.ready + stats.unacked) as u64),
@@ -60,7 +61,7 @@ pub fn measure(rates: &Rates, thing: Thing, stats: &QueueStats) -> (Vec<Rated>, 
     ];
     let mut measured = rates.measure(thing, &[&depth[..], &history[..]].concat());
     let history = measured.split_off(depth.len());
-    (measured, history)
+    (measured, history.into_iter().map(Rated::growing).collect())
 }
 
 /// Queues that are looked at while their shard waits.

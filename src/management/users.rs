@@ -17,11 +17,8 @@ pub fn whoami(call: &Call) -> Answer {
 /// `GET /users`.
 pub fn list(call: &Call) -> Answer {
     call.caller.check_administrator()?;
-    let users = {
-        let topology = call.node().topology();
-        topology.users().map(|(name, user)| describe(name, user)).collect()
-    };
-    list::answer_whole(call, users)
+    let topology = call.node().topology();
+    list::answer_whole(call, topology.users().map(|(name, user)| describe(name, user)))
 }
 
 /// `GET /users/:user`.

@@ -12,7 +12,7 @@ use super::{list, node, totals};
 /// `GET /vhosts`.
 pub fn list(call: &Call) -> Answer {
     let vhosts = call.vhosts()?;
-    list::answer_whole(call, vhosts.iter().map(|vhost| describe(call, vhost)).collect())
+    list::answer_whole(call, vhosts.iter().map(|vhost| describe(call, vhost)))
 }
 
 /// `GET /vhosts/:vhost`.
