@@ -220,10 +220,11 @@ def test_after_pubrec_from_the_subscriber_only_pubrel_comes_again(own_broker, ki
 
 def test_an_unacknowledged_delivery_comes_again_with_its_packet_id(own_broker, killed_twice):
     away(own_broker, "s", "t", 1)
+    away(own_broker, "other", "elsewhere", 1)
     client(own_broker).publish("t", b"x", 1)
     with RawMqtt(own_broker.mqtt) as raw:
         first = raw.open("s", True, flags=0, **SESSION).expect_publish()
-        raw.send(mqtt_publish("elsewhere", b"", 1, packet_id=1)).expect_ack(PUBACK, 1)
+        raw.send(mqtt_publish("elsewhere", b"behind", 1, packet_id=1)).expect_ack(PUBACK, 1)
     killed_twice()
     with RawMqtt(own_broker.mqtt) as raw:
         again = raw.open("s", True, flags=0, **SESSION).expect_publish()

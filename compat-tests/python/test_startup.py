@@ -16,6 +16,7 @@ from support.management import Management
 from support.mqtt_client import MqttClient
 from support.raw_amqp import RawAmqp
 from support.raw_mqtt import CONNACK, RawMqtt, connect as mqtt_connect
+from support.waiting import eventually
 
 pytestmark = pytest.mark.own_process
 
@@ -61,8 +62,8 @@ def test_version_is_printed():
 
 
 def test_the_broker_prints_where_it_listens(own_broker):
-    for address, port in (own_broker.amqp, own_broker.mqtt, own_broker.http):
-        assert f"{address}:{port}" in own_broker.output()
+    listening = [f"{address}:{port}" for address, port in (own_broker.amqp, own_broker.mqtt, own_broker.http)]
+    eventually(lambda: all(line in own_broker.output() for line in listening), f"lines with {listening}")
 
 
 @pytest.mark.parametrize("flag", ["--amqp-port", "--mqtt-port", "--http-port"])

@@ -25,7 +25,8 @@ pub struct ShardState {
 
 #[derive(Debug, Clone, Copy)]
 struct Received {
-    at: Position,
+    /// `None` if the message went to nothing durable: then a restart forgets the packet too.
+    at: Option<Position>,
     shards: u16,
 }
 
@@ -85,7 +86,7 @@ impl ShardState {
     }
 
     /// Remembers a QoS 2 packet until it is released.
-    pub fn remember(&mut self, origin: Origin, at: Position) {
+    pub fn remember(&mut self, origin: Origin, at: Option<Position>) {
         self.received.insert(origin.packet, Received { at, shards: origin.shards });
     }
 
@@ -103,11 +104,11 @@ impl ShardState {
         found
     }
 
-    /// Forgets a QoS 2 packet; says whether it was known, which has to be journalled.
+    /// Forgets a QoS 2 packet; says whether it was recorded, so that this has to be as well.
     pub fn release(&mut self, packet: Packet, fx: &mut Effects) -> bool {
-        let known = self.received.remove(&packet);
-        fx.released.extend(known.map(|received| received.at));
-        known.is_some()
+        let recorded = self.received.remove(&packet).and_then(|received| received.at);
+        fx.released.extend(recorded);
+        recorded.is_some()
     }
 
     /// Applies a record of this shard when the broker starts. `message_at` reads the message that
@@ -163,7 +164,7 @@ impl ShardState {
         }
         if let Some(origin) = origin.filter(|_| !references.is_empty()) {
             if !self.received.contains_key(&origin.packet) {
-                self.remember(origin, at);
+                self.remember(origin, Some(at));
                 references.push(at);
             }
         }

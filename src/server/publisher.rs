@@ -177,6 +177,9 @@ fn publish(work: &mut Work, batch: &[Item], placements: &mut Vec<Placement>) -> 
         let (message, origin) = (&item.message, item.origin);
         work.state.place(item.targets(), message, origin, placements);
         let recorded = record_placements(work, item, placements);
+        if let Some(origin) = origin.filter(|_| !placements.is_empty()) {
+            work.state.remember(origin, recorded.map(|recorded| recorded.message));
+        }
         last = last.max(recorded.map(|recorded| recorded.promise));
         let message_at = recorded.map(|recorded| recorded.message);
         work.state.publish(now_ms, placements, message, message_at, &mut work.fx);
@@ -215,9 +218,8 @@ fn record_placements(work: &mut Work, item: &Item, placements: &[Placement]) -> 
         }
     };
     work.journal.retain(recorded.message, durable);
-    if let Some(origin) = origin {
+    if origin.is_some() {
         work.journal.retain(recorded.message, 1);
-        work.state.remember(origin, recorded.message);
     }
     Some(recorded)
 }

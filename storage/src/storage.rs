@@ -1,7 +1,7 @@
 //! The contract that every storage engine keeps, and the values that cross it.
 //!
-//! The order of a node's life: open the engine, take the [`snapshot`](Storage::snapshot) and
-//! [`retain`](Storage::retain) what it names, [`recover`](Storage::recover) the records after it,
+//! The order of a node's life: open the engine, take the [`snapshot`](Storage::snapshot),
+//! [`recover`](Storage::recover) the records and [`retain`](Storage::retain) what is live in them,
 //! then append. Segments are deleted only from the front: the oldest one goes when nothing in it
 //! is referenced and it lies wholly before the newest snapshot, so an acknowledgement never
 //! outlives its message and never disappears before it.
@@ -60,7 +60,8 @@ pub trait Storage: Send + Sync + 'static {
     /// is not deleted until everything appended so far is on the disk.
     fn release(&self, at: Position);
 
-    /// Gives every record from the newest snapshot on, in order. Once, before the first append.
+    /// Gives every record that is still there, in order: those before the newest snapshot too,
+    /// because messages are not in it. Once, before the first append.
     ///
     /// A payload may share a buffer of 256 KiB with its neighbours: copy what is kept for long.
     ///

@@ -60,7 +60,6 @@ impl Node {
         });
         assert!(self.snapshots.contains(&snapshot), "{snapshot:?} of {:?}", self.snapshots);
         let from = snapshot.unwrap_or_default();
-        self.live.range(..from).for_each(|(at, _)| log.retain(*at, 1));
         let mut found = Vec::new();
         let report = log.recover(&mut |at, header, payload| {
             common::check(header, &payload);
@@ -71,6 +70,9 @@ impl Node {
         })?;
         assert_eq!(report.damaged, 0, "a crash damages nothing");
         assert_eq!(report.records, found.len() as u64);
+        let older = found.iter().filter(|(at, _)| *at < from && self.live.contains_key(at)).count();
+        assert_eq!(older, self.live.range(..from).count(), "what is live outlasts a snapshot");
+        found.retain(|(at, _)| *at >= from);
         self.snapshots = vec![snapshot];
         self.history.retain(|(at, _)| *at >= from);
         self.learn(&log, found).map(|()| log)

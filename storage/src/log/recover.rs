@@ -34,7 +34,8 @@ pub(super) struct Recovered {
 #[derive(Debug)]
 pub(super) struct Recovery<'a> {
     pub(super) files: &'a Files,
-    /// The newest snapshot: the first position needed.
+    /// The newest snapshot: nothing from it on may be missing. Earlier segments are read as well,
+    /// as far as they are there.
     pub(super) from: u64,
     /// Where a clean stop left the journal.
     pub(super) clean_end: Option<u64>,
@@ -43,13 +44,12 @@ pub(super) struct Recovery<'a> {
 impl Recovery<'_> {
     pub(super) fn run(&self, visit: Visit<'_>) -> Result<Recovered, Error> {
         let mut bases = self.files.bases()?;
-        let first = bases.partition_point(|base| *base <= self.from).saturating_sub(1);
-        let mut found = self.visit_records(&bases[first..], visit)?;
+        let mut found = self.visit_records(&bases, visit)?;
         let end = found.report.end.0;
         if let Some(hole) = found.tail {
             found.report.torn_bytes = self.cut_tail(&mut bases, hole)?;
         }
-        bases[first.min(bases.len())..].iter().try_for_each(|base| self.sync(*base))?;
+        bases.iter().try_for_each(|base| self.sync(*base))?;
         let next_base = self.next_base(&mut bases, end);
         let round = found.round.map_or(0, |round| round.wrapping_add(1));
         Ok(Recovered { report: found.report, bases, next_base, round })
@@ -62,7 +62,8 @@ impl Recovery<'_> {
         if bases.first().is_some_and(|base| *base > self.from) {
             found.damage(&[Hole { from: self.from, to: bases[0] }]);
         }
-        let mut walk = Walk::new(self.files, bases, self.from)?;
+        let oldest = bases.first().map_or(self.from, |base| self.from.min(*base));
+        let mut walk = Walk::new(self.files, bases, oldest)?;
         let mut holes: Vec<Hole> = Vec::new();
         while let Some(item) = walk.next()? {
             match item {
@@ -76,7 +77,7 @@ impl Recovery<'_> {
                     found.round = Some(head.round);
                     found.report.records += 1;
                     found.report.bytes += head.length as u64;
-                    found.report.end.0 = at + head.record_bytes();
+                    found.report.end.0 = self.from.max(at + head.record_bytes());
                     visit(leveret_core::Position(at), head.header, payload);
                 }
             }
@@ -96,8 +97,9 @@ impl Recovery<'_> {
         if self.clean_end.is_some() {
             return Ok(false);
         }
+        // A snapshot is stored only after everything before it has been synced.
         let mut lost = false;
-        for hole in holes {
+        for hole in holes.iter().filter(|hole| hole.from >= self.from) {
             lost = lost || self.has_lost_sector(bases, *hole)?;
         }
         Ok(lost && is_last_round(walk.clone(), round)?)

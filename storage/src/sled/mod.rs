@@ -207,7 +207,7 @@ impl Storage for Sled {
         let clean = shared.directory.clean_end()?.is_some() || is_new;
         let end = Position(shared.queue.end());
         let mut report = RecoveryReport { clean, end, ..RecoveryReport::default() };
-        shared.database.visit(shared.segments.snapshot(), &mut |at, header, payload| {
+        shared.database.visit(0, &mut |at, header, payload| {
             report.records += 1;
             report.bytes += payload.len() as u64;
             visit(at, header, payload);

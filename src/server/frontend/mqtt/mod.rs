@@ -150,6 +150,10 @@ impl Mqtt {
     }
 
     fn handle_notice(&mut self, notice: &Notice) {
+        if self.is_accepting() {
+            // There are no words for this in a CONNACK; the client may come again.
+            return self.connection.refuse(ReasonCode::ServerBusy);
+        }
         let reason = match notice {
             Notice::Cancelled(..) => ReasonCode::AdministrativeAction,
             Notice::Close(CloseReason::Shutdown) => ReasonCode::ServerShuttingDown,
