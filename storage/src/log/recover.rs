@@ -99,7 +99,7 @@ impl Recovery<'_> {
         }
         // A snapshot is stored only after everything before it has been synced.
         let mut lost = false;
-        for hole in holes.iter().filter(|hole| hole.from >= self.from) {
+        for hole in holes.iter().filter(|hole| hole.to > self.from) {
             lost = lost || self.has_lost_sector(bases, *hole)?;
         }
         Ok(lost && is_last_round(walk.clone(), round)?)
