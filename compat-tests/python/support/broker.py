@@ -20,13 +20,19 @@ START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 20
 
 
+_given = set()
+
+
 def free_port():
-    """A loopback port that nobody listens on."""
+    """A loopback port that nobody listens on, a different one each time."""
     while True:
         port = random.randrange(20000, 32000)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
+                _given.add(port)
                 return port
             except OSError:
                 continue
