@@ -12,13 +12,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let loaded = match load(std::env::args_os(), std::env::vars()) {
         Ok(loaded) => loaded,
+        // Help and the version are errors to clap, but not to the user.
+        Err(LoadError::Flags(shown)) if !shown.use_stderr() => {
+            return if shown.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
         Err(LoadError::Flags(error)) => {
-            // Help and the version are errors to clap, but not to the user.
-            let code = u8::try_from(error.exit_code()).unwrap_or(1);
-            return match error.print() {
-                Ok(()) => ExitCode::from(code),
-                Err(_) => ExitCode::FAILURE,
-            };
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            return fail(&format_args!("{}; see --help", line.trim_start_matches("error: ")));
         }
         Err(error) => return fail(&error),
     };

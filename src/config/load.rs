@@ -93,7 +93,7 @@ fn file(matches: &ArgMatches, environment: &[(String, String)]) -> Option<PathBu
 fn read_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
     let failed = |reason: String| ConfigError::File { path: path.display().to_string(), reason };
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| failed(e.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error| failed(one_line(&text, &error)))?;
     let origin = path.display().to_string();
     for (name, value) in &table {
         let value = match value {
@@ -104,6 +104,12 @@ fn read_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
         config.set(name, &value, &origin)?;
     }
     Ok(())
+}
+
+/// What is wrong with a file, and in which line.
+fn one_line(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+    format!("line {line}: {}", error.message().replace('\n', " "))
 }
 
 fn plain(value: &toml::Value) -> String {

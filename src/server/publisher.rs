@@ -23,6 +23,8 @@ pub struct Publisher {
     /// Records that several shards of the batch refer to.
     bodies: Vec<Position>,
     placements: Vec<Placement>,
+    /// Messages of the last batch had to go to the disk for want of memory.
+    is_ahead: bool,
 }
 
 /// Where a message goes, grouped by shard.
@@ -69,6 +71,7 @@ impl Publisher {
             batches,
             bodies: Vec::new(),
             placements: Vec::new(),
+            is_ahead: false,
         }
     }
 
@@ -132,15 +135,27 @@ impl Publisher {
     /// promised, if it concerns anything durable.
     pub fn flush(&mut self, node: &Node) -> Option<Position> {
         let mut last = None;
-        let placements = &mut self.placements;
-        for (batch, shard) in self.batches.iter_mut().zip(&node.shards) {
+        self.is_ahead = false;
+        let Publisher { batches, placements, is_ahead, .. } = self;
+        for (batch, shard) in batches.iter_mut().zip(&node.shards) {
             if !batch.is_empty() {
-                last = last.max(shard.post(|work| publish(work, batch, placements)));
+                let position = shard.post(|work| {
+                    let position = publish(work, batch, placements);
+                    *is_ahead |= !work.fx.spills.is_empty();
+                    position
+                });
+                last = last.max(position);
                 batch.clear();
             }
         }
         self.bodies.drain(..).for_each(|at| node.storage.release(at));
         last
+    }
+
+    /// Whether the consumers are so far behind that the last batch had to go to the disk although
+    /// nobody asked for that. A publisher that waits a little then lets them catch up.
+    pub fn is_ahead(&self) -> bool {
+        self.is_ahead
     }
 
     /// A message for several shards is in the journal once, before the batches, and each shard

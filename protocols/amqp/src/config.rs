@@ -60,7 +60,7 @@ impl Config {
 }
 
 /// The beginning of a server-properties table: `product`, `version` and the capabilities that
-/// this state machine has. A broker adds its own entries.
+/// a broker of this state machine has. A broker adds its own entries.
 pub fn server_properties(product: &str, version: &str) -> TableBuilder {
     let mut capabilities = TableBuilder::new();
     for name in CAPABILITIES {
@@ -75,14 +75,11 @@ pub fn server_properties(product: &str, version: &str) -> TableBuilder {
 /// The smallest frame_max that may be negotiated (AMQP 0-9-1 §4.2.3, frame-min-size).
 pub(crate) const FRAME_MIN: u32 = 4096;
 
-const CAPABILITIES: [&str; 9] = [
+const CAPABILITIES: [&str; 6] = [
     "publisher_confirms",
     "exchange_exchange_bindings",
     "basic.nack",
     "consumer_cancel_notify",
-    "connection.blocked",
-    "consumer_priorities",
     "authentication_failure_close",
     "per_consumer_qos",
-    "direct_reply_to",
 ];

@@ -327,7 +327,7 @@ impl State {
 }
 
 /// How long lazy records wait for company.
-const LAZY_WAIT: Duration = Duration::from_millis(10);
+const LAZY_WAIT: Duration = Duration::from_millis(1);
 
 /// How many bytes of lazy records do not wait.
 const LAZY_BYTES: u64 = 256 * 1024;

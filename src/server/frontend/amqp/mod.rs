@@ -76,7 +76,7 @@ enum Answer {
 
 /// Promises that may wait at a time; then the client has to.
 const PROMISES_MAX: usize = 4096;
-/// How long to wait before looking again whether the disk has caught up.
+/// How long a publisher waits before it is looked again whether disk and consumers have caught up.
 const PAUSE: Duration = Duration::from_millis(2);
 
 impl Amqp {
@@ -263,7 +263,8 @@ impl Frontend for Amqp {
         }
         self.flush_batch();
         self.handle_durable(self.node.durable());
-        self.paused_until = self.node.is_backlogged().then(|| now + PAUSE);
+        let must_wait = self.node.is_backlogged() || self.publisher.is_ahead();
+        self.paused_until = must_wait.then(|| now + PAUSE);
         self.note_pause();
         self.publish_facts();
     }
