@@ -162,11 +162,10 @@ impl ShardState {
             queue.replay_publish(placement, message.clone(), at, fx);
             references.push(at);
         }
-        if let Some(origin) = origin.filter(|_| !references.is_empty()) {
-            if !self.received.contains_key(&origin.packet) {
-                self.remember(origin, Some(at));
-                references.push(at);
-            }
+        let is_new = |origin: &Origin| !self.received.contains_key(&origin.packet);
+        if let Some(origin) = origin.filter(is_new).filter(|_| !references.is_empty()) {
+            self.remember(origin, Some(at));
+            references.push(at);
         }
         references
     }

@@ -59,7 +59,7 @@ impl std::fmt::Display for ByteSize {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let unit = [("GiB", 30), ("MiB", 20), ("KiB", 10)]
             .into_iter()
-            .find(|&(_, shift)| self.0 > 0 && self.0 % (1 << shift) == 0);
+            .find(|&(_, shift)| self.0 > 0 && self.0.is_multiple_of(1 << shift));
         match unit {
             Some((name, shift)) => write!(f, "{}{name}", self.0 >> shift),
             None => self.0.fmt(f),

@@ -152,10 +152,8 @@ impl Node {
         command: TopologyCommand,
     ) -> Result<Commanded, TopologyError> {
         let applied = topology.apply(command)?;
-        if applied.outcome == Outcome::Created {
-            if let Some(id) = applied.queue {
-                self.create_in_shard(topology, id);
-            }
+        if let Some(id) = applied.queue.filter(|_| applied.outcome == Outcome::Created) {
+            self.create_in_shard(topology, id);
         }
         let promise = applied.journal.iter().map(|command| self.record(command)).last();
         let messages = applied

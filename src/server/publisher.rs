@@ -279,10 +279,12 @@ impl Routed {
 
 impl Cache {
     fn find(&mut self, vhost: &Arc<str>, exchange: &str, key: &str) -> Option<Arc<Routed>> {
-        if let Some((last, routed)) = &self.last {
-            if &*last.key == key && &*last.exchange == exchange && last.vhost == *vhost {
-                return Some(routed.clone());
-            }
+        if let Some((last, routed)) = &self.last
+            && &*last.key == key
+            && &*last.exchange == exchange
+            && last.vhost == *vhost
+        {
+            return Some(routed.clone());
         }
         let wanted = CacheKey::new(vhost, exchange, key);
         let routed = self.routes.get(&wanted)?.clone();

@@ -111,12 +111,12 @@ impl Node {
             }
             (!ends).then_some(old)
         });
-        let present = resumed.is_some();
         let consumer = ConsumerId { connection: opening.connection, number: 1 };
-        let (queue, promise, received) = match resumed {
+        let opened = match resumed {
             Some(old) => self.resume(&old, consumer, opening.expiry_s)?,
-            None => self.begin(&opening)?,
+            None => self.begin(&opening, consumer)?,
         };
+        let queue = opened.queue;
         self.shard_of(queue).attach(opening.connection, &opening.outbox);
         sessions.clients.insert(queue, opening.client_id.clone());
         let session = Session {
@@ -132,13 +132,10 @@ impl Node {
         if let Some(will) = due {
             self.publish_will(&will);
         }
-        Ok(Opened { queue, consumer, present, received, promise })
+        Ok(opened)
     }
 
-    fn begin(
-        &self,
-        opening: &Opening,
-    ) -> Result<(QueueId, Option<Position>, Vec<(EntryIndex, u64)>), TopologyError> {
+    fn begin(&self, opening: &Opening, consumer: ConsumerId) -> Result<Opened, TopologyError> {
         let client_id = opening.client_id.clone();
         let name = format!("{QUEUE_PREFIX}{client_id}");
         let spec = QueueSpec {
@@ -147,7 +144,8 @@ impl Node {
             ..QueueSpec::default()
         };
         let (queue, commanded) = self.declare_queue(&DEFAULT_VHOST.into(), &name, spec, true)?;
-        Ok((queue, commanded.promise, Vec::new()))
+        let promise = commanded.promise;
+        Ok(Opened { queue, consumer, present: false, received: Vec::new(), promise })
     }
 
     fn resume(
@@ -155,7 +153,7 @@ impl Node {
         old: &Session,
         consumer: ConsumerId,
         expiry_s: u32,
-    ) -> Result<(QueueId, Option<Position>, Vec<(EntryIndex, u64)>), TopologyError> {
+    ) -> Result<Opened, TopologyError> {
         let mut promise = None;
         if expiry_s != old.expiry_s {
             let command = TopologyCommand::SetSessionExpiry { id: old.queue, expiry_s };
@@ -168,17 +166,17 @@ impl Node {
             }
             queue.adopt_received(consumer)
         });
-        Ok((old.queue, promise, received))
+        Ok(Opened { queue: old.queue, consumer, present: true, received, promise })
     }
 
     /// Begins to deliver what is in a session's queue.
     pub fn start_session(&self, queue: QueueId, consumer: ConsumerId, options: ConsumerOptions) {
         let now_ms = clock::now_ms();
         self.shard_of(queue).post(|work| {
-            if let Some(queue) = work.state.queue(queue) {
-                if queue.consume(consumer, options).is_ok() {
-                    queue.pump(now_ms, &mut work.fx);
-                }
+            if let Some(queue) = work.state.queue(queue)
+                && queue.consume(consumer, options).is_ok()
+            {
+                queue.pump(now_ms, &mut work.fx);
             }
         });
     }

@@ -208,10 +208,10 @@ impl Frontend for Mqtt {
             self.paused_until = self.node.is_backlogged().then(|| now + PAUSE);
         }
         // A client that is not listened to cannot be blamed for its silence.
-        if self.wants_input() {
-            if let Some(error) = self.connection.handle_timeout(now) {
-                tracing::info!(peer = %self.peer.address, %error, "MQTT client timed out");
-            }
+        if self.wants_input()
+            && let Some(error) = self.connection.handle_timeout(now)
+        {
+            tracing::info!(peer = %self.peer.address, %error, "MQTT client timed out");
         }
     }
 
