@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use leveret_core::{ConsumerId, Delivery, Position, QueueId, Settlement};
+use leveret_core::{ConsumerId, Delivery, EntryIndex, Position, QueueId, Settlement};
 use leveret_mqtt::{Connection, Disconnect, Event, Qos, ReasonCode, WillFate};
 
 use super::Frontend;
@@ -44,6 +44,8 @@ pub struct Mqtt {
     /// Acknowledgements for the batch that is being read, and what they wait for.
     acks: Vec<Ack>,
     batch_promise: Option<Position>,
+    /// Entries that the client has settled in the batch that is being read.
+    settled: Vec<EntryIndex>,
     /// Deliveries whose packet identifier is still in flight.
     blocked: VecDeque<Delivery>,
     /// Bytes of deliveries that the queue has not got back yet.
@@ -98,6 +100,7 @@ impl Mqtt {
             gate: Gate::default(),
             acks: Vec::new(),
             batch_promise: None,
+            settled: Vec::new(),
             blocked: VecDeque::new(),
             debt_bytes: 0,
             paused_until: None,
@@ -107,7 +110,7 @@ impl Mqtt {
     fn handle_event(&mut self, event: Event<'_>) {
         match event {
             Event::Publish(publish) => return self.handle_publish(&publish),
-            Event::Settled { token } => return self.settle(token),
+            Event::Settled { token } => return self.settled.push(EntryIndex(token)),
             _ => self.flush_batch(),
         }
         match event {
@@ -128,10 +131,13 @@ impl Mqtt {
         }
     }
 
-    fn settle(&mut self, token: u64) {
+    fn settle_batch(&mut self) {
         let Some(Session { queue, consumer, .. }) = self.session else { return };
-        self.node.settle(queue, consumer, &[leveret_core::EntryIndex(token)], Settlement::Ack);
-        self.retry_blocked();
+        if !self.settled.is_empty() {
+            self.node.settle(queue, consumer, &self.settled, Settlement::Ack);
+            self.settled.clear();
+            self.retry_blocked();
+        }
     }
 
     fn keep(&mut self, promise: Promise) {
@@ -170,6 +176,7 @@ impl Frontend for Mqtt {
             let Some(event) = self.connection.poll_event(now, input) else { break };
             self.handle_event(event);
         }
+        self.settle_batch();
         self.flush_batch();
         self.handle_durable(self.node.durable());
         let must_wait = self.node.is_backlogged() || self.publisher.is_ahead();
@@ -232,6 +239,7 @@ impl Frontend for Mqtt {
     }
 
     fn close(&mut self) {
+        self.settle_batch();
         let Some(session) = self.session.take() else { return };
         let will = session.goodbye.is_none_or(|goodbye| goodbye.will == WillFate::Keep);
         let max = self.node.config.mqtt_session_expiry_max;
@@ -264,7 +272,7 @@ impl Node {
         &self,
         queue: QueueId,
         consumer: ConsumerId,
-        entries: &[leveret_core::EntryIndex],
+        entries: &[EntryIndex],
         settlement: Settlement,
     ) {
         let now_ms = clock::now_ms();
