@@ -36,9 +36,9 @@ class Subscriber:
 
     def messages(self):
         """What it printed, without its own remarks; waits for its end."""
-        rest, _ = self.process.communicate(timeout=SECONDS_MAX + 5)
-        printed = self.lines + rest.splitlines()
-        assert self.process.returncode == 0, printed
+        # Not `communicate`: it would miss what the loop above has read ahead. `-W` ends the process.
+        printed = self.lines + [line.rstrip("\n") for line in self.process.stdout]
+        assert self.process.wait(SECONDS_MAX) == 0, printed
         remarks = ("Client ", "Subscribed ")
         return [line for line in printed if not line.startswith(remarks)]
 
