@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use leveret_core::Position;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -43,6 +44,8 @@ pub struct Connection<S, F: Frontend> {
     waiting: usize,
     mail: Mail,
     timer: Pin<Box<Sleep>>,
+    /// The position that the node will wake the task for.
+    wakes_at: Option<Position>,
     ended: bool,
 }
 
@@ -76,6 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
             waiting: 0,
             mail: Mail::default(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            wakes_at: None,
             ended: false,
         }
     }
@@ -118,7 +122,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
 
     fn poll_durable(&mut self) {
         let Some(position) = self.frontend.waits_for() else { return };
-        if self.node.durable() <= position {
+        if self.node.durable() <= position && self.wakes_at != Some(position) {
+            self.wakes_at = Some(position);
             self.node.wake_when_durable(position, &self.outbox);
         }
         self.frontend.handle_durable(self.node.durable());

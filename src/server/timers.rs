@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hashbrown::HashMap;
 use leveret_core::QueueId;
 use tokio::sync::Notify;
 
 use super::{Node, clock};
 
 /// Something to be done at its time. Whether it still applies is decided then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Timer {
     /// An MQTT session has been without its client for long enough.
     SessionExpiry(QueueId),
@@ -29,17 +30,22 @@ pub struct Timers {
 #[derive(Debug, Default)]
 struct List {
     due: BTreeMap<(Instant, u64), Timer>,
+    /// Where each timer stands, so that one that is set again takes no second place.
+    places: HashMap<Timer, (Instant, u64)>,
     set: u64,
 }
 
 impl Timers {
-    /// Has something done after a time.
+    /// Has something done after a time, instead of when it was to be done before.
     pub fn set(&self, after: Duration, timer: Timer) {
         let at = clock::now() + after.min(LONGEST);
         let first = {
             let mut list = self.list.lock().expect("nothing panics while it holds the timers");
             list.set += 1;
             let key = (at, list.set);
+            if let Some(earlier) = list.places.insert(timer, key) {
+                list.due.remove(&earlier);
+            }
             list.due.insert(key, timer);
             list.due.first_key_value().is_some_and(|(first, _)| *first == key)
         };
@@ -57,7 +63,11 @@ impl Timers {
             let first = {
                 let mut list = self.list.lock().expect("nothing panics while it holds the timers");
                 match list.due.first_entry() {
-                    Some(entry) if entry.key().0 <= clock::now() => return entry.remove(),
+                    Some(entry) if entry.key().0 <= clock::now() => {
+                        let timer = entry.remove();
+                        list.places.remove(&timer);
+                        return timer;
+                    }
                     entry => entry.map(|entry| entry.key().0),
                 }
             };

@@ -51,6 +51,7 @@ class RawAmqp:
 
     def __init__(self, address, seconds=10):
         self.socket = socket.create_connection(address, timeout=seconds)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 
     def __enter__(self):

@@ -104,6 +104,7 @@ class RawMqtt:
     def __init__(self, address, version=5, seconds=10):
         self.version = version
         self.socket = socket.create_connection(address, timeout=seconds)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self):
         return self
