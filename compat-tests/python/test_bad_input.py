@@ -115,7 +115,7 @@ def test_an_enormous_length_in_the_handshake_ends_the_socket(watched, sent):
 def test_an_enormous_first_mqtt_packet_is_refused_before_it_arrives(watched, first):
     before = watched.resident_bytes()
     with RawMqtt(watched.mqtt) as raw:
-        seconds, answer = raw.send(first + b"\0\4MQTT\5").seconds_to_end()
+        seconds, answer = raw.send(first + b"\0\4MQTT\5\2\0\x3c").seconds_to_end()
     assert seconds < 5, "the broker waited for the rest"
     assert answer == b"" or answer[0] == 0x20
     assert watched.resident_bytes() - before < 32 * MIB
