@@ -1,5 +1,7 @@
 //! A broker on free ports and an HTTP client for it.
 
+#![allow(clippy::disallowed_methods, reason = "a deadline of a test")]
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

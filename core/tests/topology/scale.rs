@@ -1,6 +1,8 @@
 //! Costs that must not grow with what is there. The bounds are generous: a search through
 //! everything would miss them by far, an unoptimised build on a busy machine does not.
 
+#![allow(clippy::disallowed_methods, reason = "it measures a time")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

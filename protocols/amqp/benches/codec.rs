@@ -5,6 +5,8 @@
 //! of the method, the flags and properties without headers. It has no state machine around it, no
 //! limits and no errors worth reading, so it is the lower bound of what nom could do here.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark has no other clock")]
+
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;

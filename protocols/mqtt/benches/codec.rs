@@ -3,6 +3,8 @@
 //!
 //! Each iteration handles a batch, as one read of a socket would bring it.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark has no other clock")]
+
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;

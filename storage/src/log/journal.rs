@@ -4,6 +4,11 @@
 //! few bytes, never during a disk operation. Under it only the ledger's lock is taken (when a
 //! segment begins), never the other way round.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the writer's thread decides by the time when to sync"
+)]
+
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -5,6 +5,11 @@
 //! write or a sync that fails is never tried again: what the disk holds is unknown from then on,
 //! and the watermark stops for good.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the writer's thread decides by the time when to sync"
+)]
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};

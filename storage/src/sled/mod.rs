@@ -11,6 +11,8 @@
 //! sled's flush ends in `sync_file_range`, which orders writes but does not empty the disk's
 //! cache. After it, the files are synced here (see `database`).
 
+#![allow(clippy::disallowed_methods, reason = "it measures how long a sync takes")]
+
 mod database;
 mod queue;
 

@@ -1,4 +1,6 @@
 //! What the tests of the journal share: records that carry a number, engines on a faulty disk.
+
+#![allow(clippy::disallowed_methods, reason = "a deadline of a test")]
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 

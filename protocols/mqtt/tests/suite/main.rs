@@ -1,5 +1,9 @@
 //! Conversations with a connection, byte by byte, through the public API.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the time at which a conversation starts does not matter"
+)]
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod connect;
