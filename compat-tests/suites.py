@@ -80,10 +80,10 @@ class Suite:
 SUITES = {
     "rust": [
         Suite("rustfmt", ["cargo", "fmt", "--all", "--check"], check),
-        Suite("clippy", ["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], check),
-        Suite("rustdoc", ["cargo", "doc", "--workspace", "--no-deps"], check,
+        Suite("clippy", ["cargo", "clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"], check),
+        Suite("rustdoc", ["cargo", "doc", "--workspace", "--all-features", "--no-deps"], check,
               environment=(("RUSTDOCFLAGS", "-D warnings"),)),
-        Suite("cargo test", ["cargo", "test", "--workspace", "--no-fail-fast"], cargo),
+        Suite("cargo test", ["cargo", "test", "--workspace", "--all-features", "--no-fail-fast"], cargo),
     ],
     "compat": [
         Suite("pika and paho-mqtt", PYTEST, pytest, COMPAT / "python"),
