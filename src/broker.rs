@@ -90,10 +90,11 @@ impl Broker {
             .await
             .expect("recovery does not panic")?;
         tracing::info!(?report, "recovered");
+        let durable = node.storage.durable();
         let mut broker =
             Broker { node, addresses: Vec::new(), listeners: Vec::new(), tasks: Vec::new() };
         broker.tasks = vec![
-            tokio::spawn(follow_durable(broker.node.clone())),
+            tokio::spawn(follow_durable(broker.node.clone(), durable)),
             tokio::spawn(timers::run(broker.node.clone())),
             tokio::spawn(snapshot::run(broker.node.clone())),
         ];

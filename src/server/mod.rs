@@ -28,9 +28,9 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use bytes::Bytes;
 use leveret_core::record::Kind;
 use leveret_core::{Position, QueueId, RecordHeader, ShardId, Topology};
-use leveret_storage::{Storage, Urgency};
+use leveret_storage::{Durability, Storage, Urgency};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
 use connections::Connections;
@@ -134,9 +134,8 @@ impl Node {
 
     /// Waits until the watermark has passed a position; says whether it ever will.
     pub async fn wait_durable(&self, position: Position) -> bool {
-        let passed = |durability: &leveret_storage::Durability| {
-            durability.through > position || durability.failed.is_some()
-        };
+        let passed =
+            |durability: &Durability| durability.through > position || durability.failed.is_some();
         let mut durable = self.storage.durable();
         durable.wait_for(passed).await.is_ok_and(|durability| durability.failed.is_none())
     }
@@ -189,8 +188,10 @@ impl Node {
 }
 
 /// Follows the durable watermark and wakes whoever waits for it. Ends when the journal fails.
-pub async fn follow_durable(node: Arc<Node>) {
-    let mut durable = node.storage.durable();
+///
+/// `durable` has to be older than the first connection: what moves before the task runs for the
+/// first time counts as well.
+pub async fn follow_durable(node: Arc<Node>, mut durable: watch::Receiver<Durability>) {
     while durable.changed().await.is_ok() {
         let (through, failed) = {
             let durability = durable.borrow_and_update();
