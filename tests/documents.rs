@@ -141,22 +141,18 @@ fn shown(example: &str) -> &str {
 /// Options and variables of the broker that a text names. Options of other programs are told by
 /// their command, which stands in the same line.
 fn named_settings(text: &str) -> impl Iterator<Item = &str> {
-    let ours = |line: &&str| {
-        !["cargo ", "git ", "apt", "pip", "npm", "make ", "mosquitto_", "amqp-"]
-            .iter()
-            .any(|other| line.contains(other))
-            || line.contains("-- --")
-    };
-    let lines = text.lines().filter(ours);
-    lines
-        .flat_map(|line| line.split(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c))))
-        .filter(|word| {
-            let option = word
-                .strip_prefix("--")
-                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()));
-            let variable = word.strip_prefix("LEVERET_").is_some_and(|rest| !rest.is_empty());
-            (option || variable) && !word.starts_with("LEVERET_TEST")
-        })
+    const OTHERS: [&str; 5] = ["cargo ", "git ", "npm ", "pip ", "mosquitto_"];
+    let ours = |line: &&str| !OTHERS.iter().any(|other| line.contains(other));
+    let words = |line| str::split(line, |c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
+    text.lines().filter(ours).flat_map(words).filter(|word| is_option(word) || is_variable(word))
+}
+
+fn is_option(word: &str) -> bool {
+    word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+fn is_variable(word: &str) -> bool {
+    word.strip_prefix("LEVERET_").is_some_and(|name| !name.is_empty())
 }
 
 mod bad_input {
