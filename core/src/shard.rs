@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::record::{Origin, Packet, Record, RecordedPlacement};
+use crate::record::{Origin, Packet, Record, RecordedPlacement, Run};
 use crate::{
     Effects, EntryIndex, Message, Placement, Position, Queue, QueueId, QueueSettings, Target,
 };
@@ -41,13 +41,13 @@ impl ShardState {
         self.queues.get_mut(&id)
     }
 
-    /// Ends a queue; gives the number of messages that waited, or `None` if it is gone already.
+    /// Ends a queue and forgets the QoS 2 packets of its session; gives the number of messages that
+    /// waited, or `None` if the queue is not here. A session may have packets in every shard.
     pub fn delete(&mut self, id: QueueId, fx: &mut Effects) -> Option<usize> {
-        let mut queue = self.queues.remove(&id)?;
         for (packet, _) in self.received_from(id) {
             self.release(packet, fx);
         }
-        Some(queue.close(fx))
+        Some(self.queues.remove(&id)?.close(fx))
     }
 
     /// Gives a message its places in the queues of this shard. A packet that was published before
@@ -173,13 +173,13 @@ impl ShardState {
     fn each(
         &mut self,
         queue: QueueId,
-        runs: &[crate::record::Run],
+        runs: &[Run],
         fx: &mut Effects,
         apply: impl Fn(&mut Queue, EntryIndex, &mut Effects),
     ) -> Vec<Position> {
         if let Some(queue) = self.queues.get_mut(&queue) {
-            for index in runs.iter().flat_map(|run| run.indexes()) {
-                apply(queue, index, fx);
+            for &run in runs {
+                queue.replay_run(run, |queue, index| apply(queue, index, fx));
             }
         }
         Vec::new()

@@ -148,6 +148,9 @@ impl Consumers {
 
     /// Gives back the place of an entry that was settled.
     pub fn settled(&mut self, holder: &Holder) {
+        if !holder.counted {
+            return;
+        }
         if let Some(shared) = &holder.shared {
             shared.give_back();
         }
@@ -167,6 +170,15 @@ impl Consumers {
 pub(super) struct Holder {
     pub consumer: ConsumerId,
     pub shared: Option<Arc<SharedPrefetch>>,
+    /// It takes a place of the consumer's prefetch: it was handed out to it.
+    pub counted: bool,
+}
+
+impl Holder {
+    /// Somebody who holds an entry that no prefetch counts.
+    pub fn uncounted(consumer: ConsumerId) -> Self {
+        Holder { consumer, shared: None, counted: false }
+    }
 }
 
 #[cfg(test)]
@@ -208,7 +220,7 @@ mod tests {
         consumers.serve(0, 1, true);
         assert_eq!(consumers.next(true), None);
         assert_eq!(consumers.next(false), Some(0));
-        consumers.settled(&Holder { consumer: id(1), shared: None });
+        consumers.settled(&Holder { consumer: id(1), shared: None, counted: true });
         assert_eq!(consumers.next(true), Some(0));
     }
 
@@ -234,7 +246,7 @@ mod tests {
         consumers.serve(0, 1, true);
         assert_eq!(consumers.next(true), None);
         consumers.remove(id(0));
-        consumers.settled(&Holder { consumer: id(0), shared: Some(shared) });
+        consumers.settled(&Holder { consumer: id(0), shared: Some(shared), counted: true });
         assert_eq!(consumers.next(true), Some(0));
     }
 }

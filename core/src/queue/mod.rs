@@ -253,6 +253,7 @@ impl Queue {
         self.consumers.remove(id);
         for index in self.unacked.indexes_of(id) {
             let Some(held) = self.unacked.remove(index) else { continue };
+            held.holder.iter().for_each(|holder| self.consumers.settled(holder));
             if held.received {
                 self.unacked.insert(Held { holder: None, ..held });
             } else {
@@ -304,7 +305,7 @@ impl Queue {
         let mut adopted = Vec::new();
         for index in self.unacked.received() {
             if let Some(held) = self.unacked.find(index) {
-                held.holder = Some(Holder { consumer, shared: None });
+                held.holder = Some(Holder::uncounted(consumer));
                 adopted.push((index, held.entry.sequence));
             }
         }
@@ -325,7 +326,7 @@ impl Queue {
             }
             let Some(entry) = self.ready.pop() else { break };
             self.stats.got += 1;
-            let held = (!no_ack).then_some(Holder { consumer: holder, shared: None });
+            let held = (!no_ack).then(|| Holder::uncounted(holder));
             return match self.release_to(entry, holder, held, fx) {
                 Some(delivery) => Got::Message(delivery, self.ready.len()),
                 None => Got::Empty,
@@ -349,6 +350,8 @@ impl Queue {
     pub fn close(&mut self, fx: &mut Effects) -> usize {
         let purged = self.purge(fx);
         for held in self.unacked.drain() {
+            // The consumers of other queues may share the limit.
+            held.holder.iter().for_each(|holder| self.consumers.settled(holder));
             self.release_position(&held.entry, fx);
         }
         fx.cancelled.extend(self.consumers.ids().map(|consumer| (self.id, consumer)));
@@ -411,7 +414,7 @@ impl Queue {
         let consumer = self.consumers.serve(at, size_bytes, needs_settlement);
         let (id, no_ack) = (consumer.id, consumer.options.no_ack || !needs_settlement);
         let shared = consumer.options.shared.clone();
-        let held = (!no_ack).then_some(Holder { consumer: id, shared });
+        let held = (!no_ack).then_some(Holder { consumer: id, shared, counted: true });
         self.stats.delivered += 1;
         if let Some(delivery) = self.release_to(entry, id, held, fx) {
             fx.deliveries.push(delivery);

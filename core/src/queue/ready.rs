@@ -69,6 +69,12 @@ impl Ready {
         Some(entry)
     }
 
+    /// The indexes of all entries.
+    pub fn indexes(&self) -> impl Iterator<Item = EntryIndex> {
+        let tail = self.tail.iter().filter(|entry| !entry.dead);
+        self.returned.values().chain(tail).map(|entry| entry.index)
+    }
+
     pub fn find(&mut self, index: EntryIndex) -> Option<&mut Entry> {
         if let Some(at) = self.tail_at(index) {
             return self.tail.get_mut(at).filter(|entry| !entry.dead);

@@ -4,6 +4,7 @@
 use super::consumer::Holder;
 use super::unacked::Held;
 use super::{Effects, Placement, Queue};
+use crate::record::Run;
 use crate::{EntryIndex, Message, Position};
 use std::sync::Arc;
 
@@ -21,6 +22,19 @@ impl Queue {
             self.next_sequence = self.next_sequence.max(placement.sequence + 1);
         }
         self.publish(placement, message, Some(position), fx);
+    }
+
+    /// Entries that a record names. A run may be longer than the queue, because what was between its
+    /// ends was never recorded: then the entries are tried and not the places.
+    pub fn replay_run(&mut self, run: Run, mut apply: impl FnMut(&mut Queue, EntryIndex)) {
+        if run.len <= (self.ready.len() + self.unacked.len()) as u64 {
+            return run.indexes().for_each(|index| apply(self, index));
+        }
+        let waiting = self.ready.indexes();
+        let mut named = self.unacked.indexes();
+        named.extend(waiting);
+        named.retain(|index| run.contains(*index));
+        named.into_iter().for_each(|index| apply(self, index));
     }
 
     /// An entry that was done with.

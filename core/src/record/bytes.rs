@@ -33,6 +33,25 @@ impl<'a> Reader<'a> {
         Err(Malformed)
     }
 
+    /// A place in a queue. None is near the end of the range, so that counting on never overflows.
+    pub fn counter(&mut self) -> Result<u64, Malformed> {
+        self.integer().and_then(|value| if value > COUNTER_MAX { Err(Malformed) } else { Ok(value) })
+    }
+
+    /// A list: its length, then its elements. A length is not believed before the elements were
+    /// read: each takes a byte at least, so it ends with the payload.
+    pub fn list<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Malformed> {
+        let len = self.narrow::<usize>()?;
+        let mut list = Vec::with_capacity(len.min(ROOM_MAX));
+        for _ in 0..len {
+            list.push(read(self)?);
+        }
+        Ok(list)
+    }
+
     pub fn narrow<T: TryFrom<u64>>(&mut self) -> Result<T, Malformed> {
         T::try_from(self.integer()?).map_err(|_| Malformed)
     }
@@ -54,6 +73,12 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.slice()?).map_err(|_| Malformed)
     }
 }
+
+/// A million a second reach it after 290,000 years.
+const COUNTER_MAX: u64 = u64::MAX >> 1;
+
+/// Elements of a list that room is made for before any was read.
+const ROOM_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -131,7 +131,7 @@ impl Record {
             }
             Kind::Purge => Record::Purge {
                 queue: QueueId(r.integer()?),
-                before: EntryIndex(r.integer()?),
+                before: EntryIndex(r.counter()?),
                 kept: read_indexes(r)?,
             },
             Kind::Retain => {
@@ -281,6 +281,11 @@ pub fn runs_by_queue(entries: &mut [(QueueId, EntryIndex)]) -> Vec<(QueueId, Vec
 }
 
 impl Run {
+    /// Whether an index is in the run.
+    pub fn contains(self, index: EntryIndex) -> bool {
+        index.0.checked_sub(self.first.0).is_some_and(|offset| offset < self.len)
+    }
+
     /// The indexes of the run.
     pub fn indexes(self) -> impl Iterator<Item = EntryIndex> {
         (self.first.0..self.first.0.saturating_add(self.len)).map(EntryIndex)
@@ -288,19 +293,9 @@ impl Run {
 }
 
 fn read_runs(r: &mut Reader<'_>) -> Result<Vec<Run>, Malformed> {
-    let len = r.narrow::<usize>()?;
-    let mut runs = Vec::with_capacity(len.min(r.0.len()));
-    for _ in 0..len {
-        runs.push(Run { first: EntryIndex(r.integer()?), len: r.integer()? });
-    }
-    Ok(runs)
+    r.list(|r| Ok(Run { first: EntryIndex(r.counter()?), len: r.counter()? }))
 }
 
 fn read_indexes(r: &mut Reader<'_>) -> Result<Vec<EntryIndex>, Malformed> {
-    let len = r.narrow::<usize>()?;
-    let mut indexes = Vec::with_capacity(len.min(r.0.len()));
-    for _ in 0..len {
-        indexes.push(EntryIndex(r.integer()?));
-    }
-    Ok(indexes)
+    r.list(|r| r.counter().map(EntryIndex))
 }

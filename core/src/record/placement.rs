@@ -59,16 +59,12 @@ pub(super) fn read(
             Some(Origin { packet, shards: r.narrow()? })
         }
     };
-    let len = r.narrow::<usize>()?;
-    let mut placements = Vec::with_capacity(len.min(r.0.len()));
-    for _ in 0..len {
-        placements.push(RecordedPlacement(read_one(r)?));
-    }
+    let placements = r.list(|r| read_one(r).map(RecordedPlacement))?;
     Ok((origin, placements))
 }
 
 fn read_one(r: &mut Reader<'_>) -> Result<Placement, Malformed> {
-    let (queue, index) = (QueueId(r.integer()?), EntryIndex(r.integer()?));
+    let (queue, index) = (QueueId(r.integer()?), EntryIndex(r.counter()?));
     let flags = r.byte()?;
     let mut placement = Placement {
         queue,
@@ -79,7 +75,7 @@ fn read_one(r: &mut Reader<'_>) -> Result<Placement, Malformed> {
         durable: true,
     };
     if flags & SUBSCRIPTION != 0 {
-        placement.sequence = r.integer()?;
+        placement.sequence = r.counter()?;
         let mut ids = SmallVec::new();
         for _ in 0..r.narrow::<u16>()? {
             ids.push(r.narrow::<u32>()?);

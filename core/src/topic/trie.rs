@@ -174,7 +174,11 @@ impl<V> Trie<V> {
             index = parent;
         }
         if self.free.len() + 2 == self.nodes.len() {
-            *self = Trie::default();
+            // Only the roots are left, with the value of the empty pattern if it has one.
+            self.nodes.truncate(2);
+            self.nodes.shrink_to_fit();
+            self.free = Vec::new();
+            self.edges = HashTable::new();
         }
     }
 
@@ -355,6 +359,17 @@ mod tests {
             assert_eq!(!matches(&trie, key).is_empty(), expected, "{pattern:?} on {key:?}");
             assert_eq!(trie.remove(pattern), Some(1));
         }
+    }
+
+    #[test]
+    fn the_empty_pattern_outlasts_the_last_of_the_others() {
+        let mut trie = Trie::default();
+        *trie.entry(Pattern::amqp("")) = 1;
+        *trie.entry(Pattern::amqp("a")) = 2;
+        trie.remove(Pattern::amqp("a"));
+        assert_eq!(matches(&trie, ""), [1]);
+        *trie.entry(Pattern::amqp("b.*")) = 3;
+        assert_eq!(matches(&trie, "b.c"), [3]);
     }
 
     #[test]
