@@ -173,7 +173,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("copied from a str")
 }
 
-const OVERHEAD_BYTES: usize = 96;
+const OVERHEAD_BYTES: usize = 256;
 
 #[cfg(test)]
 mod tests {

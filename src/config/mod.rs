@@ -47,7 +47,7 @@ settings! {
     /// Memory for waiting messages; what is over that waits on disk.
     message_memory: ByteSize = ByteSize::mib(64), "SIZE";
     /// Deliveries on their way to one consumer before the queue waits for its socket.
-    consumer_window: ByteSize = ByteSize::kib(256), "SIZE";
+    consumer_window: ByteSize = ByteSize::kib(512), "SIZE";
     /// Largest message that is accepted.
     message_size_max: ByteSize = ByteSize::mib(16), "SIZE";
     /// Client connections at a time, of all protocols.

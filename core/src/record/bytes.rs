@@ -35,7 +35,8 @@ impl<'a> Reader<'a> {
 
     /// A place in a queue. None is near the end of the range, so that counting on never overflows.
     pub fn counter(&mut self) -> Result<u64, Malformed> {
-        self.integer().and_then(|value| if value > COUNTER_MAX { Err(Malformed) } else { Ok(value) })
+        self.integer()
+            .and_then(|value| if value > COUNTER_MAX { Err(Malformed) } else { Ok(value) })
     }
 
     /// A list: its length, then its elements. A length is not believed before the elements were
