@@ -1,0 +1,172 @@
+//! What is written is read back.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use leveret_core::record::{Kind, Record, RecordedPlacement, runs_by_queue, write};
+use leveret_core::{
+    Body, Draft, EntryIndex, LARGE_BODY_BYTES, Message, Placement, Position, QueueId,
+    TopologyCommand,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+/// Equal in everything that a reader can ask for; where a small body lies does not matter.
+fn assert_same(found: &Message, written: &Message) {
+    let parts = |message: &Message| {
+        let texts = (message.exchange().to_owned(), message.routing_key().to_owned());
+        let bytes = (message.properties().to_vec(), message.body().to_vec());
+        (texts, bytes, message.encoding(), message.facts(), message.size_bytes())
+    };
+    assert_eq!(parts(found), parts(written));
+}
+
+fn assert_same_placements(found: &[RecordedPlacement], written: &[Placement]) {
+    let parts = |placement: &Placement| {
+        let Placement { queue, index, sequence, subscription, retained, .. } = placement.clone();
+        (queue, index, sequence, subscription, retained)
+    };
+    let found: Vec<_> = found
+        .iter()
+        .map(|placement| {
+            assert!(placement.0.durable);
+            parts(&placement.0)
+        })
+        .collect();
+    let durable: Vec<_> = written.iter().filter(|placement| placement.durable).map(parts).collect();
+    assert_eq!(found, durable);
+}
+
+fn decode(kind: Kind, payload: &Bytes) -> Record {
+    Record::decode(kind as u8, payload).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn a_publish_survives(message in messages(), origin in origins(), placements in placements()) {
+        let bytes = with_message(&message, |out, message| {
+            write::publish(out, origin, &placements, message)
+        });
+        let record = decode(Kind::Publish, &bytes);
+        let durable = placements.iter().filter(|p| p.durable).map(|p| p.queue).collect();
+        prop_assert_eq!(record.queues(), Some(durable));
+        let Record::Publish { origin: found, placements: places, message: back } = record else {
+            panic!("another kind")
+        };
+        prop_assert_eq!(found, origin);
+        assert_same_placements(&places, &placements);
+        assert_same(&back, &message);
+    }
+
+    #[test]
+    fn an_enqueue_survives(origin in origins(), placements in placements(), at in any::<u64>()) {
+        let bytes = payload(|out| write::enqueue(out, origin, &placements, Position(at)));
+        let Record::Enqueue { origin: found, placements: places, at: position } =
+            decode(Kind::Enqueue, &bytes)
+        else {
+            panic!("another kind")
+        };
+        prop_assert_eq!((found, position), (origin, Position(at)));
+        assert_same_placements(&places, &placements);
+    }
+
+    #[test]
+    fn messages_alone_survive(message in messages(), vhost in "[a-z/é]{0,20}") {
+        let bytes = with_message(&message, |out, message| write::body(out, message));
+        for kind in [Kind::Body, Kind::Spill] {
+            assert_same(&decode(kind, &bytes).into_message().unwrap(), &message);
+        }
+        let bytes = with_message(&message, |out, message| write::retain(out, &vhost, message));
+        let Record::Retain { vhost: found, message: back } = decode(Kind::Retain, &bytes) else {
+            panic!("another kind")
+        };
+        prop_assert_eq!(found, vhost);
+        assert_same(&back, &message);
+    }
+
+    #[test]
+    fn runs_survive(queue in any::<u64>(), runs in runs()) {
+        let queue = QueueId(queue);
+        let bytes = payload(|out| write::runs(out, queue, &runs));
+        for kind in [Kind::Settle, Kind::Deliver, Kind::Receive] {
+            let record = decode(kind, &bytes);
+            prop_assert_eq!(record.queues(), Some(vec![queue]));
+            let (Record::Settle { queue: found, runs: back }
+            | Record::Deliver { queue: found, runs: back }
+            | Record::Receive { queue: found, runs: back }) = record
+            else {
+                panic!("another kind")
+            };
+            prop_assert_eq!((found, &back), (queue, &runs));
+        }
+    }
+
+    #[test]
+    fn the_small_kinds_survive(
+        packet in packets(),
+        queue in any::<u64>(),
+        before in counters(),
+        kept in vec(counters(), 0..20),
+        texts in ("[a-zé]{0,9}", "[a-z./]{0,30}"),
+    ) {
+        let bytes = payload(|out| write::release(out, packet));
+        assert!(matches!(decode(Kind::Release, &bytes), Record::Release(found) if found == packet));
+        let (queue, before) = (QueueId(queue), EntryIndex(before));
+        let kept: Vec<EntryIndex> = kept.into_iter().map(EntryIndex).collect();
+        let bytes = payload(|out| write::purge(out, queue, before, &kept));
+        let Record::Purge { queue: q, before: b, kept: k } = decode(Kind::Purge, &bytes) else {
+            panic!("another kind")
+        };
+        prop_assert_eq!((q, b, k), (queue, before, kept));
+        let bytes = payload(|out| write::unretain(out, &texts.0, &texts.1));
+        let Record::Unretain { vhost, key } = decode(Kind::Unretain, &bytes) else {
+            panic!("another kind")
+        };
+        prop_assert_eq!((vhost, key), texts);
+    }
+
+    #[test]
+    fn entries_become_the_fewest_runs(entries in vec((0..3u64, 0..60u64), 0..80)) {
+        let all: BTreeSet<(QueueId, EntryIndex)> =
+            entries.into_iter().map(|(queue, index)| (QueueId(queue), EntryIndex(index))).collect();
+        let mut list: Vec<_> = all.iter().rev().copied().collect();
+        let queues = runs_by_queue(&mut list);
+        let flat = queues.iter().flat_map(|(queue, runs)| {
+            runs.iter().flat_map(|run| run.indexes()).map(|index| (*queue, index))
+        });
+        prop_assert_eq!(flat.collect::<Vec<_>>(), all.iter().copied().collect::<Vec<_>>());
+        for (_, runs) in &queues {
+            let gap = |pair: &[Run]| pair[0].first.0 + pair[0].len < pair[1].first.0;
+            prop_assert!(runs.windows(2).all(gap));
+        }
+    }
+}
+
+#[test]
+fn a_topology_command_survives() {
+    let command = TopologyCommand::DeclareVhost { vhost: "café".into() };
+    let bytes = payload(|out| write::topology(out, &command));
+    let Record::Topology(found) = decode(Kind::Topology, &bytes) else { panic!("another kind") };
+    assert_eq!(found.to_json(), command.to_json());
+}
+
+#[test]
+fn a_large_body_is_appended_and_read_without_a_copy() {
+    let body = Bytes::from(vec![7; LARGE_BODY_BYTES]);
+    let message = Message::new(Draft {
+        exchange: "",
+        routing_key: "q",
+        encoding: Encoding::None,
+        properties: &[],
+        body: Body::Owned(body.clone()),
+        facts: Facts::default(),
+    });
+    let mut head = Vec::new();
+    let large = write::body(&mut head, &message).unwrap();
+    assert_eq!(large.as_ptr(), body.as_ptr());
+    let bytes: Bytes = [&head[..], large].concat().into();
+    let back = decode(Kind::Body, &bytes).into_message().unwrap();
+    assert_eq!(back.large_body().unwrap().as_ptr(), bytes[head.len()..].as_ptr());
+}
