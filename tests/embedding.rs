@@ -142,11 +142,16 @@ async fn consumers_of_a_queue_share_its_messages() {
 
 #[tokio::test]
 async fn more_than_a_window_reaches_a_consumer_that_keeps_up() {
-    let broker = in_memory().await;
+    let config = Config {
+        storage_engine: Engine::Memory,
+        consumer_window: leveret::config::ByteSize::kib(64),
+        ..Config::local("not-used")
+    };
+    let broker = soon(Broker::start(config)).await.unwrap();
     let client = broker.client();
     soon(client.declare_queue("work", false)).await.unwrap();
     let mut work = client.consume("work").unwrap();
-    // Three windows of 256 KiB, and more messages than may wait for their acknowledgement.
+    // Many windows, and more messages than may wait for their acknowledgement.
     let publisher = tokio::spawn(async move {
         for _ in 0..1200 {
             client.publish("", "work", vec![7; 700]).await.unwrap();
