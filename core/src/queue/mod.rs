@@ -10,6 +10,7 @@
 //!               └─────── requeue ───────┘
 //! ```
 
+mod command;
 mod consumer;
 mod effect;
 mod entry;
@@ -19,6 +20,7 @@ mod unacked;
 
 use std::sync::Arc;
 
+pub use command::{Got, InExclusiveUse, Placement, QueueSettings, QueueStats, Settlement};
 pub use consumer::{ConsumerOptions, SharedPrefetch};
 pub use effect::{Delivery, Effects, Fetch, Spill};
 
@@ -27,84 +29,6 @@ use consumer::{Consumers, Holder};
 use entry::{Entry, Stored};
 use ready::Ready;
 use unacked::{Held, Unacked};
-
-/// What a queue is, for the shard that executes it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct QueueSettings {
-    /// Persistent messages survive a restart.
-    pub durable: bool,
-    /// It goes when its last consumer goes.
-    pub auto_delete: bool,
-}
-
-/// A message on its way into a queue. See [`crate::ShardState::place`].
-#[derive(Debug, Clone)]
-pub struct Placement {
-    /// The queue.
-    pub queue: QueueId,
-    /// The place that the message will have there.
-    pub index: EntryIndex,
-    /// Counts the entries of an MQTT session that need an acknowledgement; 0 elsewhere.
-    pub sequence: u64,
-    /// The merged MQTT subscriptions that matched; `None` for an AMQP binding.
-    pub subscription: Option<Arc<Subscription>>,
-    /// It comes from the retained store, because of a subscription.
-    pub retained: bool,
-    /// It survives a restart.
-    pub durable: bool,
-}
-
-/// What becomes of an entry that was handed out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settlement {
-    /// Done with.
-    Ack,
-    /// Back to its place in the queue, marked as redelivered.
-    Requeue,
-    /// Refused for good.
-    Discard,
-}
-
-/// A consumer cannot be added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("queue in exclusive use")]
-pub struct InExclusiveUse;
-
-/// The answer to a single `get`.
-#[derive(Debug)]
-pub enum Got {
-    /// A message, and how many are left.
-    Message(Delivery, usize),
-    /// The next message has to be read from the journal first; ask again after the fetch.
-    Fetching,
-    /// Nothing waits.
-    Empty,
-}
-
-/// Counts for management, read on demand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct QueueStats {
-    /// Messages that wait.
-    pub ready: usize,
-    /// Messages that were handed out and wait for settlement.
-    pub unacked: usize,
-    /// The size of the waiting messages.
-    pub ready_bytes: u64,
-    /// The size of the messages that wait for settlement.
-    pub unacked_bytes: u64,
-    /// Consumers.
-    pub consumers: usize,
-    /// Messages ever published to it.
-    pub published: u64,
-    /// Messages ever handed out to consumers.
-    pub delivered: u64,
-    /// Of these, the ones that were handed out before.
-    pub redelivered: u64,
-    /// Messages ever handed out by get.
-    pub got: u64,
-    /// Messages ever acknowledged.
-    pub acked: u64,
-}
 
 /// See the module's documentation.
 #[derive(Debug)]
