@@ -183,6 +183,7 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.listeners.iter().chain(&self.tasks).for_each(JoinHandle::abort);
+        self.node.stop();
         self.node.connections.close_all(&CloseReason::Shutdown);
     }
 }

@@ -32,7 +32,7 @@ pub enum ClientError {
     /// Another consumer has the queue to itself.
     #[error("the queue is in exclusive use")]
     ExclusiveUse,
-    /// The disk failed before the message was safe.
+    /// The broker stopped, or its disk failed, before the message was safe.
     #[error("the broker stopped before the message was safe")]
     Stopped,
     /// The message is larger than the broker accepts.
@@ -42,6 +42,12 @@ pub enum ClientError {
         size: usize,
         /// The limit: `message_size_max`.
         max: u64,
+    },
+    /// The name of an exchange or a routing key is longer than names can be.
+    #[error("a name of {size} bytes is longer than {} bytes", u16::MAX)]
+    NameTooLong {
+        /// Its size.
+        size: usize,
     },
 }
 
@@ -86,6 +92,10 @@ impl Client {
         let max = self.node.config.message_size_max.0;
         if body.len() as u64 > max {
             return Err(ClientError::TooLarge { size: body.len(), max });
+        }
+        let size = exchange.len().max(routing_key.len());
+        if size > usize::from(u16::MAX) {
+            return Err(ClientError::NameTooLong { size });
         }
         let timestamp_ms = clock::now_ms();
         let message = Arc::new(Message::new(Draft {
@@ -232,11 +242,15 @@ impl Consumer {
                 return Some(Received { node: self.node.clone(), delivery });
             }
             let (outbox, mail) = (&self.outbox, &mut self.mail);
-            poll_fn(|context| match outbox.take(mail, Some(context)) {
+            let arrived = poll_fn(|context| match outbox.take(mail, Some(context)) {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
-            })
-            .await;
+            });
+            tokio::select! {
+                biased;
+                () = arrived => {}
+                () = self.node.stopped() => return None,
+            }
             self.waiting.extend(self.mail.deliveries.drain(..));
             let over = self.mail.notices.drain(..).any(|notice| {
                 matches!(notice, Notice::Cancelled(..) | Notice::Close(CloseReason::Shutdown))
@@ -261,10 +275,11 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        let shard = self.node.shard_of(self.queue);
+        let (shard, now_ms) = (self.node.shard_of(self.queue), clock::now_ms());
         shard.post(|work| {
             if let Some(queue) = work.state.queue(self.queue) {
                 queue.detach(self.id, &mut work.fx);
+                queue.pump(now_ms, &mut work.fx);
             }
         });
         shard.forget(self.id.connection);

@@ -288,3 +288,53 @@ async fn what_cannot_be_done_is_refused_and_changes_nothing() {
     assert_eq!(next(&mut client.consume("work").unwrap()).await.body(), b"1234567890");
     stop(broker).await;
 }
+
+#[tokio::test]
+async fn what_a_dropped_consumer_gives_back_goes_to_one_that_waits() {
+    let broker = in_memory().await;
+    let client = broker.client();
+    soon(client.declare_queue("work", false)).await.unwrap();
+    let mut first = client.consume("work").unwrap();
+    publish(&client, "work", &["a"]).await;
+    let held = next(&mut first).await;
+    let mut second = client.consume("work").unwrap();
+    drop(first);
+    let again = next(&mut second).await;
+    assert_eq!((again.body(), again.is_redelivered()), (&b"a"[..], true));
+    drop(held);
+    stop(broker).await;
+}
+
+#[tokio::test]
+async fn clients_that_outlive_their_broker_are_told() {
+    let dir = TempDir::new().unwrap();
+    for broker in [on_disk(dir.path()).await, in_memory().await] {
+        let client = broker.client();
+        soon(client.declare_queue("work", true)).await.unwrap();
+        let mut work = client.consume("work").unwrap();
+        stop(broker).await;
+        assert!(soon(work.next()).await.is_none());
+        let refused = soon(client.publish("", "work", "a")).await;
+        assert!(matches!(refused, Err(ClientError::Stopped)), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_data_directory_is_free_after_a_shutdown_although_a_client_is_still_there() {
+    let dir = TempDir::new().unwrap();
+    let broker = on_disk(dir.path()).await;
+    let client = broker.client();
+    stop(broker).await;
+    stop(on_disk(dir.path()).await).await;
+    drop(client);
+}
+
+#[tokio::test]
+async fn a_name_has_65535_bytes_at_the_most() {
+    let broker = in_memory().await;
+    let client = broker.client();
+    assert!(!soon(client.publish_topic(&"x".repeat(65_535), "a")).await.unwrap());
+    let refused = soon(client.publish_topic(&"x".repeat(65_536), "a")).await;
+    assert!(matches!(refused, Err(ClientError::NameTooLong { size: 65_536 })), "{refused:?}");
+    stop(broker).await;
+}

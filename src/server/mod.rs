@@ -74,6 +74,7 @@ pub struct Node {
     waiting: Mutex<Vec<(Position, Arc<Outbox>)>>,
     names: AtomicU64,
     failed: Notify,
+    stopped: watch::Sender<bool>,
 }
 
 impl Node {
@@ -102,6 +103,7 @@ impl Node {
                 waiting: Mutex::default(),
                 names: AtomicU64::new(0),
                 failed: Notify::new(),
+                stopped: watch::Sender::default(),
                 config,
             }
         })
@@ -137,7 +139,22 @@ impl Node {
         let passed =
             |durability: &Durability| durability.through > position || durability.failed.is_some();
         let mut durable = self.storage.durable();
-        durable.wait_for(passed).await.is_ok_and(|durability| durability.failed.is_none())
+        tokio::select! {
+            biased;
+            reached = durable.wait_for(passed) => reached.is_ok_and(|at| at.failed.is_none()),
+            () = self.stopped() => false,
+        }
+    }
+
+    /// Tells clients in this program that the broker has stopped.
+    pub fn stop(&self) {
+        self.stopped.send_replace(true);
+    }
+
+    /// Waits until the broker has stopped.
+    pub async fn stopped(&self) {
+        // The sender lives as long as the node does, so there is no error.
+        _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
     }
 
     /// Whether the disk is so far behind that publishers have to wait.

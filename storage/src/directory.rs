@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::Error;
 use crate::disk::{Disk, DiskFile, Lock, LockGuard, read_full, write_full};
 
@@ -25,7 +27,7 @@ pub(crate) struct Directory {
     /// What record checks start from: a digest of the node's random id.
     key: u32,
     next_tmp: AtomicU64,
-    _lock: Box<dyn LockGuard>,
+    lock: Mutex<Option<Box<dyn LockGuard>>>,
 }
 
 impl Directory {
@@ -37,10 +39,15 @@ impl Directory {
     ) -> Result<Self, Error> {
         let lock = take_lock(disk.as_ref(), dir)?;
         let (dir, next_tmp) = (dir.to_owned(), AtomicU64::new(0));
-        let mut directory = Self { disk, dir, key: 0, next_tmp, _lock: lock };
+        let mut directory = Self { disk, dir, key: 0, next_tmp, lock: Mutex::new(Some(lock)) };
         directory.remove_leftovers()?;
         directory.key = directory.identity(engine)?;
         Ok(directory)
+    }
+
+    /// Lets others have the directory: nothing is written to it any more.
+    pub(crate) fn unlock(&self) {
+        self.lock.lock().take();
     }
 
     pub(crate) fn key(&self) -> u32 {

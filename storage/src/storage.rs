@@ -96,7 +96,8 @@ pub trait Storage: Send + Sync + 'static {
     /// Whether the backlog is more than the configuration allows.
     fn is_backlogged(&self) -> bool;
 
-    /// Writes everything, syncs, notes that the stop was clean. Further calls do nothing.
+    /// Writes everything, syncs, notes that the stop was clean and lets others have the data
+    /// directory. Further calls do nothing.
     ///
     /// # Errors
     ///

@@ -222,6 +222,7 @@ impl Storage for Log {
 
     fn close(&self) -> Result<(), Error> {
         self.join(Phase::Closing);
+        self.journal.files.directory.unlock();
         self.journal.watermark.failed().map_or(Ok(()), |error| Err(Error::Failed(error)))
     }
 
