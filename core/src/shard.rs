@@ -44,9 +44,7 @@ impl ShardState {
     /// Ends a queue and forgets the QoS 2 packets of its session; gives the number of messages that
     /// waited, or `None` if the queue is not here. A session may have packets in every shard.
     pub fn delete(&mut self, id: QueueId, fx: &mut Effects) -> Option<usize> {
-        for (packet, _) in self.received_from(id) {
-            self.release(packet, fx);
-        }
+        self.forget_sessions(|session| session == id, fx);
         Some(self.queues.remove(&id)?.close(fx))
     }
 
@@ -102,6 +100,16 @@ impl ShardState {
             .collect();
         found.sort_unstable();
         found
+    }
+
+    /// Forgets the QoS 2 packets of sessions that are gone. A start has to ask: the end of a session
+    /// may be in the snapshot, and its packets in records before it.
+    pub fn forget_sessions(&mut self, is_gone: impl Fn(QueueId) -> bool, fx: &mut Effects) {
+        let gone: Vec<Packet> =
+            self.received.keys().filter(|packet| is_gone(packet.session)).copied().collect();
+        for packet in gone {
+            self.release(packet, fx);
+        }
     }
 
     /// Forgets a QoS 2 packet; says whether it was recorded, so that this has to be as well.

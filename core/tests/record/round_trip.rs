@@ -74,7 +74,7 @@ proptest! {
 
     #[test]
     fn messages_alone_survive(message in messages(), vhost in "[a-z/é]{0,20}") {
-        let bytes = with_message(&message, |out, message| write::body(out, message));
+        let bytes = with_message(&message, write::body);
         for kind in [Kind::Body, Kind::Spill] {
             assert_same(&decode(kind, &bytes).into_message().unwrap(), &message);
         }
