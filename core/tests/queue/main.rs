@@ -5,6 +5,7 @@
 
 mod executor;
 mod model;
+mod replay;
 mod steps;
 
 use proptest::collection::vec;

@@ -107,6 +107,33 @@ fn publish() -> impl Strategy<Value = Publish> {
     )
 }
 
+impl Publish {
+    /// To one queue of AMQP.
+    pub fn target(queue: QueueId) -> [Target; 1] {
+        [Target { queue, durable: true, subscription: None }]
+    }
+
+    pub fn durable(text: &str) -> Arc<Message> {
+        Self::of_bytes(text, 0, true)
+    }
+
+    pub fn of_bytes(text: &str, body_bytes: usize, durable: bool) -> Arc<Message> {
+        let facts = Facts { persistent: durable, qos: durable.into(), ..Facts::default() };
+        message(text, body_bytes, facts)
+    }
+}
+
+fn message(text: &str, body_bytes: usize, facts: Facts) -> Arc<Message> {
+    Arc::new(Message::new(Draft {
+        exchange: "",
+        routing_key: text,
+        encoding: Encoding::None,
+        properties: &[],
+        body: Body::Borrowed(&vec![7; body_bytes]),
+        facts,
+    }))
+}
+
 /// A shard, and what it should be.
 pub struct World {
     pub shard: Executor,
@@ -198,7 +225,13 @@ impl World {
     fn publish(&mut self, publish: &Publish) {
         self.numbers += 1;
         let text = format!("m{}", self.numbers);
-        let message = self.message(publish, &text);
+        let facts = Facts {
+            persistent: publish.qos > 0,
+            qos: publish.qos,
+            expires_at_ms: publish.expires_in_ms.map(|ms| self.now_ms + ms),
+            ..Facts::default()
+        };
+        let message = message(&text, publish.body_bytes, facts);
         let subscription = Arc::new(Subscription { qos: publish.granted, ..Default::default() });
         let chosen = (0..QUEUES).filter(|queue| publish.queues & (1 << queue) != 0);
         let targets: Vec<Target> = chosen
@@ -229,22 +262,6 @@ impl World {
         }
         assert!(placed.next().is_none());
         self.judge(&done, Expected::default());
-    }
-
-    fn message(&self, publish: &Publish, text: &str) -> Arc<Message> {
-        Arc::new(Message::new(Draft {
-            exchange: "",
-            routing_key: text,
-            encoding: Encoding::None,
-            properties: &[],
-            body: Body::Borrowed(&vec![7; publish.body_bytes]),
-            facts: Facts {
-                persistent: publish.qos > 0,
-                qos: publish.qos,
-                expires_at_ms: publish.expires_in_ms.map(|ms| self.now_ms + ms),
-                ..Facts::default()
-            },
-        }))
     }
 
     fn consume(&mut self, queue: usize, consumer: Consumer) {
