@@ -81,7 +81,7 @@ impl Executor {
         let (durable, _) = self.post(|state, _, journal| {
             let durable = state.queue(queue).unwrap().receive(consumer, entry);
             if durable {
-                journal.record_runs(Kind::Receive, &mut vec![(queue, entry)]);
+                journal.record_runs(Kind::Receive, &mut [(queue, entry)]);
             }
             durable
         });
@@ -229,7 +229,7 @@ impl Journal {
         Some(at)
     }
 
-    fn record_runs(&mut self, kind: Kind, entries: &mut Vec<(QueueId, EntryIndex)>) {
+    fn record_runs(&mut self, kind: Kind, entries: &mut [(QueueId, EntryIndex)]) {
         for (queue, runs) in runs_by_queue(entries) {
             self.append(kind, |out| write::runs(out, queue, &runs));
         }
