@@ -7,10 +7,12 @@ mod executor;
 mod model;
 mod replay;
 mod steps;
+mod world;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use steps::{World, steps};
+use steps::steps;
+use world::World;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]

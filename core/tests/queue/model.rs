@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use leveret_core::{ConsumerId, Delivery, QueueId, QueueSettings, QueueStats, Settlement};
+use leveret_core::{ConsumerId, Delivery, Message, QueueId, QueueSettings, QueueStats, Settlement};
 
 /// One queue, with the consumers in the order in which they came.
 #[derive(Debug)]
@@ -97,6 +97,32 @@ impl Model {
             recorded_sequence: 0,
             turn: 0,
         }
+    }
+
+    /// A message comes in, from an AMQP binding if it has no quality of service.
+    pub fn admit(&mut self, message: &Message, qos: Option<u8>, text: &str) -> &Entry {
+        let facts = message.facts();
+        let durable = self.settings.durable && facts.persistent && qos.is_none_or(|qos| qos > 0);
+        let (index, mut sequence) = (self.next_index, 0);
+        self.next_index += 1;
+        if qos.is_some_and(|qos| qos > 0) {
+            sequence = self.next_sequence;
+            self.next_sequence += 1;
+        }
+        if durable {
+            self.recorded_index = self.next_index;
+            self.recorded_sequence = self.next_sequence;
+        }
+        self.entries.entry(index).or_insert(Entry {
+            text: text.to_owned(),
+            size_bytes: message.size_bytes(),
+            durable,
+            qos,
+            sequence,
+            expires_at_ms: facts.expires_at_ms,
+            was_delivered: false,
+            place: Place::Ready,
+        })
     }
 
     pub fn ready(&self) -> impl Iterator<Item = (u64, &Entry)> {

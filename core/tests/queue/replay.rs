@@ -13,7 +13,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::executor::{Executor, Journal};
-use super::steps::{Publish, World, steps};
+use super::steps::{Publish, steps};
+use super::world::World;
 
 /// What the records say of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
