@@ -11,7 +11,7 @@ from pika.exceptions import UnroutableError
 from support.amqp_client import (
     Collector, close_of_channel, close_of_connection, drain, fill, get_one, synchronise,
 )
-from support.raw_amqp import RawAmqp, header, publish
+from support.raw_amqp import RawAmqp, header, method, publish
 from support.raw_amqp import body as body_frame
 from support.waiting import eventually
 
@@ -317,3 +317,16 @@ def test_delivery_tags_count_per_channel(amqp, name):
     fill(connection.channel(), queue, [b"1", b"2", b"3", b"4"])
     taken = [get_one(channel, queue, auto_ack=False)[0].delivery_tag for channel in (first, second, first, second)]
     assert taken == [1, 1, 2, 2]
+
+
+def test_methods_behind_a_durable_declare_are_taken_when_it_is_answered(broker, name):
+    """The declare has to wait for the disk; what was sent behind it must not wait for more input."""
+    queue, large = name(), b"x" * 120_000
+    with RawAmqp(broker.amqp) as raw:
+        raw.open()
+        content = publish(1, "", queue, large)
+        raw.send(content[:60_000])
+        passive = [method(1, spec.Queue.Declare(queue=queue, passive=True)) for _ in range(3)]
+        raw.send(content[60_000:] + method(1, spec.Queue.Declare(queue=queue, durable=True)) + b"".join(passive))
+        for _ in range(4):
+            assert raw.expect(spec.Queue.DeclareOk).queue == queue

@@ -40,6 +40,8 @@ pub struct Connection<S, F: Frontend> {
     traffic: Arc<Traffic>,
     /// The beginning of a frame whose rest has not come yet.
     unfinished: Vec<u8>,
+    /// The frontend stopped taking input before it needed more of it.
+    is_held: bool,
     out: VecDeque<Bytes>,
     waiting: usize,
     mail: Mail,
@@ -75,6 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
             outbox,
             traffic,
             unfinished: Vec::new(),
+            is_held: false,
             out: VecDeque::new(),
             waiting: 0,
             mail: Mail::default(),
@@ -135,8 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
             if !self.may_read() {
                 return Progress::Blocked;
             }
-            // Input may have been left when the frontend did not want it.
-            if self.is_complete() && self.consume_unfinished() {
+            if self.is_held && self.consume_unfinished() {
                 continue;
             }
             match with_buffer(|buffer| self.read_once(context, buffer)) {
@@ -166,6 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
         self.frontend.handle_input(clock::now(), &mut input);
         let left = input.len();
         self.unfinished.drain(..before - left);
+        self.is_held = !self.frontend.wants_input();
         self.flush_frontend();
         left < before
     }
@@ -184,6 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
             let mut input = read;
             self.frontend.handle_input(clock::now(), &mut input);
             self.unfinished.extend_from_slice(input);
+            self.is_held = !self.frontend.wants_input();
         } else {
             self.unfinished.extend_from_slice(read);
             if self.is_complete() {
