@@ -49,7 +49,7 @@ fn run(seed: u64) {
         if starts_badly {
             disk.set_faults(faults(&mut dice, 20));
         }
-        match live(&disk, &mut dice, &mut truth) {
+        match live(&disk, &mut dice, &mut truth, starts_badly) {
             Ok(()) => {}
             Err(Stopped) => assert!(starts_badly, "a start fails only for want of a disk"),
         }
@@ -65,11 +65,19 @@ fn run(seed: u64) {
 }
 
 /// From a start to a crash. An error is a start that failed.
-fn live(disk: &FaultyDisk, dice: &mut Dice, truth: &mut Truth) -> Result<(), Stopped> {
+fn live(
+    disk: &FaultyDisk,
+    dice: &mut Dice,
+    truth: &mut Truth,
+    is_failing: bool,
+) -> Result<(), Stopped> {
     let mut node = Node::start(disk)?;
     truth.inspect(&mut node)?;
     node.consume(truth);
-    disk.set_faults(faults(dice, 100));
+    if !is_failing {
+        // A disk that was off does not come back within a life.
+        disk.set_faults(faults(dice, 100));
+    }
     // Without a disk it goes on until it has to read.
     _ = work(&mut node, dice, truth);
     truth.crash(node.durable());
