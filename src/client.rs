@@ -61,6 +61,8 @@ pub struct Consumer {
     waiting: std::collections::VecDeque<Delivery>,
     /// The queue is the consumer's own and goes with it.
     owns_queue: bool,
+    /// The queue is gone.
+    is_over: bool,
 }
 
 /// A message that was received.
@@ -225,6 +227,7 @@ impl Client {
             mail: Mail::default(),
             waiting: Default::default(),
             owns_queue,
+            is_over: false,
         };
         started.map(|()| consumer).map_err(|_| ClientError::ExclusiveUse)
     }
@@ -241,6 +244,9 @@ impl Consumer {
                 self.take_in(&delivery);
                 return Some(Received { node: self.node.clone(), delivery });
             }
+            if self.is_over {
+                return None;
+            }
             let (outbox, mail) = (&self.outbox, &mut self.mail);
             let arrived = poll_fn(|context| match outbox.take(mail, Some(context)) {
                 true => Poll::Ready(()),
@@ -252,12 +258,9 @@ impl Consumer {
                 () = self.node.stopped() => return None,
             }
             self.waiting.extend(self.mail.deliveries.drain(..));
-            let over = self.mail.notices.drain(..).any(|notice| {
+            self.is_over |= self.mail.notices.drain(..).any(|notice| {
                 matches!(notice, Notice::Cancelled(..) | Notice::Close(CloseReason::Shutdown))
             });
-            if over && self.waiting.is_empty() {
-                return None;
-            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! [`ShardState::publish`] puts the message there. Recovery replays the records through
 //! [`ShardState::replay`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -20,7 +21,7 @@ pub struct ShardState {
     queues: HashMap<QueueId, Queue, foldhash::fast::FixedState>,
     /// The QoS 2 packets of durable sessions that were published here and not released yet, with
     /// the record that says so.
-    received: HashMap<Packet, Received, foldhash::fast::FixedState>,
+    received: BTreeMap<Packet, Received>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +45,7 @@ impl ShardState {
     /// Ends a queue and forgets the QoS 2 packets of its session; gives the number of messages that
     /// waited, or `None` if the queue is not here. A session may have packets in every shard.
     pub fn delete(&mut self, id: QueueId, fx: &mut Effects) -> Option<usize> {
-        self.forget_sessions(|session| session == id, fx);
+        self.forget_packets(id, fx);
         Some(self.queues.remove(&id)?.close(fx))
     }
 
@@ -91,15 +92,24 @@ impl ShardState {
     /// The QoS 2 packets of a session that were published here and not released, in order, each with
     /// the number of shards that have it if its publish was completed.
     pub fn received_from(&self, session: QueueId) -> Vec<(Packet, u16)> {
-        let of_session = |(packet, _): &(&Packet, &Received)| packet.session == session;
-        let mut found: Vec<(Packet, u16)> = self
-            .received
-            .iter()
-            .filter(of_session)
-            .map(|(&packet, received)| (packet, received.shards))
-            .collect();
-        found.sort_unstable();
-        found
+        self.packets_of(session).map(|(&packet, received)| (packet, received.shards)).collect()
+    }
+
+    /// The last record that remembers a packet of a session.
+    pub fn received_until(&self, session: QueueId) -> Option<Position> {
+        self.packets_of(session).filter_map(|(_, received)| received.at).max()
+    }
+
+    /// Forgets all packets of a session.
+    pub fn forget_packets(&mut self, session: QueueId, fx: &mut Effects) {
+        for (packet, _) in self.received_from(session) {
+            self.release(packet, fx);
+        }
+    }
+
+    fn packets_of(&self, session: QueueId) -> impl Iterator<Item = (&Packet, &Received)> {
+        let packet = |packet_id| Packet { session, packet_id };
+        self.received.range(packet(0)..=packet(u16::MAX))
     }
 
     /// Forgets the QoS 2 packets of sessions that are gone. A start has to ask: the end of a session

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use leveret_core::Position;
@@ -48,6 +48,8 @@ pub struct Connection<S, F: Frontend> {
     timer: Pin<Box<Sleep>>,
     /// The position that the node will wake the task for.
     wakes_at: Option<Position>,
+    /// When the frontend was seen to be closed.
+    closed_at: Option<Instant>,
     ended: bool,
 }
 
@@ -83,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
             mail: Mail::default(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             wakes_at: None,
+            closed_at: None,
             ended: false,
         }
     }
@@ -91,6 +94,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
     pub async fn run(mut self) {
         poll_fn(|context| self.poll(context)).await;
         self.frontend.close();
+        // What was handed out meanwhile goes back: its consumers are gone.
+        while self.outbox.take(&mut self.mail, None) {
+            self.frontend.handle_mail(&mut self.mail);
+        }
         if self.frontend.is_closed() && !self.ended {
             // The peer may have gone away meanwhile; there is nobody left to tell.
             _ = tokio::time::timeout(LINGER, self.linger()).await;
@@ -103,14 +110,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
                 self.frontend.handle_mail(&mut self.mail);
             }
             self.poll_durable();
-            let now = clock::now();
-            if self.frontend.poll_timeout().is_some_and(|at| at <= now) {
-                self.frontend.handle_timeout(now);
-            }
             let read = self.poll_read(context);
             self.poll_durable();
+            let now = clock::now();
+            // A peer that is not read from, because it does not read, cannot be blamed for silence.
+            if self.timeout().is_some_and(|at| at <= now) && self.waiting <= OUT_BYTES_MAX {
+                self.frontend.handle_timeout(now);
+            }
             self.poll_write(context);
-            if self.ended || (self.frontend.is_closed() && self.out.is_empty()) {
+            if self.ended || self.is_over() {
                 return Poll::Ready(());
             }
             if self.poll_timer(context) || (read == Progress::Blocked && self.may_read()) {
@@ -120,6 +128,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
                 context.waker().wake_by_ref();
             }
             return Poll::Pending;
+        }
+    }
+
+    /// Whether everything has been said. A peer that does not take the last words gets no more time
+    /// than [`LINGER`].
+    fn is_over(&mut self) -> bool {
+        if !self.frontend.is_closed() {
+            return false;
+        }
+        let closed_at = *self.closed_at.get_or_insert_with(|| {
+            self.frontend.close();
+            clock::now()
+        });
+        self.out.is_empty() || clock::now() >= closed_at + LINGER
+    }
+
+    /// When something has to be done although nothing has happened.
+    fn timeout(&self) -> Option<Instant> {
+        match self.closed_at {
+            Some(closed_at) => Some(closed_at + LINGER),
+            None if self.waiting > OUT_BYTES_MAX => None,
+            None => self.frontend.poll_timeout(),
         }
     }
 
@@ -250,7 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
 
     /// Says whether the time has come for the frontend.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(at) = self.frontend.poll_timeout() else { return false };
+        let Some(at) = self.timeout() else { return false };
         loop {
             if self.timer.deadline() > at.into() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(at.into());

@@ -155,12 +155,13 @@ impl Node {
         if let Some(id) = applied.queue.filter(|_| applied.outcome == Outcome::Created) {
             self.create_in_shard(topology, id);
         }
-        let promise = applied.journal.iter().map(|command| self.record(command)).last();
-        let messages = applied
-            .deleted_queues
-            .iter()
-            .filter_map(|&id| self.shard_of(id).post(|w| w.state.delete(id, &mut w.fx)))
-            .sum();
+        let recorded = applied.journal.iter().map(|command| self.record(command)).last();
+        // What was there, or gone, before may not be durable yet.
+        let promise = match applied.outcome.is_change() {
+            true => recorded,
+            false => self.last_control(),
+        };
+        let messages = applied.deleted_queues.iter().map(|&id| self.delete_in_shards(id)).sum();
         self.generation.store(topology.generation(), Ordering::Release);
         Ok(Commanded { applied, promise, messages })
     }
@@ -172,10 +173,29 @@ impl Node {
         self.shard_of(id).post(|work| work.state.create(id, settings));
     }
 
+    /// A queue is in one shard, the packets that its session published may be in all.
+    fn delete_in_shards(&self, id: QueueId) -> usize {
+        let deleted = self
+            .shards
+            .iter()
+            .map(|shard| shard.post(|work| work.state.delete(id, &mut work.fx).unwrap_or(0)));
+        deleted.sum()
+    }
+
+    /// The position of the last record of the topology in this run.
+    pub fn last_control(&self) -> Option<Position> {
+        match self.last_control.load(Ordering::Acquire) {
+            0 => None,
+            at => Some(Position(at)),
+        }
+    }
+
     fn record(&self, command: &TopologyCommand) -> Position {
-        self.append(Kind::Topology, Urgency::Promise, |out| {
+        let at = self.append(Kind::Topology, Urgency::Promise, |out| {
             record::write::topology(out, command);
             None
-        })
+        });
+        self.last_control.store(at.0, Ordering::Release);
+        at
     }
 }

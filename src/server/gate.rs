@@ -39,6 +39,11 @@ impl<T> Gate<T> {
         self.waiting.pop_front().map(|(_, promise)| promise)
     }
 
+    /// Changes the promises that wait.
+    pub fn each(&mut self, change: impl FnMut(&mut T)) {
+        self.waiting.iter_mut().map(|(_, promise)| promise).for_each(change);
+    }
+
     /// The position that the next promise waits for.
     pub fn waits_for(&self) -> Option<Position> {
         self.waiting.front().map(|(at, _)| *at)

@@ -71,6 +71,8 @@ pub struct Node {
     pub nonce: u64,
     topology: RwLock<Topology>,
     topology_index: AtomicU64,
+    /// The position of the last record of the topology; 0 before the first.
+    last_control: AtomicU64,
     waiting: Mutex<Vec<(Position, Arc<Outbox>)>>,
     names: AtomicU64,
     failed: Notify,
@@ -100,6 +102,7 @@ impl Node {
                 nonce: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
                 topology: RwLock::default(),
                 topology_index: AtomicU64::new(0),
+                last_control: AtomicU64::new(0),
                 waiting: Mutex::default(),
                 names: AtomicU64::new(0),
                 failed: Notify::new(),

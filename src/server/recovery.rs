@@ -26,10 +26,11 @@ pub enum RecoveryError {
 #[derive(Default)]
 struct Bodies {
     recent: VecDeque<(Position, Arc<Message>)>,
+    bytes: usize,
 }
 
-/// How many of them are kept; older ones are read again.
-const BODIES_MAX: usize = 1024;
+/// How much of them is kept; older ones are read again.
+const BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 impl Node {
     /// Brings the node to where its journal says it was.
@@ -61,6 +62,7 @@ impl Node {
             Ok(Record::Body(message)) => bodies.add(at, message),
             Ok(record) => self.replay_in_shards(at, record, &bodies),
         })?;
+        self.forget_packets_of_ended_sessions();
         self.set_up()?;
         self.restore_sessions();
         Ok(report)
@@ -93,7 +95,9 @@ impl Node {
                     self.create_in_shard(&topology, id);
                 }
                 for id in applied.deleted_queues {
-                    self.shard_of(id).replay(|work| work.state.delete(id, &mut work.fx));
+                    for shard in &self.shards {
+                        shard.replay(|work| work.state.delete(id, &mut work.fx));
+                    }
                 }
             }
             Err(error) => tracing::error!(%error, "a recorded command cannot be replayed"),
@@ -121,6 +125,15 @@ impl Node {
         let references = self.shards[usize::from(shard.0) - 1]
             .replay(|work| work.state.replay(at, record, &mut message_at, &mut work.fx));
         references.iter().for_each(|&at| self.storage.retain(at, 1));
+    }
+
+    /// The end of a session may be in the snapshot, and its packets in records before it.
+    fn forget_packets_of_ended_sessions(&self) {
+        let topology = self.topology();
+        let is_gone = |session| topology.queue_by_id(session).is_none();
+        for shard in &self.shards {
+            shard.replay(|work| work.state.forget_sessions(is_gone, &mut work.fx));
+        }
     }
 
     fn read_body(&self, at: Position) -> Option<Arc<Message>> {
@@ -161,10 +174,12 @@ fn is_control(record: &Record) -> bool {
 
 impl Bodies {
     fn add(&mut self, at: Position, message: Message) {
-        if self.recent.len() >= BODIES_MAX {
-            self.recent.pop_front();
-        }
+        self.bytes += message.size_bytes();
         self.recent.push_back((at, Arc::new(message)));
+        while self.bytes > BODIES_BYTES_MAX && self.recent.len() > 1 {
+            let oldest = self.recent.pop_front();
+            self.bytes -= oldest.map_or(0, |(_, message)| message.size_bytes());
+        }
     }
 
     fn find(&self, at: Position) -> Option<Arc<Message>> {

@@ -97,7 +97,9 @@ impl Node {
     /// If the topology refuses the session's queue.
     pub fn open_session(&self, opening: Opening) -> Result<Opened, TopologyError> {
         let mut sessions = self.lock_sessions();
-        let old = sessions.remove(&opening.client_id);
+        // An operator may have deleted its queue.
+        let exists = |old: &Session| self.topology().queue_by_id(old.queue).is_some();
+        let old = sessions.remove(&opening.client_id).filter(exists);
         let mut due = None;
         let resumed = old.and_then(|mut old| {
             if let Some(holder) = &old.holder {
@@ -166,19 +168,29 @@ impl Node {
             }
             queue.adopt_received(consumer)
         });
+        // What is promised by "present": the session, and the packets that are taken as received.
+        let promise = promise.max(self.last_control()).max(self.received_until(old.queue));
         Ok(Opened { queue: old.queue, consumer, present: true, received, promise })
     }
 
-    /// Begins to deliver what is in a session's queue.
-    pub fn start_session(&self, queue: QueueId, consumer: ConsumerId, options: ConsumerOptions) {
+    /// Begins to deliver what is in a session's queue; says whether the consumer still holds it.
+    pub fn start_session(
+        &self,
+        queue: QueueId,
+        consumer: ConsumerId,
+        options: ConsumerOptions,
+    ) -> bool {
+        let mut sessions = self.lock_sessions();
+        if sessions.held_by(queue, consumer).is_none() {
+            return false;
+        }
         let now_ms = clock::now_ms();
         self.shard_of(queue).post(|work| {
-            if let Some(queue) = work.state.queue(queue)
-                && queue.consume(consumer, options).is_ok()
-            {
-                queue.pump(now_ms, &mut work.fx);
-            }
-        });
+            let Some(queue) = work.state.queue(queue) else { return false };
+            let started = queue.consume(consumer, options).is_ok();
+            queue.pump(now_ms, &mut work.fx);
+            started
+        })
     }
 
     /// A client has gone. `expiry_s` is what it said at last about its session, `will` whether its

@@ -174,7 +174,9 @@ impl Queue {
     /// Removes the consumer of an MQTT session and takes back what it holds. Entries that the
     /// receiver has taken over are not delivered again; QoS 0 entries are dropped.
     pub fn detach(&mut self, id: ConsumerId, fx: &mut Effects) {
-        self.consumers.remove(id);
+        if !self.consumers.remove(id) {
+            return;
+        }
         for index in self.unacked.indexes_of(id) {
             let Some(held) = self.unacked.remove(index) else { continue };
             held.holder.iter().for_each(|holder| self.consumers.settled(holder));

@@ -66,6 +66,8 @@ struct State {
     urgent: bool,
     sync_wanted: bool,
     synced: u64,
+    /// Bytes of records that came too late to be written.
+    dropped: u64,
     sleep: Sleep,
 }
 
@@ -141,8 +143,9 @@ impl Journal {
         let mut state = self.state.lock();
         assert!(state.phase != Phase::Opened, "append before recover");
         if state.phase != Phase::Running {
-            state.end += bytes;
-            return Position(state.end - bytes);
+            // Not a place in the journal: the last round must not pass it.
+            state.dropped += bytes;
+            return Position(DROPPED + state.dropped);
         }
         let at = self.place(&mut state, bytes);
         let round = state.round;
@@ -330,6 +333,9 @@ impl State {
         self.pending.bytes() >= LAZY_BYTES
     }
 }
+
+/// Where records stand that come too late to be written: the watermark never gets there.
+const DROPPED: u64 = 1 << 62;
 
 /// How long lazy records wait for company.
 const LAZY_WAIT: Duration = Duration::from_millis(1);

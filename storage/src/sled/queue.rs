@@ -31,6 +31,8 @@ struct State {
     writing: Arc<Batch>,
     backlog_bytes: u64,
     appended: u64,
+    /// Bytes of records that came too late to be written.
+    dropped: u64,
     urgent: bool,
     sync_wanted: bool,
     synced: u64,
@@ -79,11 +81,13 @@ impl Queue {
     ) -> u64 {
         let mut state = self.state.lock();
         assert!(state.phase != Phase::Opened, "append before recover");
+        if state.phase != Phase::Running {
+            // Not a place in the journal: the last round must not pass it.
+            state.dropped += bytes;
+            return DROPPED + state.dropped;
+        }
         let at = state.end;
         state.end += bytes;
-        if state.phase != Phase::Running {
-            return at;
-        }
         let (old, new) = (at / self.segment_bytes, state.end / self.segment_bytes);
         if new != old {
             begin(new * self.segment_bytes);
@@ -182,3 +186,6 @@ impl Queue {
         }
     }
 }
+
+/// Where records stand that come too late to be written: the watermark never gets there.
+const DROPPED: u64 = 1 << 62;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use leveret_amqp::Delivery;
 use leveret_core::SharedPrefetch;
 
-use super::Amqp;
+use super::{Amqp, Promise};
 use crate::server::connections::ChannelFacts;
 
 /// What a channel remembers.
@@ -41,6 +41,12 @@ impl Amqp {
         }
         self.requeue(channel, unsettled);
         self.consumers.remove_channel(channel);
+        // The number may be used again, and its publishes counted anew.
+        self.gate.each(|promise| {
+            if let Promise::Confirms(sequences) = promise {
+                sequences.retain(|(of, _)| *of != channel);
+            }
+        });
         self.channels.remove(&channel);
         self.peer.channels().remove(&channel);
     }

@@ -234,6 +234,7 @@ impl Amqp {
     /// The connection is over: gives back what it held, and deletes what was its own.
     fn clean_up(&mut self) {
         self.flush_batch();
+        self.waiting_get = None;
         for (channel, unsettled) in self.connection.drain_unsettled() {
             self.end_channel(channel, &unsettled);
         }
@@ -257,12 +258,8 @@ impl Amqp {
 
 impl Frontend for Amqp {
     fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
-        while self.takes_events() {
-            let Some(event) = self.connection.poll_event(now, input) else { break };
-            self.handle_event(now, event);
-        }
-        self.flush_batch();
-        self.handle_durable(self.node.durable());
+        // What an event has to wait for may be durable already; then the next one can be taken.
+        while self.take_events(now, input) && self.takes_events() {}
         let must_wait = self.node.is_backlogged() || self.publisher.is_ahead();
         self.paused_until = must_wait.then(|| now + PAUSE);
         self.note_pause();
@@ -333,6 +330,20 @@ impl Frontend for Amqp {
 }
 
 impl Amqp {
+    /// Takes events while it can; says whether it stopped for another reason than want of input.
+    fn take_events(&mut self, now: Instant, input: &mut &[u8]) -> bool {
+        let is_held = loop {
+            if !self.takes_events() {
+                break true;
+            }
+            let Some(event) = self.connection.poll_event(now, input) else { break false };
+            self.handle_event(now, event);
+        };
+        self.flush_batch();
+        self.handle_durable(self.node.durable());
+        is_held
+    }
+
     fn takes_events(&self) -> bool {
         self.answers == 0 && self.waiting_get.is_none() && self.gate.len() < PROMISES_MAX
     }

@@ -27,7 +27,8 @@ impl Amqp {
         };
         let (id, promise) = if declare.passive {
             let topology = self.node.topology();
-            (topology.queue_for(&self.vhost, &name, self.peer.id)?.id, None)
+            let id = topology.queue_for(&self.vhost, &name, self.peer.id)?.id;
+            (id, self.node.last_control())
         } else {
             let spec = QueueSpec {
                 durable: declare.durable,

@@ -66,6 +66,9 @@ impl Mqtt {
     }
 
     pub(super) fn accept(&mut self, accepting: Accepting) {
+        if self.connection.is_closed() {
+            return;
+        }
         let Accepting { opened, expiry_s, assigned } = accepting;
         let in_flight: Vec<InFlight> = opened
             .received
@@ -93,7 +96,9 @@ impl Mqtt {
             shared: None,
             window_bytes: self.node.config.consumer_window.len(),
         };
-        self.node.start_session(opened.queue, opened.consumer, options);
+        if !self.node.start_session(opened.queue, opened.consumer, options) {
+            self.connection.disconnect(ReasonCode::SessionTakenOver);
+        }
     }
 
     /// Whether a client waits for its CONNACK.

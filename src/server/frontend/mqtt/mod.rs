@@ -82,6 +82,27 @@ const PROMISES_MAX: usize = 1024;
 const PAUSE: Duration = Duration::from_millis(2);
 
 impl Mqtt {
+    /// Takes events while it can; says whether it stopped for another reason than want of input.
+    fn take_events(&mut self, now: Instant, input: &mut &[u8]) -> bool {
+        let is_held = loop {
+            if !self.takes_events() {
+                break true;
+            }
+            let Some(event) = self.connection.poll_event(now, input) else {
+                break self.is_accepting();
+            };
+            self.handle_event(event);
+        };
+        self.settle_batch();
+        self.flush_batch();
+        self.handle_durable(self.node.durable());
+        is_held
+    }
+
+    fn takes_events(&self) -> bool {
+        self.gate.len() < PROMISES_MAX && !self.is_accepting()
+    }
+
     /// For a client that has just connected.
     pub fn new(
         node: Arc<Node>,
@@ -172,13 +193,8 @@ impl Mqtt {
 
 impl Frontend for Mqtt {
     fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
-        while self.gate.len() < PROMISES_MAX {
-            let Some(event) = self.connection.poll_event(now, input) else { break };
-            self.handle_event(event);
-        }
-        self.settle_batch();
-        self.flush_batch();
-        self.handle_durable(self.node.durable());
+        // What an event has to wait for may be durable already; then the next one can be taken.
+        while self.take_events(now, input) && self.takes_events() {}
         let must_wait = self.node.is_backlogged() || self.publisher.is_ahead();
         self.paused_until = must_wait.then(|| now + PAUSE);
     }
@@ -188,7 +204,7 @@ impl Frontend for Mqtt {
     }
 
     fn wants_input(&self) -> bool {
-        self.paused_until.is_none() && self.gate.len() < PROMISES_MAX && !self.is_accepting()
+        self.paused_until.is_none() && self.takes_events()
     }
 
     fn handle_mail(&mut self, mail: &mut Mail) {
@@ -198,6 +214,8 @@ impl Frontend for Mqtt {
         for notice in mail.notices.drain(..) {
             self.handle_notice(&notice);
         }
+        // Deliveries that were dropped will never be written.
+        self.return_window(self.connection.transmit_len());
     }
 
     fn handle_durable(&mut self, durable: Position) {
@@ -223,7 +241,7 @@ impl Frontend for Mqtt {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.paused_until.or_else(|| self.connection.poll_timeout())
+        if self.wants_input() { self.connection.poll_timeout() } else { self.paused_until }
     }
 
     fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>) {

@@ -89,6 +89,12 @@ impl Node {
         promise
     }
 
+    /// The last record that remembers a QoS 2 packet of a session.
+    pub(in crate::server) fn received_until(&self, session: QueueId) -> Option<Position> {
+        let shards = self.shards.iter();
+        shards.filter_map(|shard| shard.post(|work| work.state.received_until(session))).max()
+    }
+
     /// The QoS 2 packets of a session that were published and not released.
     pub(super) fn received_from(&self, session: QueueId) -> Vec<u16> {
         let mut found: Vec<(Packet, u16)> = self
