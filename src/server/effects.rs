@@ -2,10 +2,12 @@
 //! topology, whose lock comes before a shard's.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use std::vec::Drain;
 
 use leveret_core::record::Record;
 use leveret_core::{EntryIndex, Fetch, Message, QueueId};
+use leveret_storage::Error;
 use tokio::runtime::Handle;
 
 use super::Node;
@@ -44,23 +46,30 @@ impl Node {
     fn fetch(&self, fetch: Fetch) {
         let positions: Vec<_> = fetch.entries.iter().map(|(_, at)| *at).collect();
         let records = self.storage.read_many(&positions);
-        let messages: Vec<(EntryIndex, Option<Arc<Message>>)> = fetch
-            .entries
-            .iter()
-            .zip(records)
-            .map(|(&(index, at), record)| {
-                let message = match record {
-                    Ok(record) => Record::decode(record.header.kind, &record.payload)
+        let mut messages: Vec<(EntryIndex, Option<Arc<Message>>)> = Vec::new();
+        let mut is_refused = false;
+        for (&(index, at), record) in fetch.entries.iter().zip(records) {
+            match record {
+                Ok(record) => {
+                    let message = Record::decode(record.header.kind, &record.payload)
                         .ok()
-                        .and_then(Record::into_message),
-                    Err(error) => {
-                        tracing::error!(queue = %fetch.queue, %error, "a message at {at:?} is lost");
-                        None
-                    }
-                };
-                (index, message.map(Arc::new))
-            })
-            .collect();
+                        .and_then(Record::into_message);
+                    messages.push((index, message.map(Arc::new)));
+                }
+                Err(error @ (Error::Damaged { .. } | Error::Gone { .. })) => {
+                    tracing::error!(queue = %fetch.queue, %error, "a message at {at:?} is lost");
+                    messages.push((index, None));
+                }
+                // It is still there: the queue will ask again.
+                Err(error) => {
+                    tracing::warn!(queue = %fetch.queue, %error, "a message at {at:?} is not read");
+                    is_refused = true;
+                }
+            }
+        }
+        if is_refused {
+            std::thread::sleep(RETRY);
+        }
         let now_ms = super::clock::now_ms();
         self.shard_of(fetch.queue).post(|work| {
             if let Some(queue) = work.state.queue(fetch.queue) {
@@ -70,3 +79,6 @@ impl Node {
         });
     }
 }
+
+/// How long a disk that refuses to read is left alone. The thread is one that may wait for the disk.
+const RETRY: Duration = Duration::from_millis(100);

@@ -53,7 +53,7 @@ impl Writer {
             if round.sync {
                 self.sync()?;
             }
-            round.dead.iter().for_each(|base| self.delete(*base));
+            round.dead.iter().try_for_each(|base| self.delete(*base))?;
             self.journal.finish(round);
         }
         if self.journal.phase() == Phase::Closing { self.close() } else { Ok(()) }
@@ -92,14 +92,10 @@ impl Writer {
         Ok(())
     }
 
-    /// A file that cannot be removed costs space, not records.
-    fn delete(&self, base: u64) {
-        if !self.journal.segments.remove(base) {
-            return;
-        }
-        if let Err(error) = self.journal.files.remove(base) {
-            tracing::warn!(%error, "a segment that is not needed any more stays");
-        }
+    /// A segment that stays although later ones go would bring back what they settle, so the journal
+    /// stops instead.
+    fn delete(&self, base: u64) -> Result<(), Error> {
+        if self.journal.segments.remove(base) { self.journal.files.remove(base) } else { Ok(()) }
     }
 
     /// Everything is written and synced: leaves the note that says so.
