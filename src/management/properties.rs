@@ -19,7 +19,7 @@ pub fn to_json(message: &Message, now_ms: u64) -> Value {
         Encoding::None => json!({}),
         Encoding::Amqp => describe(Properties::from_encoded(message.properties())),
         Encoding::Mqtt => {
-            let encoded = to_amqp(message.properties(), &facts, now_ms);
+            let encoded = to_amqp(message.properties(), &facts, now_ms, usize::MAX);
             describe(Properties::from_encoded(&encoded))
         }
     }

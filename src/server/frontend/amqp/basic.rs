@@ -157,7 +157,7 @@ impl Amqp {
         match got {
             Got::Message(delivery, left) => {
                 let message = &*delivery.message;
-                let converted = converted_properties(message);
+                let converted = converted_properties(message, self.connection.frame_max());
                 let sent = self.connection.get_ok(
                     channel,
                     &GetOk {

@@ -18,7 +18,7 @@ impl Amqp {
             return self.hand_back(delivery);
         };
         let message = &*delivery.message;
-        let converted = converted_properties(message);
+        let converted = converted_properties(message, self.connection.frame_max());
         let sent = self.connection.deliver(
             consumer.channel,
             &Deliver {
@@ -144,7 +144,13 @@ pub(super) fn content<'a>(message: &'a Message, properties: Option<&'a [u8]>) ->
 }
 
 /// The properties of a message that did not come from an AMQP client.
-pub(super) fn converted_properties(message: &Message) -> Option<Vec<u8>> {
-    (message.encoding() != Encoding::Amqp)
-        .then(|| to_amqp(message.properties(), &message.facts(), clock::now_ms()))
+pub(super) fn converted_properties(message: &Message, frame_max: u32) -> Option<Vec<u8>> {
+    if message.encoding() == Encoding::Amqp {
+        return None;
+    }
+    let bytes_max = (frame_max as usize).saturating_sub(HEADER_OVERHEAD_BYTES);
+    Some(to_amqp(message.properties(), &message.facts(), clock::now_ms(), bytes_max))
 }
+
+/// What a content header frame has besides the properties.
+const HEADER_OVERHEAD_BYTES: usize = 20;

@@ -42,8 +42,9 @@ pub(super) fn from_amqp(properties: &[u8]) -> Vec<u8> {
     builder.build()
 }
 
-/// The properties of an MQTT message for an AMQP client.
-pub fn to_amqp(properties: &[u8], facts: &Facts, now_ms: u64) -> Vec<u8> {
+/// The properties of an MQTT message for an AMQP client. User properties that make it more than
+/// `bytes_max` are left out: a content header has to fit into one frame.
+pub fn to_amqp(properties: &[u8], facts: &Facts, now_ms: u64, bytes_max: usize) -> Vec<u8> {
     let mut headers = TableBuilder::new();
     let mut has_headers = false;
     let mut reply_to = None;
@@ -71,6 +72,11 @@ pub fn to_amqp(properties: &[u8], facts: &Facts, now_ms: u64) -> Vec<u8> {
     }
     out.reply_to = reply_to.as_deref();
     out.headers = has_headers.then(|| headers.as_table());
+    let encoded = out.encode();
+    if encoded.len() <= bytes_max {
+        return encoded;
+    }
+    out.headers = None;
     out.encode()
 }
 
