@@ -233,3 +233,30 @@ def test_each_queue_keeps_its_own_copy(broker, name):
         raw.call(1, spec.Basic.Get(queue=queues[0], no_ack=True), spec.Basic.GetOk)
         raw.read_frame(), raw.read_frame()
         raw.call(1, spec.Basic.Get(queue=queues[1], no_ack=True), spec.Basic.GetOk)
+
+
+@pytest.mark.parametrize("ends_well", [True, False], ids=["closes", "vanishes"])
+def test_what_an_acknowledgement_lets_out_comes_back_if_the_client_is_gone(broker, amqp, queue, ends_well):
+    """The ack makes room in the prefetch; the next delivery is on its way when the client goes."""
+    with RawAmqp(broker.amqp) as raw:
+        raw.open().call(1, spec.Basic.Qos(prefetch_count=1), spec.Basic.QosOk)
+        raw.call(1, spec.Basic.Consume(queue=queue, consumer_tag="c"), spec.Basic.ConsumeOk)
+        raw.expect(spec.Basic.Deliver)
+        goodbye = method(0, spec.Connection.Close(200, "", 0, 0)) if ends_well else b""
+        raw.send(method(1, spec.Basic.Ack(1)) + goodbye)
+    channel = amqp().channel()
+    ready = lambda: channel.queue_declare(queue, passive=True).method.message_count == 4  # noqa: E731
+    eventually(ready, "the four messages that were not acknowledged")
+    assert drain(channel, queue) == [b"2", b"3", b"4", b"5"]
+
+
+def test_confirms_of_a_closed_channel_do_not_count_for_the_next_one_of_its_number(broker, queue):
+    with RawAmqp(broker.amqp) as raw:
+        raw.open().call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
+        raw.send(b"".join(publish(1, "", queue, b"x") for _ in range(5)) + method(1, spec.Channel.Close(200, "", 0, 0)))
+        while not isinstance(raw.read_method()[1], spec.Channel.CloseOk):
+            pass
+        raw.open_channel(1)
+        raw.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
+        raw.send(publish(1, "", queue, b"y"))
+        assert raw.expect(spec.Basic.Ack).delivery_tag == 1

@@ -5,7 +5,7 @@ import select
 import pytest
 
 from support.raw_mqtt import (
-    CONNACK, PUBACK, PUBCOMP, PUBREC, PUBREL, RawMqtt, ack, connect, packet, u32,
+    CONNACK, PUBACK, PUBCOMP, PUBREC, PUBREL, RawMqtt, ack, connect, packet, publish, u32,
 )
 from support.waiting import eventually, let_time_pass
 
@@ -289,3 +289,15 @@ def test_each_session_has_its_own_place(mqtt, name):
     for client_id in ids:
         again = mqtt(client_id, clean=False, expiry=HOUR)
         assert again.receive().payload == b"twice"
+
+
+def test_a_session_whose_queue_was_deleted_begins_anew(broker, channel, name):
+    client_id, topic = name(), name("topic")
+    with RawMqtt(broker.mqtt) as first:
+        first.open(client_id, flags=0, **SESSION).subscribe((topic, 1))
+    channel.queue_delete(f"mqtt.{client_id}")
+    with RawMqtt(broker.mqtt) as second:
+        second.open(client_id, False, flags=0, **SESSION).subscribe((topic, 1))
+        with RawMqtt(broker.mqtt) as publisher:
+            publisher.open(name()).send(publish(topic, b"again", 1, packet_id=3)).expect_ack(PUBACK, 3)
+        assert second.expect_publish().payload == b"again"

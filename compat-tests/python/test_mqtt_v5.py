@@ -236,3 +236,14 @@ def test_a_thousand_user_properties_are_handled_or_refused(raw, name):
     raw.send(publish(topic, b"x", 1, packet_id=2, properties=pairs))
     kind, _, content = raw.read_packet()
     assert kind in (3, PUBACK) or (kind == 14 and content[0] >= 0x80)
+
+
+def test_messages_left_out_for_their_size_do_not_use_the_room_of_later_ones(broker, mqtt, name):
+    """More is left out than may be on its way to one client; the small message has to arrive all the same."""
+    topic, publisher = name("topic"), mqtt()
+    with RawMqtt(broker.mqtt) as small:
+        small.open(name(), properties=b"\x27" + u32(1000)).subscribe((topic, 0))
+        for _ in range(60):
+            publisher.publish(topic, b"x" * 20_000, 1)
+        publisher.publish(topic, b"small", 1)
+        assert small.expect_publish().payload == b"small"
