@@ -18,7 +18,7 @@ mod value;
 pub use exchange::{ExchangeKind, ExchangeSpec, Headers, HeadersError, UnknownExchangeType};
 pub use id::{ConnectionId, ConsumerId, EntryIndex, QueueId, ShardId};
 pub use message::{Body, Draft, Encoding, Facts, LARGE_BODY_BYTES, Message};
-pub use position::{Position, RecordHeader};
+pub use position::{Position, RecordHeader, Reference};
 pub use queue::{
     ConsumerOptions, Delivery, Effects, Fetch, Got, InExclusiveUse, Placement, Queue,
     QueueSettings, QueueStats, Settlement, SharedPrefetch, Spill,

@@ -10,6 +10,16 @@ use serde::{Deserialize, Serialize};
 )]
 pub struct Position(pub u64);
 
+/// A reference to a record of the journal: it keeps the record there until it is released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reference {
+    /// The record.
+    pub at: Position,
+    /// The part of the record's bytes that this reference stands for: all of them, or an equal
+    /// share where there are several. The sum over a segment tells how much of it is alive.
+    pub bytes: u32,
+}
+
 /// What a journal knows about a record without reading its payload.
 ///
 /// `term` is there for replication; a single node writes 1. `index` counts the records of a shard.
