@@ -20,11 +20,12 @@ pub use id::{ConnectionId, ConsumerId, EntryIndex, QueueId, ShardId};
 pub use message::{Body, Draft, Encoding, Facts, LARGE_BODY_BYTES, Message};
 pub use position::{Position, RecordHeader, Reference};
 pub use queue::{
-    ConsumerOptions, Delivery, Effects, Fetch, Got, InExclusiveUse, Placement, Queue,
-    QueueSettings, QueueStats, Settlement, SharedPrefetch, Spill,
+    ConsumerOptions, Delivery, DiscardedPage, Effects, Fetch, Got, InExclusiveUse, PAGE_LEN_MAX,
+    PageEntries, PageFetch, PageOut, Placement, Queue, QueueSettings, QueueStats, RestoreFrom,
+    Restored, Settlement, SharedPrefetch, Spill,
 };
-pub use retained::{Matching, Retained};
-pub use shard::ShardState;
+pub use retained::{Kept, Matching, Retained};
+pub use shard::{ReadRecord, ShardState};
 pub use topic::{Pattern, Syntax, Token, Trie, key_to_topic, topic_to_key, words};
 pub use topology::{
     ARGUMENT_DEPTH_MAX, ARGUMENT_VALUES_MAX, Address, Applied, Binding, BindingEntry,

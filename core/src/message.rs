@@ -85,6 +85,9 @@ pub struct Draft<'a> {
 pub const LARGE_BODY_BYTES: usize = 16 * 1024;
 
 impl Message {
+    /// What a message costs in memory beside its content, in bytes, roughly.
+    pub const OVERHEAD_BYTES: usize = 256;
+
     /// Makes a message of its parts.
     ///
     /// # Panics
@@ -155,7 +158,7 @@ impl Message {
 
     /// What the message costs in memory, in bytes, roughly: the measure of every byte limit.
     pub fn size_bytes(&self) -> usize {
-        OVERHEAD_BYTES + self.block.len() + self.large_body.len()
+        Self::OVERHEAD_BYTES + self.block.len() + self.large_body.len()
     }
 
     /// Whether it has expired at `now_ms`.
@@ -172,8 +175,6 @@ fn text(bytes: &[u8]) -> &str {
     // The bytes were copied from a `&str`; the check is cheap and keeps this crate free of unsafe.
     std::str::from_utf8(bytes).expect("copied from a str")
 }
-
-const OVERHEAD_BYTES: usize = 256;
 
 #[cfg(test)]
 mod tests {

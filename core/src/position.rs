@@ -20,6 +20,14 @@ pub struct Reference {
     pub bytes: u32,
 }
 
+impl Reference {
+    /// One of `shares` references to a record with a payload of `payload_len` bytes.
+    pub fn new(at: Position, payload_len: usize, shares: usize) -> Self {
+        let bytes = (RecordHeader::BYTES + payload_len).next_multiple_of(8) / shares.max(1);
+        Reference { at, bytes: bytes.try_into().unwrap_or(u32::MAX) }
+    }
+}
+
 /// What a journal knows about a record without reading its payload.
 ///
 /// `term` is there for replication; a single node writes 1. `index` counts the records of a shard.
@@ -35,4 +43,9 @@ pub struct RecordHeader {
     pub index: u64,
     /// When it was written, in milliseconds since the Unix epoch.
     pub timestamp_ms: u64,
+}
+
+impl RecordHeader {
+    /// What a header takes in the log, in bytes; a record as a whole is padded to a multiple of 8.
+    pub const BYTES: usize = 40;
 }

@@ -13,6 +13,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::message::Message;
+use crate::position::Reference;
 use crate::topic::{Pattern, Token, words};
 
 /// See the module's documentation.
@@ -29,34 +30,44 @@ use crate::topic::{Pattern, Token, words};
 ///     facts: Facts::default(),
 /// }));
 /// let mut retained = Retained::default();
-/// retained.set("room.temp", message);
+/// retained.set("room.temp", message, None);
 /// assert_eq!(retained.matching(Pattern::mqtt("room.+"), 0).count(), 1);
 /// ```
 #[derive(Debug, Default)]
 pub struct Retained {
-    messages: BTreeMap<Key, Arc<Message>>,
+    messages: BTreeMap<Key, Kept>,
     bytes: usize,
+}
+
+/// A retained message, and where the journal has it.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Its record; `None` while it is not in the journal.
+    pub at: Option<Reference>,
 }
 
 impl Retained {
     /// Keeps a message for a key, in the place of the one before, which it returns.
-    pub fn set(&mut self, key: &str, message: Arc<Message>) -> Option<Arc<Message>> {
+    pub fn set(&mut self, key: &str, message: Arc<Message>, at: Option<Reference>) -> Option<Kept> {
         self.bytes += key.len() + message.size_bytes();
-        let before = self.messages.insert(Key::new(key), message)?;
-        self.bytes -= key.len() + before.size_bytes();
+        let before = self.messages.insert(Key::new(key), Kept { message, at })?;
+        self.bytes -= key.len() + before.message.size_bytes();
         Some(before)
     }
 
     /// Forgets the message of a key and returns it.
-    pub fn remove(&mut self, key: &str) -> Option<Arc<Message>> {
-        let message = self.messages.remove(&Key::new(key))?;
-        self.bytes -= key.len() + message.size_bytes();
-        Some(message)
+    pub fn remove(&mut self, key: &str) -> Option<Kept> {
+        let kept = self.messages.remove(&Key::new(key))?;
+        self.bytes -= key.len() + kept.message.size_bytes();
+        Some(kept)
     }
 
     /// The message of a key, unless it has expired at `now_ms`.
     pub fn get(&self, key: &str, now_ms: u64) -> Option<&Arc<Message>> {
-        self.messages.get(&Key::new(key)).filter(|message| !message.is_expired(now_ms))
+        let message = &self.messages.get(&Key::new(key))?.message;
+        (!message.is_expired(now_ms)).then_some(message)
     }
 
     /// Keys that match, with their messages, in the order of their words, without those that have
@@ -67,21 +78,17 @@ impl Retained {
     }
 
     /// All keys and messages in the order of their words, expired ones too.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<Message>)> {
-        self.messages.iter().map(|(key, message)| (&*key.0, message))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Kept)> {
+        self.messages.iter().map(|(key, kept)| (&*key.0, kept))
     }
 
-    /// Forgets what has expired at `now_ms` and says how many messages that were.
-    pub fn remove_expired(&mut self, now_ms: u64) -> usize {
-        let before = self.messages.len();
-        self.messages.retain(|key, message| {
-            let keep = !message.is_expired(now_ms);
-            if !keep {
-                self.bytes -= key.0.len() + message.size_bytes();
-            }
-            keep
-        });
-        before - self.messages.len()
+    /// Forgets what has expired at `now_ms` and returns it.
+    pub fn remove_expired(&mut self, now_ms: u64) -> Vec<Kept> {
+        let expired: Vec<(Key, Kept)> =
+            self.messages.extract_if(.., |_, kept| kept.message.is_expired(now_ms)).collect();
+        let sizes = expired.iter().map(|(key, kept)| key.0.len() + kept.message.size_bytes());
+        self.bytes -= sizes.sum::<usize>();
+        expired.into_iter().map(|(_, kept)| kept).collect()
     }
 
     /// How many messages there are, expired ones included.
@@ -103,8 +110,8 @@ impl Retained {
 /// The iterator of [`Retained::matching`].
 #[derive(Debug)]
 pub struct Matching<'a> {
-    messages: &'a BTreeMap<Key, Arc<Message>>,
-    range: Range<'a, Key, Arc<Message>>,
+    messages: &'a BTreeMap<Key, Kept>,
+    range: Range<'a, Key, Kept>,
     pattern: Pattern<'a>,
     now_ms: u64,
 }
@@ -114,7 +121,7 @@ impl<'a> Iterator for Matching<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let (key, message) = self.range.next()?;
+            let (key, Kept { message, .. }) = self.range.next()?;
             match fit(self.pattern, &key.0) {
                 Fit::Matches if message.is_expired(self.now_ms) => {}
                 Fit::Matches => return Some((&key.0, message)),
@@ -231,7 +238,7 @@ mod tests {
     fn retained(keys: &[&str]) -> Retained {
         let mut retained = Retained::default();
         for key in keys {
-            retained.set(key, message(key, None));
+            retained.set(key, message(key, None), None);
         }
         retained
     }
@@ -262,20 +269,20 @@ mod tests {
     #[test]
     fn expired_messages_are_skipped_and_can_be_swept() {
         let mut retained = retained(&["a", "b"]);
-        retained.set("c", message("c", Some(100)));
+        retained.set("c", message("c", Some(100)), None);
         assert_eq!(retained.matching(Pattern::mqtt("#"), 99).count(), 3);
         assert_eq!(retained.matching(Pattern::mqtt("#"), 100).count(), 2);
         assert!(retained.get("c", 99).is_some() && retained.get("c", 100).is_none());
-        assert_eq!((retained.remove_expired(100), retained.len()), (1, 2));
+        assert_eq!((retained.remove_expired(100).len(), retained.len()), (1, 2));
     }
 
     #[test]
     fn bytes_follow_what_is_there() {
         let mut retained = Retained::default();
-        retained.set("a.b", message("a.b", None));
+        retained.set("a.b", message("a.b", None), None);
         let once = retained.bytes();
         assert!(once > 0);
-        assert!(retained.set("a.b", message("a.b", None)).is_some());
+        assert!(retained.set("a.b", message("a.b", None), None).is_some());
         assert_eq!(retained.bytes(), once);
         assert!(retained.remove("a.b").is_some() && retained.remove("a.b").is_none());
         assert_eq!((retained.bytes(), retained.len(), retained.is_empty()), (0, 0, true));

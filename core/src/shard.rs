@@ -8,11 +8,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hashbrown::HashMap;
 
-use crate::record::{Origin, Packet, Record, RecordedPlacement, Run};
+use crate::record::{
+    Malformed, Origin, Packet, Placements, Record, RecordedMessage, RecordedPlacement,
+    RememberedPacket, Run,
+};
 use crate::{
-    Effects, EntryIndex, Message, Placement, Position, Queue, QueueId, QueueSettings, Target,
+    Effects, EntryIndex, Message, Placement, Position, Queue, QueueId, QueueSettings, Reference,
+    RestoreFrom, Restored, Target,
 };
 
 /// See the module's documentation.
@@ -22,12 +27,14 @@ pub struct ShardState {
     /// The QoS 2 packets of durable sessions that were published here and not released yet, with
     /// the record that says so.
     received: BTreeMap<Packet, Received>,
+    /// Earlier records say nothing new about packets.
+    packets_as_of: Position,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Received {
     /// `None` if the message went to nothing durable: then a restart forgets the packet too.
-    at: Option<Position>,
+    at: Option<Reference>,
     shards: u16,
 }
 
@@ -67,25 +74,25 @@ impl ShardState {
         }
     }
 
-    /// Puts a message into its places and hands it out where a consumer waits. `position` is the
-    /// record of the message, if any place is durable.
+    /// Puts a message into its places and hands it out where a consumer waits. `reference` is to
+    /// the record of the message, if any place is durable.
     pub fn publish(
         &mut self,
         now_ms: u64,
         placements: &mut Vec<Placement>,
         message: &Arc<Message>,
-        position: Option<Position>,
+        reference: Option<Reference>,
         fx: &mut Effects,
     ) {
         for placement in placements.drain(..) {
             let Some(queue) = self.queues.get_mut(&placement.queue) else { continue };
-            queue.publish(placement, message.clone(), position, fx);
+            queue.publish(placement, message.clone(), reference, fx);
             queue.pump(now_ms, fx);
         }
     }
 
     /// Remembers a QoS 2 packet until it is released.
-    pub fn remember(&mut self, origin: Origin, at: Option<Position>) {
+    pub fn remember(&mut self, origin: Origin, at: Option<Reference>) {
         self.received.insert(origin.packet, Received { at, shards: origin.shards });
     }
 
@@ -97,7 +104,7 @@ impl ShardState {
 
     /// The last record that remembers a packet of a session.
     pub fn received_until(&self, session: QueueId) -> Option<Position> {
-        self.packets_of(session).filter_map(|(_, received)| received.at).max()
+        self.packets_of(session).filter_map(|(_, received)| received.at).map(|at| at.at).max()
     }
 
     /// Forgets all packets of a session.
@@ -129,77 +136,158 @@ impl ShardState {
         recorded.is_some()
     }
 
-    /// Applies a record of this shard when the broker starts. `message_at` reads the message that
-    /// an `Enqueue` refers to.
-    pub fn replay(
-        &mut self,
-        at: Position,
-        record: Record,
-        message_at: &mut dyn FnMut(Position) -> Option<Arc<Message>>,
-        fx: &mut Effects,
-    ) -> Vec<Position> {
+    /// Applies a record of this shard when the broker starts, unless the state of what it concerns
+    /// is of a later time. `read` reads the records that it refers to. References that are made are
+    /// in [`Effects::retained`].
+    pub fn replay(&mut self, at: Position, record: Record, read: ReadRecord<'_>, fx: &mut Effects) {
         match record {
             Record::Publish { origin, placements, message } => {
-                self.replay_publish(at, origin, placements, &Arc::new(message), fx)
+                self.replay_publish(at, (at, &message), (origin, placements), fx);
             }
-            Record::Enqueue { origin, placements, at } => match message_at(at) {
-                Some(message) => self.replay_publish(at, origin, placements, &message, fx),
-                None => Vec::new(),
-            },
-            Record::Settle { queue, runs } => self.each(queue, &runs, fx, Queue::replay_settle),
-            Record::Deliver { queue, runs } => {
-                self.each(queue, &runs, fx, |queue, index, _| queue.replay_deliver(index))
-            }
-            Record::Receive { queue, runs } => self.each(queue, &runs, fx, Queue::replay_receive),
-            Record::Release(packet) => {
-                self.release(packet, fx);
-                Vec::new()
-            }
-            Record::Purge { queue, before, kept } => {
-                if let Some(queue) = self.queues.get_mut(&queue) {
-                    queue.replay_purge(before, &kept, fx);
+            Record::Enqueue { origin, placements, at: body } => {
+                if let Some(message) = read(body).and_then(Record::into_message) {
+                    self.replay_publish(at, (body, &message), (origin, placements), fx);
                 }
-                Vec::new()
             }
-            _ => Vec::new(),
+            Record::Settle { queue, runs } => {
+                self.each(at, (queue, &runs), read, fx, Queue::replay_settle);
+            }
+            Record::Deliver { queue, runs } => {
+                self.each(at, (queue, &runs), read, fx, |queue, index, _| {
+                    queue.replay_deliver(index);
+                });
+            }
+            Record::Receive { queue, runs } => {
+                self.each(at, (queue, &runs), read, fx, |queue, index, _| {
+                    queue.replay_receive(index);
+                });
+            }
+            Record::Release(packet) if at >= self.packets_as_of => _ = self.release(packet, fx),
+            Record::Purge { queue, before, kept } => {
+                if let Some(queue) = self.replayed(at, queue) {
+                    queue.replay_purge(
+                        before,
+                        &kept,
+                        &mut |at| read(at).and_then(page_entries),
+                        fx,
+                    );
+                }
+            }
+            _ => {}
         }
     }
 
-    /// Gives the record's position once for every reference that was made to it.
+    /// A queue, if a record at this position is news to it.
+    fn replayed(&mut self, at: Position, queue: QueueId) -> Option<&mut Queue> {
+        self.queues.get_mut(&queue).filter(|queue| at >= queue.as_of())
+    }
+
+    /// `at` is the record that places the message, which is in the record at `body`.
     fn replay_publish(
         &mut self,
         at: Position,
-        origin: Option<Origin>,
-        placements: Vec<RecordedPlacement>,
-        message: &Arc<Message>,
+        (body, message): (Position, &RecordedMessage),
+        (origin, placements): (Option<Origin>, Placements),
         fx: &mut Effects,
-    ) -> Vec<Position> {
-        let mut references = Vec::new();
+    ) {
+        let reference = Reference::new(body, message.payload_len(), placements.len());
+        let mut is_placed = false;
         for RecordedPlacement(placement) in placements {
             let Some(queue) = self.queues.get_mut(&placement.queue) else { continue };
-            queue.replay_publish(placement, message.clone(), at, fx);
-            references.push(at);
+            is_placed = true;
+            if at >= queue.as_of() {
+                queue.replay_publish(placement, message, reference, fx);
+                fx.retained.push(reference);
+            }
         }
         let is_new = |origin: &Origin| !self.received.contains_key(&origin.packet);
-        if let Some(origin) = origin.filter(is_new).filter(|_| !references.is_empty()) {
-            self.remember(origin, Some(at));
-            references.push(at);
+        if let Some(origin) =
+            origin.filter(is_new).filter(|_| is_placed && at >= self.packets_as_of)
+        {
+            self.remember(origin, Some(reference));
+            fx.retained.push(reference);
         }
-        references
     }
 
     fn each(
         &mut self,
-        queue: QueueId,
-        runs: &[Run],
+        at: Position,
+        (queue, runs): (QueueId, &[Run]),
+        read: ReadRecord<'_>,
         fx: &mut Effects,
         apply: impl Fn(&mut Queue, EntryIndex, &mut Effects),
-    ) -> Vec<Position> {
-        if let Some(queue) = self.queues.get_mut(&queue) {
-            for &run in runs {
-                queue.replay_run(run, |queue, index| apply(queue, index, fx));
-            }
+    ) {
+        let Some(queue) = self.replayed(at, queue) else { return };
+        for &run in runs {
+            queue.replay_through(run.last(), &mut |at| read(at).and_then(page_entries), fx);
+            queue.replay_run(run, |queue, index| apply(queue, index, fx));
         }
-        Vec::new()
+    }
+
+    /// Takes a queue from a snapshot, in the place of the empty one that its declaration has made.
+    /// `as_of` is the position whose state it is.
+    ///
+    /// # Errors
+    /// If the state is not one.
+    pub fn restore(
+        &mut self,
+        id: QueueId,
+        (as_of, state): (Position, &Bytes),
+        journal: &mut dyn RestoreFrom,
+        fx: &mut Effects,
+    ) -> Result<Restored, Malformed> {
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(Restored::default()) };
+        let declared = (id, queue.settings());
+        let (restored, outcome) = Queue::restore(declared, as_of, state, journal, fx)?;
+        *queue = restored;
+        Ok(outcome)
+    }
+
+    /// Takes the QoS 2 packets of a shard from a snapshot; earlier records do not change them. If
+    /// there were more shards then, there are several; to see a record twice does no harm.
+    pub fn restore_packets(
+        &mut self,
+        as_of: Position,
+        packets: Vec<RememberedPacket>,
+        fx: &mut Effects,
+    ) {
+        self.packets_as_of = match self.packets_as_of {
+            Position(0) => as_of,
+            other => other.min(as_of),
+        };
+        for RememberedPacket { origin, at } in packets {
+            self.remember(origin, Some(at));
+            fx.retained.push(at);
+        }
+    }
+
+    /// The QoS 2 packets that a restart has to know.
+    pub fn recorded_packets(&self) -> Vec<RememberedPacket> {
+        let recorded = self.received.iter().filter_map(|(&packet, received)| {
+            let origin = Origin { packet, shards: received.shards };
+            Some(RememberedPacket { origin, at: received.at? })
+        });
+        recorded.collect()
+    }
+
+    /// The queues of this shard, in no order.
+    pub fn queue_ids(&self) -> Vec<QueueId> {
+        self.queues.keys().copied().collect()
+    }
+
+    /// Has pages that a replay has made put into the journal.
+    pub fn page_out(&mut self, fx: &mut Effects) {
+        self.queues.values_mut().for_each(|queue| queue.page_out(fx));
+    }
+}
+
+/// Reads a record that another one refers to.
+pub type ReadRecord<'a> = &'a mut dyn FnMut(Position) -> Option<Record>;
+
+/// The entries of a page.
+pub(crate) fn page_entries(record: Record) -> Option<Bytes> {
+    match record {
+        Record::Page { entries, .. } => Some(entries),
+        _ => None,
     }
 }

@@ -14,6 +14,7 @@ use leveret_core::{
 use leveret_storage::Urgency;
 
 use super::Node;
+use super::shard::Appended;
 
 /// A command that was carried out.
 #[derive(Debug)]
@@ -133,10 +134,11 @@ impl Node {
             let record = queue.settings().durable.then(|| queue.purge_bounds());
             let purged = queue.purge(&mut work.fx);
             let promise = record.map(|(before, kept)| {
-                work.journal.append(Kind::Purge, Urgency::Promise, |out| {
+                let appended = work.journal.append(Kind::Purge, Urgency::Promise, |out| {
                     record::write::purge(out, id, before, &kept);
                     None
-                })
+                });
+                appended.at
             });
             (purged, promise)
         })
@@ -191,7 +193,7 @@ impl Node {
     }
 
     fn record(&self, command: &TopologyCommand) -> Position {
-        let at = self.append(Kind::Topology, Urgency::Promise, |out| {
+        let Appended { at, .. } = self.append(Kind::Topology, Urgency::Promise, |out| {
             record::write::topology(out, command);
             None
         });

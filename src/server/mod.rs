@@ -12,9 +12,11 @@ pub mod control;
 pub mod effects;
 pub mod frontend;
 pub mod gate;
+pub mod held;
 pub mod listener;
 pub mod outbox;
 pub mod publisher;
+pub mod reclaim;
 pub mod recovery;
 pub mod retained;
 pub mod session;
@@ -36,10 +38,11 @@ use crate::config::Config;
 use connections::Connections;
 use effects::Duty;
 use frontend::Protocols;
+use held::Held;
 use outbox::Outbox;
 use retained::RetainedStore;
 use session::Sessions;
-use shard::Shard;
+use shard::{Appended, Shard};
 use timers::Timers;
 
 /// The vhost that exists from the first start, and that MQTT clients use.
@@ -59,6 +62,8 @@ pub struct Node {
     pub sessions: Mutex<Sessions>,
     /// The retained messages.
     pub retained: RetainedStore,
+    /// Records that nothing in the shards refers to yet, or any more.
+    pub held: Held,
     /// What all connections of a protocol share.
     pub protocols: Protocols,
     /// What has to happen later.
@@ -95,6 +100,7 @@ impl Node {
                 connections: Connections::default(),
                 sessions: Mutex::default(),
                 retained: RetainedStore::default(),
+                held: Held::default(),
                 protocols: Protocols::new(&config),
                 timers: Timers::default(),
                 generation: AtomicU64::new(0),
@@ -189,7 +195,7 @@ impl Node {
         kind: Kind,
         urgency: Urgency,
         write: impl FnOnce(&mut Vec<u8>) -> Option<&'a Bytes>,
-    ) -> Position {
+    ) -> Appended {
         let mut payload = Vec::new();
         let large = write(&mut payload);
         let header = RecordHeader {

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use hashbrown::HashMap;
 use leveret_core::record::{self, Kind, Origin, Packet};
 use leveret_core::{
-    Address, Headers, Message, Placement, Position, QueueId, Routes, ShardId, Target, TopologyError,
+    Address, Headers, Message, Placement, Position, QueueId, Reference, Routes, ShardId, Target,
+    TopologyError,
 };
 use leveret_storage::Urgency;
 use smallvec::SmallVec;
@@ -21,7 +22,7 @@ pub struct Publisher {
     cache: Cache,
     batches: Vec<Vec<Item>>,
     /// Records that several shards of the batch refer to.
-    bodies: Vec<Position>,
+    bodies: Vec<Reference>,
     placements: Vec<Placement>,
     /// Messages of the last batch had to go to the disk for want of memory.
     is_ahead: bool,
@@ -40,7 +41,7 @@ struct Item {
     part: usize,
     origin: Option<Origin>,
     /// The message's record, if several shards share it.
-    body: Option<Position>,
+    body: Option<Reference>,
 }
 
 /// The routes that were used last, as long as the topology stays as it is.
@@ -116,7 +117,7 @@ impl Publisher {
     ) {
         let several = routed.by_shard.len() > 1;
         let body = (several && message.facts().persistent && routed.is_durable())
-            .then(|| self.record_body(node, &message));
+            .then(|| self.record_body(node, &message, routed.len()));
         let shards = routed.durable_shards(&message);
         let origin = packet.map(|packet| Origin { packet, shards });
         for at in 0..routed.by_shard.len() {
@@ -148,7 +149,10 @@ impl Publisher {
                 batch.clear();
             }
         }
-        self.bodies.drain(..).for_each(|at| node.storage.release(at));
+        for body in self.bodies.drain(..) {
+            node.held.remove(body.at);
+            node.storage.release(body);
+        }
         last
     }
 
@@ -160,11 +164,17 @@ impl Publisher {
 
     /// A message for several shards is in the journal once, before the batches, and each shard
     /// refers to it. The reference made here bridges the time until the shards have made theirs.
-    fn record_body(&mut self, node: &Node, message: &Message) -> Position {
-        let at = node.append(Kind::Body, Urgency::Lazy, |out| record::write::body(out, message));
-        node.storage.retain(at, 1);
-        self.bodies.push(at);
-        at
+    fn record_body(&mut self, node: &Node, message: &Message, shares: usize) -> Reference {
+        let write = |out: &mut Vec<u8>| record::write::body(out, message);
+        let mut body = None;
+        node.held.add_appended(|| {
+            let reference = node.append(Kind::Body, Urgency::Lazy, write).reference(shares);
+            node.storage.retain(reference, 1);
+            body.insert(reference).at
+        });
+        let body = body.expect("the record was appended");
+        self.bodies.push(body);
+        body
     }
 }
 
@@ -205,37 +215,35 @@ fn publish(work: &mut Work, batch: &[Item], placements: &mut Vec<Placement>) -> 
 #[derive(Clone, Copy)]
 struct Recorded {
     /// Where the message is.
-    message: Position,
+    message: Reference,
     /// What has to be durable before the publish may be promised.
     promise: Position,
 }
 
 /// Writes the record of a publish, if anything in it is durable.
 fn record_placements(work: &mut Work, item: &Item, placements: &[Placement]) -> Option<Recorded> {
-    let durable = placements.iter().filter(|placement| placement.durable).count() as u32;
+    let durable = placements.iter().filter(|placement| placement.durable).count();
     if durable == 0 {
         return None;
     }
     let origin = item.origin;
     let recorded = match item.body {
         None => {
-            let at = work.journal.append(Kind::Publish, Urgency::Promise, |out| {
+            let appended = work.journal.append(Kind::Publish, Urgency::Promise, |out| {
                 record::write::publish(out, origin, placements, &item.message)
             });
-            Recorded { message: at, promise: at }
+            Recorded { message: appended.reference(durable), promise: appended.at }
         }
         Some(message) => {
-            let promise = work.journal.append(Kind::Enqueue, Urgency::Promise, |out| {
-                record::write::enqueue(out, origin, placements, message);
+            let appended = work.journal.append(Kind::Enqueue, Urgency::Promise, |out| {
+                record::write::enqueue(out, origin, placements, message.at);
                 None
             });
-            Recorded { message, promise }
+            Recorded { message, promise: appended.at }
         }
     };
-    work.journal.retain(recorded.message, durable);
-    if origin.is_some() {
-        work.journal.retain(recorded.message, 1);
-    }
+    let references = durable as u32 + u32::from(origin.is_some());
+    work.journal.retain(recorded.message, references);
     Some(recorded)
 }
 
@@ -261,6 +269,11 @@ impl Routed {
     /// Whether no queue gets it.
     pub fn is_empty(&self) -> bool {
         self.by_shard.is_empty()
+    }
+
+    /// How many queues get it.
+    fn len(&self) -> usize {
+        self.by_shard.iter().map(|(_, targets)| targets.len()).sum()
     }
 
     fn is_durable(&self) -> bool {

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use leveret_core::record::Record;
-use leveret_core::{Message, Permissions, Position, ShardId, TopologyCommand};
+use leveret_core::record::{Record, RecordedMessage};
+use leveret_core::{
+    Message, Permissions, Position, Reference, RestoreFrom, Restored, ShardId, TopologyCommand,
+};
 use leveret_storage::RecoveryReport;
 
 use super::auth::{GUEST, hash_password};
@@ -22,15 +24,23 @@ pub enum RecoveryError {
     Setup(#[from] leveret_core::TopologyError),
 }
 
-/// Messages that several shards share, as they are met: the references follow closely.
+/// What later records refer to, without the content: as far as queues have to know it.
 #[derive(Default)]
 struct Bodies {
-    recent: VecDeque<(Position, Arc<Message>)>,
-    bytes: usize,
+    recent: VecDeque<(Position, RecordedMessage)>,
 }
 
-/// How much of them is kept; older ones are read again.
-const BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How many of them are kept; older ones are read again.
+const BODIES_MAX: usize = 64 * 1024;
+
+/// What the snapshot holds, and what of the journal is older than it.
+#[derive(Default)]
+struct Restoring {
+    /// Records of the control plane before it say nothing new.
+    control_as_of: Position,
+    /// Pages and entries of queues that could not be read.
+    lost: Restored,
+}
 
 impl Node {
     /// Brings the node to where its journal says it was.
@@ -38,12 +48,12 @@ impl Node {
     /// # Errors
     /// If the disk cannot be read. Damaged records are no error: they are logged and counted.
     pub fn recover(&self) -> Result<RecoveryReport, RecoveryError> {
-        let mut snapshot_at = Position(0);
-        if let Some((at, state)) = self.storage.snapshot()? {
-            snapshot_at = at;
-            for record in snapshot::records(state) {
+        let mut restoring = Restoring::default();
+        if let Some(snapshot) = self.storage.snapshot()? {
+            restoring.control_as_of = snapshot.at;
+            for record in snapshot::records(snapshot.state) {
                 match record {
-                    Ok(record) => self.replay_control(record),
+                    Ok(record) => self.restore(record, &mut restoring),
                     Err(error) => tracing::error!(%error, "the rest of the snapshot is lost"),
                 }
             }
@@ -55,31 +65,103 @@ impl Node {
         ) {
             Err(error) => tracing::error!(%error, "a record at {at:?} is lost"),
             Ok(record) if is_control(&record) => {
-                if at >= snapshot_at {
-                    self.replay_control(record);
+                if at >= restoring.control_as_of {
+                    self.replay_control(at, payload.len(), record);
                 }
             }
-            Ok(Record::Body(message)) => bodies.add(at, message),
+            Ok(Record::Body(message)) => bodies.add(at, &message),
             Ok(record) => self.replay_in_shards(at, record, &bodies),
         })?;
+        let Restored { pages_lost, entries_lost } = restoring.lost;
+        if pages_lost > 0 {
+            tracing::error!(pages_lost, "up to {entries_lost} messages are lost");
+        }
         self.forget_packets_of_ended_sessions();
+        self.record_retained_of_old_format();
+        for shard in &self.shards {
+            shard.post(|work| work.state.page_out(&mut work.fx));
+        }
         self.set_up()?;
         self.restore_sessions();
         Ok(report)
     }
 
+    /// A record of the snapshot.
+    fn restore(&self, record: Record, restoring: &mut Restoring) {
+        match record {
+            Record::Control(as_of) => restoring.control_as_of = as_of,
+            Record::Queue { queue, as_of, state } => {
+                let restored = self.shard_of(queue).replay(|work| {
+                    work.state.restore(queue, (as_of, &state), &mut { self }, &mut work.fx)
+                });
+                match restored {
+                    Ok(restored) => {
+                        restoring.lost.pages_lost += restored.pages_lost;
+                        restoring.lost.entries_lost += restored.entries_lost;
+                    }
+                    Err(error) => tracing::error!(%queue, %error, "a queue is lost"),
+                }
+            }
+            Record::Packets { shard, as_of, packets } => {
+                // There may have been more or fewer shards.
+                let shard = (usize::from(shard.0) - 1) % self.shards.len();
+                self.shards[shard].replay(|work| {
+                    work.state.restore_packets(as_of, packets, &mut work.fx);
+                });
+            }
+            Record::Retained { vhost, key, at } => {
+                let message = self.read_record(at.at).and_then(Record::into_message);
+                match message.and_then(|message| message.into_message().ok()) {
+                    Some(message) => self.set_retained(&vhost, message, at),
+                    None => tracing::error!(vhost, key, "a retained message is lost"),
+                }
+            }
+            Record::Retain { vhost, message } => {
+                let Ok(message) = message.into_message() else { return };
+                let (key, mut stores) = (message.routing_key().to_owned(), self.retained.lock());
+                stores.entry(vhost.into()).or_default().set(&key, Arc::new(message), None);
+            }
+            record => self.replay_control(Position(0), 0, record),
+        }
+    }
+
     /// A record of the topology or of the retained messages.
-    fn replay_control(&self, record: Record) {
+    fn replay_control(&self, at: Position, payload_len: usize, record: Record) {
         match record {
             Record::Topology(command) => self.replay_command(command),
-            Record::Retain { vhost, message } => {
-                let key = message.routing_key().to_owned();
-                self.retained.lock().entry(vhost.into()).or_default().set(&key, Arc::new(message));
-            }
+            Record::Retain { vhost, message } => match message.into_message() {
+                Ok(message) => {
+                    self.set_retained(&vhost, message, Reference::new(at, payload_len, 1));
+                }
+                Err(error) => tracing::error!(vhost, %error, "a retained message is lost"),
+            },
             Record::Unretain { vhost, key } => {
-                self.retained.lock().entry(vhost.into()).or_default().remove(&key);
+                let removed = self.retained.lock().entry(vhost.into()).or_default().remove(&key);
+                removed
+                    .and_then(|kept| kept.at)
+                    .into_iter()
+                    .for_each(|at| self.storage.release(at));
             }
             _ => {}
+        }
+    }
+
+    fn set_retained(&self, vhost: &str, message: Message, at: Reference) {
+        let mut stores = self.retained.lock();
+        self.replace_retained(stores.entry(vhost.into()).or_default(), &Arc::new(message), at);
+    }
+
+    /// The first format had retained messages in its snapshots: they get records.
+    fn record_retained_of_old_format(&self) {
+        for (vhost, store) in self.retained.lock().iter_mut() {
+            let unrecorded: Vec<_> = store
+                .iter()
+                .filter(|(_, kept)| kept.at.is_none())
+                .map(|(_, kept)| kept.message.clone())
+                .collect();
+            for message in unrecorded {
+                self.record_retained(vhost, store, &message);
+            }
         }
     }
 
@@ -121,10 +203,9 @@ impl Node {
     }
 
     fn replay_in(&self, shard: ShardId, at: Position, record: Record, bodies: &Bodies) {
-        let mut message_at = |at| bodies.find(at).or_else(|| self.read_body(at));
-        let references = self.shards[usize::from(shard.0) - 1]
-            .replay(|work| work.state.replay(at, record, &mut message_at, &mut work.fx));
-        references.iter().for_each(|&at| self.storage.retain(at, 1));
+        let mut read = |at| bodies.find(at).or_else(|| self.read_record(at));
+        self.shards[usize::from(shard.0) - 1]
+            .replay(|work| work.state.replay(at, record, &mut read, &mut work.fx));
     }
 
     /// The end of a session may be in the snapshot, and its packets in records before it.
@@ -136,10 +217,11 @@ impl Node {
         }
     }
 
-    fn read_body(&self, at: Position) -> Option<Arc<Message>> {
-        let record = self.storage.read(at).ok()?;
-        let message = Record::decode(record.header.kind, &record.payload).ok()?.into_message()?;
-        Some(Arc::new(message))
+    fn read_record(&self, at: Position) -> Option<Record> {
+        let record = self.storage.read(at);
+        let record = record.inspect_err(|error| tracing::warn!(%error, "a record is not read"));
+        let record = record.ok()?;
+        Record::decode(record.header.kind, &record.payload).ok()
     }
 
     /// What every broker has, on the first start.
@@ -168,22 +250,30 @@ impl Node {
     }
 }
 
+impl RestoreFrom for &Node {
+    fn read(&mut self, at: Position) -> Option<Record> {
+        self.read_record(at)
+    }
+
+    fn retain(&mut self, reference: Reference) {
+        self.storage.retain(reference, 1);
+    }
+}
+
 fn is_control(record: &Record) -> bool {
     matches!(record, Record::Topology(_) | Record::Retain { .. } | Record::Unretain { .. })
 }
 
 impl Bodies {
-    fn add(&mut self, at: Position, message: Message) {
-        self.bytes += message.size_bytes();
-        self.recent.push_back((at, Arc::new(message)));
-        while self.bytes > BODIES_BYTES_MAX && self.recent.len() > 1 {
-            let oldest = self.recent.pop_front();
-            self.bytes -= oldest.map_or(0, |(_, message)| message.size_bytes());
+    fn add(&mut self, at: Position, message: &RecordedMessage) {
+        self.recent.push_back((at, message.without_content()));
+        if self.recent.len() > BODIES_MAX {
+            self.recent.pop_front();
         }
     }
 
-    fn find(&self, at: Position) -> Option<Arc<Message>> {
+    fn find(&self, at: Position) -> Option<Record> {
         let found = self.recent.binary_search_by_key(&at, |(at, _)| *at).ok()?;
-        Some(self.recent[found].1.clone())
+        Some(Record::Body(self.recent[found].1.clone()))
     }
 }

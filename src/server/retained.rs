@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use leveret_core::record::{self, Kind};
-use leveret_core::{Message, Pattern, Position, Retained};
+use leveret_core::{Message, Pattern, Position, Reference, Retained};
 use leveret_storage::Urgency;
 
 use super::Node;
@@ -42,20 +42,45 @@ impl Node {
         let key = message.routing_key();
         let store = vhosts.entry(vhost.clone()).or_default();
         if message.body().is_empty() {
-            return Ok(store.remove(key).map(|_| {
-                self.append(Kind::Unretain, Urgency::Promise, |out| {
+            return Ok(store.remove(key).map(|kept| {
+                let appended = self.append(Kind::Unretain, Urgency::Promise, |out| {
                     record::write::unretain(out, vhost, key);
                     None
-                })
+                });
+                kept.at.into_iter().for_each(|reference| self.storage.release(reference));
+                appended.at
             }));
         }
         let max = self.config.mqtt_retained_max as usize;
         if store.len() >= max && store.get(key, 0).is_none() {
             return Err(TooManyRetained);
         }
-        store.set(key, message.clone());
+        Ok(Some(self.record_retained(vhost, store, message)))
+    }
+
+    /// Puts a retained message into the journal and into its place. Gives where it is.
+    pub(super) fn record_retained(
+        &self,
+        vhost: &str,
+        store: &mut Retained,
+        message: &Arc<Message>,
+    ) -> Position {
         let write = |out: &mut Vec<u8>| record::write::retain(out, vhost, message);
-        Ok(Some(self.append(Kind::Retain, Urgency::Promise, write)))
+        let appended = self.append(Kind::Retain, Urgency::Promise, write);
+        self.replace_retained(store, message, appended.reference(1));
+        appended.at
+    }
+
+    /// Puts a retained message into its place, and releases the record of the one before.
+    pub(super) fn replace_retained(
+        &self,
+        store: &mut Retained,
+        message: &Arc<Message>,
+        reference: Reference,
+    ) {
+        self.storage.retain(reference, 1);
+        let before = store.set(message.routing_key(), message.clone(), Some(reference));
+        before.and_then(|kept| kept.at).into_iter().for_each(|at| self.storage.release(at));
     }
 
     /// The retained messages that match a pattern now.

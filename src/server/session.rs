@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hashbrown::HashMap;
 use leveret_core::{
     ConnectionId, ConsumerId, ConsumerOptions, EntryIndex, Message, Placement, Position, QueueId,
-    QueueKind, QueueSpec, Subscription, TopologyCommand, TopologyError,
+    QueueKind, QueueSpec, Reference, Subscription, TopologyCommand, TopologyError,
 };
 
 use super::outbox::{CloseReason, Notice, Outbox};
@@ -326,8 +326,8 @@ impl Node {
                 else {
                     continue;
                 };
-                let position = work.record_placed(message, std::slice::from_ref(&placement));
-                work.state.publish(now_ms, &mut vec![placement], message, position, &mut work.fx);
+                let recorded = work.record_placed(message, std::slice::from_ref(&placement));
+                work.state.publish(now_ms, &mut vec![placement], message, recorded, &mut work.fx);
             }
         });
     }
@@ -339,16 +339,15 @@ impl Node {
 
 impl super::shard::Work {
     /// Records a message for one queue, if its place there is durable.
-    fn record_placed(&mut self, message: &Message, placements: &[Placement]) -> Option<Position> {
+    fn record_placed(&mut self, message: &Message, placements: &[Placement]) -> Option<Reference> {
         use leveret_core::record::{self, Kind};
         if !placements.iter().any(|placement| placement.durable) {
             return None;
         }
-        let at = self.journal.append(Kind::Publish, leveret_storage::Urgency::Lazy, |out| {
+        let appended = self.journal.append(Kind::Publish, leveret_storage::Urgency::Lazy, |out| {
             record::write::publish(out, None, placements, message)
         });
-        self.journal.retain(at, 1);
-        Some(at)
+        Some(self.journal.retain(appended.reference(1), 1))
     }
 }
 

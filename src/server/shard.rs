@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use hashbrown::HashMap;
-use leveret_core::record::{self, Kind, Run};
+use leveret_core::record::{self, Kind, Record, Run};
 use leveret_core::{
-    ConnectionId, Effects, EntryIndex, Position, QueueId, RecordHeader, ShardId, ShardState,
+    ConnectionId, DiscardedPage, Effects, EntryIndex, Position, QueueId, RecordHeader, Reference,
+    ShardId, ShardState,
 };
 use leveret_storage::{Part, Payload, Storage, Urgency};
 
@@ -65,14 +66,16 @@ impl Shard {
         result
     }
 
-    /// Applies records of the past: nobody is there yet whom the effects would concern, but journal
-    /// references that they release are released.
+    /// Applies records of the past: nobody is there yet whom the effects would concern, but for the
+    /// references to the journal that they make and release.
     pub fn replay<R>(&self, batch: impl FnOnce(&mut Work) -> R) -> R {
         let mut work = self.lock();
         let result = batch(&mut work);
-        let storage = work.journal.storage.clone();
-        work.fx.released.iter().for_each(|&at| storage.release(at));
-        work.fx.clear();
+        let Work { fx, journal, .. } = &mut *work;
+        fx.retained.drain(..).for_each(|reference| journal.storage.retain(reference, 1));
+        fx.discarded.drain(..).for_each(|page| release_page(&*journal.storage, page));
+        fx.released.drain(..).for_each(|reference| journal.storage.release(reference));
+        fx.clear();
         result
     }
 
@@ -95,10 +98,11 @@ impl Work {
     fn carry_out(&mut self, duty: &Duty) {
         self.deliver();
         self.record_runs();
-        self.spill();
-        for at in self.fx.released.drain(..) {
-            self.journal.storage.release(at);
+        self.write_out();
+        for reference in self.fx.released.drain(..) {
+            self.journal.storage.release(reference);
         }
+        duty.discard(self.fx.discarded.drain(..));
         for (queue, consumer) in self.fx.cancelled.drain(..) {
             if let Some(outbox) = self.outboxes.get(&consumer.connection) {
                 outbox.notify(Notice::Cancelled(queue, consumer));
@@ -128,16 +132,45 @@ impl Work {
         journal.runs(Kind::Settle, &mut fx.settled);
     }
 
-    fn spill(&mut self) {
-        for spill in std::mem::take(&mut self.fx.spills) {
-            let at = self
-                .journal
-                .append(Kind::Spill, Urgency::Lazy, |out| record::write::body(out, &spill.message));
-            self.journal.storage.retain(at, 1);
-            if let Some(queue) = self.state.queue(spill.queue) {
-                queue.spilled(spill.index, at, &mut self.fx);
+    /// Puts into the journal what memory has no room for. What is written may be followed by more.
+    fn write_out(&mut self) {
+        let Work { state, fx, journal, .. } = self;
+        while !(fx.spills.is_empty() && fx.pages.is_empty()) {
+            for spill in std::mem::take(&mut fx.spills) {
+                let appended = journal.append(Kind::Spill, Urgency::Lazy, |out| {
+                    record::write::body(out, &spill.message)
+                });
+                let reference = journal.retain(appended.reference(1), 1);
+                if let Some(queue) = state.queue(spill.queue) {
+                    queue.spilled(spill.index, reference, fx);
+                }
+            }
+            for page in std::mem::take(&mut fx.pages) {
+                let appended = journal.append(Kind::Page, Urgency::Lazy, |out| {
+                    record::write::page(out, page.queue);
+                    Some(&page.entries)
+                });
+                let reference = journal.retain(appended.reference(1), 1);
+                if let Some(queue) = state.queue(page.queue) {
+                    queue.paged_out(page.first, reference, fx);
+                }
             }
         }
+    }
+}
+
+/// A record that has been appended.
+#[derive(Debug, Clone, Copy)]
+pub struct Appended {
+    /// Where it is.
+    pub at: Position,
+    payload_len: usize,
+}
+
+impl Appended {
+    /// One of so many references to it.
+    pub fn reference(self, shares: usize) -> Reference {
+        Reference::new(self.at, self.payload_len, shares)
     }
 }
 
@@ -149,7 +182,7 @@ impl ShardJournal {
         kind: Kind,
         urgency: Urgency,
         write: impl FnOnce(&mut Vec<u8>) -> Option<&'a Bytes>,
-    ) -> Position {
+    ) -> Appended {
         self.scratch.clear();
         let large = write(&mut self.scratch);
         self.index += 1;
@@ -163,9 +196,10 @@ impl ShardJournal {
         append(&*self.storage, header, &self.scratch, large, urgency)
     }
 
-    /// Adds references to a record.
-    pub fn retain(&self, at: Position, count: u32) {
-        self.storage.retain(at, count);
+    /// Adds references.
+    pub fn retain(&self, reference: Reference, count: u32) -> Reference {
+        self.storage.retain(reference, count);
+        reference
     }
 
     /// Appends one record per queue that is named, and empties the list.
@@ -188,6 +222,30 @@ impl ShardJournal {
             record::write::runs(out, queue, runs);
             None
         })
+        .at
+    }
+}
+
+/// Releases what a page that nobody needs any more refers to, and the page.
+pub(super) fn release_page(storage: &dyn Storage, page: DiscardedPage) {
+    match read_page(storage, page.at.at) {
+        Some(entries) => match page.references(&entries) {
+            Ok(references) => references.into_iter().for_each(|at| storage.release(at)),
+            Err(error) => {
+                tracing::error!(%error, "what the page at {:?} refers to stays", page.at.at)
+            }
+        },
+        None => tracing::error!("what the page at {:?} refers to stays", page.at.at),
+    }
+    storage.release(page.at);
+}
+
+/// The entries of a page.
+fn read_page(storage: &dyn Storage, at: Position) -> Option<Bytes> {
+    let record = storage.read(at).inspect_err(|error| tracing::error!(%error, "no page")).ok()?;
+    match Record::decode(record.header.kind, &record.payload).ok()? {
+        Record::Page { entries, .. } => Some(entries),
+        _ => None,
     }
 }
 
@@ -198,12 +256,13 @@ pub fn append(
     head: &[u8],
     large: Option<&Bytes>,
     urgency: Urgency,
-) -> Position {
-    match large {
+) -> Appended {
+    let at = match large {
         None => storage.append(header, Payload::new(&[Part::Copied(head)]), urgency),
         Some(body) => {
             let parts = [Part::Copied(head), Part::Shared(body)];
             storage.append(header, Payload::new(&parts), urgency)
         }
-    }
+    };
+    Appended { at, payload_len: head.len() + large.map_or(0, Bytes::len) }
 }

@@ -1,63 +1,107 @@
-//! Snapshots of the control plane: they let old journal segments go.
+//! Snapshots: a restart begins with the newest one, and replays only what came after it.
 //!
-//! A snapshot holds the topology and the retained messages as records, each with its kind and its
-//! length before it. Queues are not in it: what is live in them is in the journal.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! A snapshot is a row of records, each with its kind and its length before it:
+//!
+//! ```text
+//! Control    the position whose control plane follows
+//! Topology   … one per vhost, exchange, queue, binding, user
+//! Retained   … one per retained message
+//! Packets    one per shard
+//! Queue      one per durable queue
+//! ```
+//!
+//! The parts are taken one after the other while the node works, so each says what position it is
+//! of. Replay begins at the first of them, and each part ignores what it has already seen. A snapshot
+//! of the first format has no Control record and no queues, and holds the retained messages
+//! themselves.
 
 use bytes::Bytes;
 use leveret_core::record::{self, Kind, Malformed, Record};
-use leveret_core::{Position, TopologyCommand};
+use leveret_core::{QueueId, ShardId};
 
 use super::Node;
-
-/// How often it is asked whether a snapshot would be of use.
-const INTERVAL: Duration = Duration::from_secs(1);
-
-/// Stores snapshots while the node runs.
-pub async fn run(node: Arc<Node>) {
-    loop {
-        tokio::time::sleep(INTERVAL).await;
-        if !node.storage.wants_snapshot() {
-            continue;
-        }
-        let node = node.clone();
-        let stored = tokio::task::spawn_blocking(move || node.store_snapshot()).await;
-        if let Ok(Err(error)) = stored {
-            tracing::warn!(%error, "a snapshot could not be stored; it will be tried again");
-        }
-    }
-}
+use super::shard::Shard;
 
 impl Node {
-    /// Stores the control plane as it is now.
+    /// Stores the state as it is now.
     ///
     /// # Errors
     /// If the disk refuses.
     pub fn store_snapshot(&self) -> Result<(), leveret_storage::Error> {
-        let (at, state) = self.control_plane();
-        self.storage.store_snapshot(at, &state)
+        let from = self.storage.begin_snapshot();
+        let mut queues = Snapshot::default();
+        for (number, shard) in self.shards.iter().enumerate() {
+            self.write_shard(&mut queues, ShardId(number as u16 + 1), shard);
+        }
+        // Queues after the control plane: what is in the journal of a queue that is not declared in
+        // it comes after the declaration.
+        let mut snapshot = Snapshot::default();
+        self.write_control_plane(&mut snapshot);
+        snapshot.0.append(&mut queues.0);
+        self.storage.store_snapshot(from, self.storage.end(), &snapshot.0)
     }
 
-    /// While both locks are held, nothing that concerns the state is appended, so the journal's end
-    /// is the position whose state this is.
-    fn control_plane(&self) -> (Position, Vec<u8>) {
+    /// While a shard is locked nothing is appended that concerns its queues, so the journal's end is
+    /// the position whose state this is. A few queues are taken at a time.
+    fn write_shard(&self, snapshot: &mut Snapshot, id: ShardId, shard: &Shard) {
+        let queues: Vec<QueueId> = shard.post(|work| {
+            let packets = work.state.recorded_packets();
+            let as_of = self.storage.end();
+            snapshot.put(Kind::Packets, |out| record::write::packets(out, id, as_of, &packets));
+            work.state.queue_ids()
+        });
+        for queues in queues.chunks(QUEUES_PER_LOCK) {
+            shard.post(|work| {
+                let as_of = self.storage.end();
+                for &id in queues {
+                    let queue = work.state.queue(id);
+                    if let Some(queue) = queue.filter(|queue| queue.settings().durable) {
+                        snapshot.put(Kind::Queue, |out| {
+                            record::write::queue(out, id, as_of);
+                            queue.write_state(out);
+                        });
+                    }
+                }
+            });
+        }
+    }
+
+    /// While both locks are held, nothing that concerns this state is appended.
+    fn write_control_plane(&self, snapshot: &mut Snapshot) {
         let topology = self.topology();
         let retained = self.retained.lock();
-        let mut state = Vec::new();
+        let as_of = self.storage.end();
+        snapshot.put(Kind::Control, |out| record::write::control(out, as_of));
         for command in topology.snapshot() {
-            put(&mut state, Kind::Topology, &topology_payload(&command), &[]);
+            snapshot.put(Kind::Topology, |out| record::write::topology(out, &command));
         }
-        let mut head = Vec::new();
         for (vhost, store) in retained.iter() {
-            for (_, message) in store.iter() {
-                head.clear();
-                let large = record::write::retain(&mut head, vhost, message);
-                put(&mut state, Kind::Retain, &head, large.map_or(&[], |body| &body[..]));
+            for (key, kept) in store.iter() {
+                if let Some(at) = kept.at {
+                    snapshot
+                        .put(Kind::Retained, |out| record::write::retained(out, vhost, key, at));
+                }
             }
         }
-        (self.storage.end(), state)
+    }
+}
+
+/// How many queues are taken with one lock of their shard.
+pub(super) const QUEUES_PER_LOCK: usize = 64;
+
+/// A snapshot that is being written.
+#[derive(Default)]
+struct Snapshot(Vec<u8>);
+
+impl Snapshot {
+    fn put(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        self.0.push(kind as u8);
+        let len_at = self.0.len();
+        self.0.extend_from_slice(&[0; 4]);
+        write(&mut self.0);
+        let len = self.0.len() - len_at - 4;
+        let len = u32::try_from(len).expect("records are smaller than 4 GiB");
+        self.0[len_at..len_at + 4].copy_from_slice(&len.to_le_bytes());
     }
 }
 
@@ -77,20 +121,6 @@ pub fn records(state: Vec<u8>) -> impl Iterator<Item = Result<Record, Malformed>
         }
         Some(record)
     })
-}
-
-fn topology_payload(command: &TopologyCommand) -> Vec<u8> {
-    let mut payload = Vec::new();
-    record::write::topology(&mut payload, command);
-    payload
-}
-
-fn put(state: &mut Vec<u8>, kind: Kind, head: &[u8], tail: &[u8]) {
-    let len = u32::try_from(head.len() + tail.len()).expect("records are smaller than 4 GiB");
-    state.push(kind as u8);
-    state.extend_from_slice(&len.to_le_bytes());
-    state.extend_from_slice(head);
-    state.extend_from_slice(tail);
 }
 
 fn take(rest: &mut Bytes) -> Result<Record, Malformed> {

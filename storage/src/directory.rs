@@ -68,6 +68,11 @@ impl Directory {
         Ok(found)
     }
 
+    /// See [`Storage::free_bytes`](crate::Storage::free_bytes).
+    pub(crate) fn free_bytes(&self) -> Result<u64, Error> {
+        self.disk.free_bytes(&self.dir).map_err(Error::io("examine", &self.dir))
+    }
+
     pub(crate) fn create(&self, name: &str, bytes: u64) -> Result<Arc<dyn DiskFile>, Error> {
         let path = self.path(name);
         self.disk.create(&path, bytes).map_err(Error::io("create", &path))
@@ -98,15 +103,17 @@ impl Directory {
 
     /// Writes a file so that after any crash it is there as a whole or as it was before.
     pub(crate) fn store(&self, name: &str, parts: &[&[u8]]) -> Result<(), Error> {
+        let mut draft = self.draft(name)?;
+        parts.iter().try_for_each(|part| draft.write(part))?;
+        draft.put_in_place()
+    }
+
+    /// Begins a file that takes its name when it is whole.
+    pub(crate) fn draft(&self, name: &str) -> Result<Draft<'_>, Error> {
         let number = self.next_tmp.fetch_add(1, Ordering::Relaxed);
         let tmp = format!("{name}.{}-{number}.tmp", std::process::id());
         let file = self.create(&tmp, 0)?;
-        let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
-        let path = self.path(&tmp);
-        write_full(file.as_ref(), &mut slices, 0).map_err(Error::io("write", &path))?;
-        file.sync().map_err(Error::io("sync", &path))?;
-        self.disk.rename(&path, &self.path(name)).map_err(Error::io("rename", &path))?;
-        self.sync()
+        Ok(Draft { directory: self, name: name.to_owned(), tmp, file, bytes: 0 })
     }
 
     /// Removes a file that may be there.
@@ -160,8 +167,7 @@ impl Directory {
         getrandom::fill(&mut node)
             .map_err(io::Error::other)
             .map_err(Error::io("draw a random identity for", &self.dir))?;
-        let node = u128::from_le_bytes(node);
-        let text = format!("{IDENTITY_TITLE}format {FORMAT}\nnode {node:032x}\nengine {engine}\n");
+        let text = identity(&format!("{:032x}", u128::from_le_bytes(node)), engine);
         self.store(IDENTITY, &[text.as_bytes()])?;
         self.parse_identity(text.as_bytes(), engine)
     }
@@ -184,7 +190,60 @@ impl Directory {
             let (dir, found) = (self.dir.clone(), found.to_owned());
             return Err(Error::OtherEngine { dir, found, configured: engine });
         }
+        if format < FORMAT {
+            tracing::info!(from = format, to = FORMAT, "the data directory gets a newer format");
+            self.store(IDENTITY, &[identity(node, engine).as_bytes()])?;
+        }
         Ok(crc32fast::hash(node.as_bytes()))
+    }
+}
+
+fn identity(node: &str, engine: &str) -> String {
+    format!("{IDENTITY_TITLE}format {FORMAT}\nnode {node}\nengine {engine}\n")
+}
+
+/// A file on its way; dropped, it is removed.
+pub(crate) struct Draft<'a> {
+    directory: &'a Directory,
+    name: String,
+    tmp: String,
+    file: Arc<dyn DiskFile>,
+    bytes: u64,
+}
+
+impl Draft<'_> {
+    /// Adds bytes at the end.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.directory.path(&self.tmp);
+        let written = write_full(self.file.as_ref(), &mut [IoSlice::new(bytes)], self.bytes);
+        self.bytes += bytes.len() as u64;
+        written.map_err(Error::io("write", &path))
+    }
+
+    /// Bytes written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Gives the file its name, in place of what has it; after any crash one of them is there whole.
+    pub(crate) fn put_in_place(mut self) -> Result<(), Error> {
+        let directory = self.directory;
+        let path = directory.path(&self.tmp);
+        self.file.sync().map_err(Error::io("sync", &path))?;
+        let name = directory.path(&self.name);
+        directory.disk.rename(&path, &name).map_err(Error::io("rename", &path))?;
+        self.tmp.clear();
+        directory.sync()
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if !self.tmp.is_empty()
+            && let Err(error) = self.directory.remove(&self.tmp)
+        {
+            tracing::warn!(%error, "an unfinished file stays until the next start");
+        }
     }
 }
 
@@ -198,7 +257,7 @@ fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn LockGuard>, Error> {
 }
 
 /// The newest format of a data directory.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const LOCK: &str = "LOCK";
 const IDENTITY: &str = "identity";

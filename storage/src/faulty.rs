@@ -36,8 +36,12 @@ pub struct Faults {
     pub syncs_left: Option<u64>,
     /// Reads fail.
     pub reads_fail: bool,
+    /// Reads of the files with this in their path fail.
+    pub reads_fail_of: Option<String>,
     /// Bytes that the disk holds; behind it, it is full.
     pub capacity: Option<u64>,
+    /// What the disk says that it has free, whatever is true.
+    pub free_bytes: Option<u64>,
     /// Writes take fewer bytes than they are given, and are interrupted.
     pub short_writes: bool,
     /// Syncs wait until this is false again.
@@ -215,9 +219,21 @@ impl World {
     }
 
     fn reserve(&self, bytes: u64) -> io::Result<()> {
-        let used: u64 = self.names.values().map(|i| self.files[*i].shown.len() as u64).sum();
-        let full = self.faults.capacity.is_some_and(|capacity| used + bytes > capacity);
+        let full = self.faults.capacity.is_some_and(|capacity| self.used() + bytes > capacity);
         if full { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn used(&self) -> u64 {
+        self.names.values().map(|index| self.files[*index].shown.len() as u64).sum()
+    }
+
+    /// Whether the reads of a file fail.
+    fn is_unreadable(&self, index: usize) -> bool {
+        let named = |part: &String| {
+            let mut names = self.names.iter().filter(|(_, file)| **file == index);
+            names.any(|(path, _)| path.to_string_lossy().contains(part.as_str()))
+        };
+        self.faults.reads_fail || self.faults.reads_fail_of.as_ref().is_some_and(named)
     }
 }
 
@@ -305,6 +321,12 @@ impl Disk for Mounted {
         Ok(())
     }
 
+    fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        let world = self.world()?;
+        let capacity = world.faults.capacity.unwrap_or(u64::MAX);
+        Ok(world.faults.free_bytes.unwrap_or(capacity.saturating_sub(world.used())))
+    }
+
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
         let mut world = self.world()?;
         world.step();
@@ -344,7 +366,7 @@ impl DiskFile for FaultyFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let world = self.disk.world()?;
-        if world.faults.reads_fail {
+        if world.is_unreadable(self.index) {
             return Err(io::Error::other("the disk cannot be read"));
         }
         let bytes = world.files[self.index].shown.get(offset as usize..).unwrap_or_default();

@@ -3,17 +3,18 @@
 //! It keeps whole records, grouped into segments of [`SEGMENT_BYTES`] positions, so that it
 //! forgets by the same rule as the engines that delete files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 
-use leveret_core::{Position, RecordHeader};
+use leveret_core::{Position, RecordHeader, Reference};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::segments::Segments;
 use crate::watermark::Watermark;
 use crate::{
-    Durability, Error, Payload, Record, RecoveryReport, SegmentUsage, Stats, Storage, Urgency,
-    Visit,
+    Durability, Error, Payload, Record, RecoveryReport, RewritePlan, Rewritten, SegmentUsage,
+    Snapshot, Stats, Storage, Urgency, Visit,
 };
 
 /// A journal in memory.
@@ -38,7 +39,7 @@ struct State {
     appended: u64,
     closed: bool,
     records: BTreeMap<u64, (RecordHeader, bytes::Bytes)>,
-    snapshot: Option<(Position, Vec<u8>)>,
+    snapshot: Option<Snapshot>,
 }
 
 impl Memory {
@@ -60,11 +61,22 @@ impl Memory {
     /// Forgets dead segments.
     fn trim(&self) {
         let mut state = self.state.lock();
-        let removed = self.segments.dead().into_iter().filter(|base| self.segments.remove(*base));
-        if removed.count() > 0 {
-            let (_, oldest) = self.segments.extent();
-            state.records = state.records.split_off(&oldest);
+        for segment in self.segments.take_dead() {
+            remove(&mut state.records, segment.base..segment.end, |_| false);
         }
+    }
+}
+
+/// Removes the records of a range that are not wanted.
+fn remove(
+    records: &mut BTreeMap<u64, (RecordHeader, bytes::Bytes)>,
+    range: Range<Position>,
+    keeps: impl Fn(u64) -> bool,
+) {
+    let range = records.range(range.start.0..range.end.0);
+    let gone: Vec<_> = range.map(|(at, _)| *at).filter(|at| !keeps(*at)).collect();
+    for at in gone {
+        records.remove(&at);
     }
 }
 
@@ -76,7 +88,7 @@ impl Default for Memory {
 
 impl Storage for Memory {
     fn append(&self, header: RecordHeader, payload: Payload<'_>, _urgency: Urgency) -> Position {
-        let bytes = RECORD_OVERHEAD_BYTES + payload.checked_len() as u64;
+        let bytes = record_bytes(payload.checked_len());
         let payload = payload.concat();
         let mut state = self.state.lock();
         let at = state.end;
@@ -106,7 +118,7 @@ impl Storage for Memory {
             return Err(Error::Gone { at });
         }
         let state = self.state.lock();
-        let (header, payload) = state.records.get(&at.0).ok_or(Error::Damaged { at })?;
+        let (header, payload) = state.records.get(&at.0).ok_or(Error::Gone { at })?;
         Ok(Record { at, header: *header, payload: payload.clone() })
     }
 
@@ -114,37 +126,62 @@ impl Storage for Memory {
         at.iter().map(|at| self.read(*at)).collect()
     }
 
-    fn retain(&self, at: Position, count: u32) {
-        self.segments.retain(at, count);
+    fn retain(&self, reference: Reference, count: u32) {
+        self.segments.retain(reference, count);
     }
 
-    fn release(&self, at: Position) {
-        if self.segments.release(at) && self.segments.has_dead() {
-            self.trim();
-        }
+    fn release(&self, reference: Reference) {
+        self.segments.release(reference);
     }
 
     fn recover(&self, _visit: Visit<'_>) -> Result<RecoveryReport, Error> {
         Ok(RecoveryReport { clean: true, ..RecoveryReport::default() })
     }
 
-    fn snapshot(&self) -> Result<Option<(Position, Vec<u8>)>, Error> {
+    fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
         Ok(self.state.lock().snapshot.clone())
     }
 
-    fn store_snapshot(&self, at: Position, state: &[u8]) -> Result<(), Error> {
-        let mut inner = self.state.lock();
-        if inner.snapshot.as_ref().is_none_or(|(newest, _)| *newest <= at) {
-            inner.snapshot = Some((at, state.to_vec()));
-        }
-        drop(inner);
-        self.segments.set_snapshot(at);
+    fn begin_snapshot(&self) -> Position {
+        self.segments.begin_snapshot();
+        self.end()
+    }
+
+    fn store_snapshot(
+        &self,
+        from: Position,
+        _through: Position,
+        state: &[u8],
+    ) -> Result<(), Error> {
+        self.state.lock().snapshot = Some(Snapshot { at: from, from, state: state.to_vec() });
+        self.segments.set_snapshot(from, state.len() as u64);
         self.trim();
         Ok(())
     }
 
     fn wants_snapshot(&self) -> bool {
-        self.segments.wants_snapshot(self.end().0, 4 * self.segment_bytes)
+        self.segments.wants_snapshot(self.end().0, self.segment_bytes)
+    }
+
+    fn plan_rewrite(&self) -> Option<RewritePlan> {
+        self.segments.plan_rewrite(self.end().0, self.segment_bytes)
+    }
+
+    fn rewrite(&self, plan: RewritePlan, live: &[Position]) -> Result<Rewritten, Error> {
+        let Some(taken) = self.segments.take_plan(&plan, self.end().0) else {
+            return Ok(Rewritten::default());
+        };
+        let live: HashSet<_> = live.iter().chain(&taken.retained).map(|at| at.0).collect();
+        let mut state = self.state.lock();
+        remove(&mut state.records, plan.range(), |at| live.contains(&at));
+        let left = state.records.range(plan.range.start.0..plan.range.end.0);
+        let bytes_after = left.map(|(_, (_, payload))| record_bytes(payload.len())).sum();
+        drop(state);
+        Ok(self.segments.replace(&taken, &plan, bytes_after))
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, Error> {
+        Ok(None)
     }
 
     fn end(&self) -> Position {
@@ -165,10 +202,8 @@ impl Storage for Memory {
     }
 
     fn stats(&self) -> Stats {
-        let (segments, oldest) = self.segments.extent();
-        let state = self.state.lock();
-        let (bytes, records) = (state.end - oldest, state.appended);
-        Stats { segments, bytes, records, ..Stats::default() }
+        let records = self.state.lock().appended;
+        Stats { records, ..Stats::of(&self.segments()) }
     }
 
     fn segments(&self) -> Vec<SegmentUsage> {
@@ -179,5 +214,7 @@ impl Storage for Memory {
 /// Positions per segment.
 const SEGMENT_BYTES: u64 = 1 << 20;
 
-/// What a record counts beside its payload, so that two records never share a position.
-const RECORD_OVERHEAD_BYTES: u64 = 40;
+/// What a record counts: as in the log, so that two never share a position.
+fn record_bytes(payload_len: usize) -> u64 {
+    (RecordHeader::BYTES + payload_len) as u64
+}

@@ -1,16 +1,19 @@
 //! The contract that every storage engine keeps, and the values that cross it.
 //!
 //! The order of a node's life: open the engine, take the [`snapshot`](Storage::snapshot),
-//! [`recover`](Storage::recover) the records and [`retain`](Storage::retain) what is live in them,
-//! then append. Segments are deleted only from the front: the oldest one goes when nothing in it
-//! is referenced and it lies wholly before the newest snapshot, so an acknowledgement never
-//! outlives its message and never disappears before it.
+//! [`recover`](Storage::recover) the records from there on, [`retain`](Storage::retain) what the two
+//! refer to, then append. What has no reference may go with the next snapshot.
+//!
+//! Nothing before the newest snapshot is replayed, so there a segment is deleted, whatever else is
+//! left, when nothing referred to it as the snapshot was begun; and a segment of which little is
+//! referred to is [rewritten](Storage::rewrite). Positions never change.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use leveret_core::{Position, RecordHeader};
+use leveret_core::{Position, RecordHeader, Reference};
 use tokio::sync::watch;
 
 use crate::{Error, Payload};
@@ -51,41 +54,68 @@ pub trait Storage: Send + Sync + 'static {
     /// The payloads may share one buffer of up to 64 KiB: copy what is kept for long.
     fn read_many(&self, at: &[Position]) -> Vec<Result<Record, Error>>;
 
-    /// Adds `count` references to the record at `at`.
-    fn retain(&self, at: Position, count: u32);
+    /// Adds `count` references.
+    fn retain(&self, reference: Reference, count: u32);
 
-    /// Takes one reference from the record at `at`.
-    ///
-    /// What replaces it (the acknowledgement, the copy elsewhere) is appended before: the segment
-    /// is not deleted until everything appended so far is on the disk.
-    fn release(&self, at: Position);
+    /// Takes a reference away.
+    fn release(&self, reference: Reference);
 
-    /// Gives every record that is still there, in order: those before the newest snapshot too,
-    /// because messages are not in it. Once, before the first append.
+    /// Gives every record from where the newest snapshot says on, in order. Once, before the first
+    /// append.
     ///
     /// A payload may share a buffer of 256 KiB with its neighbours: copy what is kept for long.
     ///
     /// # Errors
     ///
-    /// If the disk cannot be read or written. Damaged records are no error; the report counts them.
+    /// If the disk cannot be written, or not be read at all. Damaged records and segments that
+    /// cannot be read are no error; the report counts them.
     fn recover(&self, visit: Visit<'_>) -> Result<RecoveryReport, Error>;
 
-    /// The newest whole snapshot and the position whose state it holds.
+    /// The newest whole snapshot.
     ///
     /// # Errors
     ///
     /// If the disk cannot be read.
-    fn snapshot(&self) -> Result<Option<(Position, Vec<u8>)>, Error>;
+    fn snapshot(&self) -> Result<Option<Snapshot>, Error>;
 
-    /// Stores the state as of `at`, atomically, after everything before `at` is on the disk.
+    /// Begins a snapshot: what it will hold is taken after this. Gives where its replay begins.
+    fn begin_snapshot(&self) -> Position;
+
+    /// Stores a snapshot atomically, after everything before `through` is on the disk, and lets go
+    /// what neither it nor anything else refers to. `from` is of the last
+    /// [`begin_snapshot`](Storage::begin_snapshot), and `through` where the journal ended after
+    /// everything was taken.
     ///
     /// # Errors
     ///
     /// If the disk refuses, or the journal has failed. The earlier snapshot then still holds.
-    fn store_snapshot(&self, at: Position, state: &[u8]) -> Result<(), Error>;
+    fn store_snapshot(&self, from: Position, through: Position, state: &[u8]) -> Result<(), Error>;
 
     /// Whether a new snapshot would let segments go, or shorten the next recovery by much.
     fn wants_snapshot(&self) -> bool;
+
+    /// A range of segments that hold little of what is referred to, if there is one. From now on until
+    /// the next plan the engine notes what is retained in it.
+    ///
+    /// To give its space back: collect the positions in it that are referred to, store a snapshot
+    /// that was begun after that, then [`rewrite`](Storage::rewrite).
+    fn plan_rewrite(&self) -> Option<RewritePlan>;
+
+    /// Replaces the segments of the plan by one that holds the records at the positions `live`, in any
+    /// order, and at those retained since the plan. Does nothing if there is a newer plan, or no
+    /// snapshot was begun after it.
+    ///
+    /// # Errors
+    ///
+    /// If the disk refuses; then nothing has changed. A damaged record is left out and counted.
+    fn rewrite(&self, plan: RewritePlan, live: &[Position]) -> Result<Rewritten, Error>;
+
+    /// Bytes that the file system of the data directory has free; `None` for an engine without one.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not tell.
+    fn free_bytes(&self) -> Result<Option<u64>, Error>;
 
     /// Where the next record goes, or a little before it.
     fn end(&self) -> Position;
@@ -107,7 +137,7 @@ pub trait Storage: Send + Sync + 'static {
     /// Counters for metrics.
     fn stats(&self) -> Stats;
 
-    /// The segments from the oldest, to find one that few records keep alive.
+    /// The segments from the oldest.
     fn segments(&self) -> Vec<SegmentUsage>;
 }
 
@@ -166,8 +196,10 @@ pub struct RecoveryReport {
 pub struct Stats {
     /// Segments now.
     pub segments: u64,
-    /// Bytes between the start of the oldest segment and the end.
+    /// Bytes that all segments take.
     pub bytes: u64,
+    /// The part of them that is referred to.
+    pub live_bytes: u64,
     /// Records appended.
     pub records: u64,
     /// Rounds written.
@@ -180,13 +212,65 @@ pub struct Stats {
     pub damaged: u64,
 }
 
+impl Stats {
+    /// Sizes without counters.
+    pub(crate) fn of(segments: &[SegmentUsage]) -> Self {
+        Self {
+            segments: segments.len() as u64,
+            bytes: segments.iter().map(|segment| segment.bytes).sum(),
+            live_bytes: segments.iter().map(|segment| segment.live_bytes).sum(),
+            ..Self::default()
+        }
+    }
+}
+
 /// A segment and how much it is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentUsage {
-    /// Its first byte.
+    /// Its first position.
     pub base: Position,
-    /// The byte behind its last.
+    /// Behind its last position.
     pub end: Position,
+    /// Bytes that it takes.
+    pub bytes: u64,
     /// References to its records.
     pub live: u64,
+    /// Bytes that the references stand for.
+    pub live_bytes: u64,
+}
+
+/// A state that was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its name: later ones are greater.
+    pub at: Position,
+    /// Replay begins here.
+    pub from: Position,
+    /// The state.
+    pub state: Vec<u8>,
+}
+
+/// What is to be rewritten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RewritePlan {
+    pub(crate) range: Range<Position>,
+}
+
+impl RewritePlan {
+    /// The positions that are to be collected as far as they are referred to.
+    #[must_use]
+    pub fn range(&self) -> Range<Position> {
+        self.range.clone()
+    }
+}
+
+/// What a rewrite has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Segments that were replaced; 0 if nothing was done.
+    pub segments: usize,
+    /// What they took.
+    pub bytes_before: u64,
+    /// What the one instead takes.
+    pub bytes_after: u64,
 }

@@ -3,12 +3,15 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 #[cfg(feature = "sled")]
 use common::sled_config;
-use common::{append, append_durably, header, payload, small, wait_until, with_sync};
+use common::{
+    append, append_durably, header, payload, reference, small, snapshot, wait_until, with_sync,
+};
 use leveret_core::Position;
 #[cfg(feature = "sled")]
 use leveret_storage::Sled;
@@ -56,45 +59,156 @@ fn many_are_read_in_any_order_and_a_wrong_position_costs_itself_only(storage: &d
     for (at, record) in positions.iter().zip(&read) {
         match record {
             Ok(record) => assert_eq!((record.at, record.payload.len()), (*at, 60)),
-            Err(error) => assert!(matches!(error, Error::Damaged { at: p } if p == at)),
+            Err(Error::Damaged { at: p } | Error::Gone { at: p }) => assert_eq!(p, at),
+            Err(error) => panic!("{error}"),
         }
     }
     assert_eq!(read.iter().filter(|record| record.is_err()).count(), 1);
 }
 
-fn segments_go_from_the_front_when_dead_and_before_the_snapshot(storage: &dyn Storage) {
-    let positions: Vec<_> = (0..200).map(|i| append(storage, i, 100, Urgency::Lazy)).collect();
-    positions.iter().for_each(|at| storage.retain(*at, 2));
-    append_durably(storage, 200, 100);
+fn segments_go_wherever_they_are_when_nothing_refers_to_them(storage: &dyn Storage) {
+    let positions = retained(storage, 200);
     let before = storage.stats().segments;
     assert!(before > 3);
-    let release = |range: std::ops::Range<usize>| {
-        positions[range].iter().for_each(|at| storage.release(*at));
-    };
-    release(0..200);
-    release(1..150);
-    storage.store_snapshot(storage.end(), b"state").unwrap();
-    assert_eq!(storage.stats().segments, before, "one live record keeps everything behind it");
+    release(storage, &positions[50..150]);
+    assert!(storage.wants_snapshot(), "dead segments wait for one");
+    snapshot(storage, b"state");
     assert!(!storage.wants_snapshot());
-    release(0..1);
-    wait_until(|| storage.segments()[0].live > 0);
     assert!(storage.stats().segments < before);
-    assert!(matches!(storage.read(positions[0]), Err(Error::Gone { .. })));
-    (150..200).for_each(|i| assert!(storage.read(positions[i]).is_ok()));
-    let oldest = storage.segments()[0];
-    assert!(oldest.base <= positions[150] && positions[150] < oldest.end);
+    (0..50).chain(150..200).for_each(|i| assert!(storage.read(positions[i]).is_ok()));
+    assert!(matches!(storage.read(positions[100]), Err(Error::Gone { .. })));
+    let usage = storage.segments();
+    assert!(usage.iter().any(|segment| segment.live == 0) || usage.len() > 2);
+    assert!(storage.stats().bytes <= usage.iter().map(|segment| segment.bytes).sum());
 }
 
 fn nothing_goes_without_a_snapshot(storage: &dyn Storage) {
     assert!(storage.snapshot().unwrap().is_none());
-    let middle = (0..100).map(|i| append(storage, i, 100, Urgency::Lazy)).nth(50).unwrap();
-    append_durably(storage, 100, 100);
+    let positions = retained(storage, 100);
+    release(storage, &positions);
     let before = storage.stats().segments;
-    assert!(storage.wants_snapshot(), "dead segments wait for one");
-    storage.store_snapshot(middle, b"half").unwrap();
-    assert_eq!(storage.snapshot().unwrap(), Some((middle, b"half".to_vec())));
-    wait_until(|| storage.stats().segments < before);
-    assert!(storage.read(middle).is_ok(), "what the snapshot does not cover stays");
+    assert!(storage.read(positions[0]).is_ok());
+    let from = snapshot(storage, b"half");
+    let stored = storage.snapshot().unwrap().unwrap();
+    assert_eq!((stored.from, stored.state), (from, b"half".to_vec()));
+    assert!(storage.stats().segments < before);
+    assert!(storage.read(positions[0]).is_err());
+}
+
+fn what_the_newest_snapshot_may_refer_to_stays_until_the_next(storage: &dyn Storage) {
+    let positions = retained(storage, 100);
+    let from = storage.begin_snapshot();
+    release(storage, &positions);
+    storage.store_snapshot(from, storage.end(), b"refers to all").unwrap();
+    positions.iter().for_each(|at| assert!(storage.read(*at).is_ok()));
+    snapshot(storage, b"refers to nothing");
+    assert!(storage.read(positions[0]).is_err());
+}
+
+fn a_rewrite_keeps_what_is_referred_to(storage: &dyn Storage) {
+    let positions = retained(storage, 300);
+    let kept: Vec<_> = positions.iter().copied().step_by(10).collect();
+    let gone: Vec<_> = positions.iter().copied().filter(|at| !kept.contains(at)).collect();
+    release(storage, &gone);
+    let bytes = storage.stats().bytes;
+    let (mut late, mut segments) = (Vec::new(), 0);
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                let read = storage.read_many(&kept);
+                assert!(read.iter().all(|record| record.is_ok()), "reads go on meanwhile");
+            }
+        });
+        while let Some(plan) = storage.plan_rewrite() {
+            // Somebody who has the message puts it into another queue.
+            let range = plan.range();
+            if let Some(at) = gone.iter().find(|at| range.contains(at)) {
+                storage.retain(reference(*at, 100), 1);
+                late.push(*at);
+            }
+            snapshot(storage, b"");
+            segments += storage.rewrite(plan, &kept).unwrap().segments;
+        }
+        is_done.store(true, Ordering::Relaxed);
+        reader.join().unwrap();
+    });
+    assert!(segments > 3 && !late.is_empty());
+    for at in kept.iter().chain(&late) {
+        let number = positions.iter().position(|other| other == at).unwrap() as u64;
+        let record = storage.read(*at).unwrap();
+        assert_eq!((record.at, record.header), (*at, header(number)));
+        assert_eq!(record.payload[..], payload(number, 100));
+    }
+    let usage = storage.segments();
+    let last = usage.last().unwrap().base;
+    for at in gone.iter().filter(|at| !late.contains(at) && **at < last) {
+        assert!(matches!(storage.read(*at), Err(Error::Gone { .. })));
+    }
+    assert!(storage.stats().bytes * 3 < bytes, "{} of {bytes}", storage.stats().bytes);
+}
+
+fn a_rewrite_without_a_newer_snapshot_does_nothing(storage: &dyn Storage) {
+    let positions = retained(storage, 100);
+    release(storage, &positions[1..]);
+    snapshot(storage, b"");
+    append_durably(storage, 100, 100);
+    let plan = storage.plan_rewrite().unwrap();
+    assert_eq!(storage.rewrite(plan.clone(), &[]).unwrap().segments, 0);
+    assert!(storage.read(positions[0]).is_ok());
+    let newer = storage.plan_rewrite().unwrap();
+    snapshot(storage, b"");
+    assert!(storage.rewrite(newer, &positions[..1]).unwrap().segments > 0);
+    assert_eq!(storage.rewrite(plan, &[]).unwrap().segments, 0, "a plan is carried out once");
+    assert!(storage.read(positions[0]).is_ok());
+}
+
+/// Steady traffic at a depth of 400 records, of which each waits for a while or for long.
+fn space_comes_back_under_steady_traffic(storage: &dyn Storage) {
+    let mut live = std::collections::VecDeque::new();
+    let mut dice = 1u64;
+    let mut below = |limit: u64| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_041);
+        (dice >> 33) % limit
+    };
+    for number in 0..6000 {
+        let at = append(storage, number, 100, Urgency::Lazy);
+        storage.retain(reference(at, 100), 1);
+        live.push_back(at);
+        if live.len() > 400 {
+            let pick = if below(20) == 0 { below(400) } else { below(40) } as usize;
+            storage.release(reference(live.remove(pick).unwrap(), 100));
+        }
+        if number % 50 == 0 {
+            reclaim(storage, live.make_contiguous());
+            let stats = storage.stats();
+            let most = 2 * stats.live_bytes + 2 * 4096 + 1024;
+            assert!(stats.bytes <= most, "{} of {most} bytes at {number}", stats.bytes);
+        }
+    }
+    live.iter().for_each(|at| assert!(storage.read(*at).is_ok()));
+}
+
+fn reclaim(storage: &dyn Storage, live: &[Position]) {
+    if storage.wants_snapshot() {
+        snapshot(storage, b"");
+    }
+    while let Some(plan) = storage.plan_rewrite() {
+        snapshot(storage, b"");
+        assert!(storage.rewrite(plan, live).unwrap().segments > 0);
+    }
+}
+
+/// Appends records of 100 bytes with a reference each, durably, and one more.
+fn retained(storage: &dyn Storage, count: u64) -> Vec<Position> {
+    let positions: Vec<_> = (0..count).map(|i| append(storage, i, 100, Urgency::Lazy)).collect();
+    positions.iter().for_each(|at| storage.retain(reference(*at, 100), 1));
+    append_durably(storage, count, 100);
+    positions
+}
+
+fn release(storage: &dyn Storage, positions: &[Position]) {
+    positions.iter().for_each(|at| storage.release(reference(*at, 100)));
 }
 
 fn after_close_appends_are_dropped_and_reads_still_work(storage: &dyn Storage) {
@@ -205,8 +319,12 @@ contract! {
     parts_are_concatenated,
     a_promise_becomes_durable,
     many_are_read_in_any_order_and_a_wrong_position_costs_itself_only,
-    segments_go_from_the_front_when_dead_and_before_the_snapshot,
+    segments_go_wherever_they_are_when_nothing_refers_to_them,
     nothing_goes_without_a_snapshot,
+    what_the_newest_snapshot_may_refer_to_stays_until_the_next,
+    a_rewrite_keeps_what_is_referred_to,
+    a_rewrite_without_a_newer_snapshot_does_nothing,
+    space_comes_back_under_steady_traffic,
     after_close_appends_are_dropped_and_reads_still_work,
     appends_from_many_threads_all_arrive,
 }

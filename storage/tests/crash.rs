@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{DIR, append, numbers, wait_until, with_sync};
-use leveret_core::Position;
+use leveret_core::{Position, Reference};
 use leveret_storage::faulty::{Faults, FaultyDisk};
 use leveret_storage::{Error, Log, LogConfig, Storage, SyncPolicy, Urgency};
 
@@ -21,19 +21,22 @@ struct Node {
     history: Vec<(Position, u64)>,
     /// Everything before it has to be there.
     promised: Position,
-    /// Records with a reference.
-    live: BTreeMap<Position, u64>,
+    /// References, with the number of the record.
+    live: BTreeMap<Reference, u64>,
     /// The last snapshot that was stored, and those of which it is not known.
     snapshots: Vec<Option<Position>>,
+    /// Segments that rewrites have replaced.
+    rewritten: usize,
 }
 
 impl Node {
     fn new(seed: u64, sync: SyncPolicy) -> Self {
-        let config = with_sync(sync);
+        let mut config = with_sync(sync);
+        config.rewrite_bytes_per_second = u64::MAX;
         let disk = FaultyDisk::new(seed);
         let (history, live, snapshots) = (Vec::new(), BTreeMap::new(), vec![None]);
         let promised = Position(0);
-        Self { disk, config, seed, next: 0, history, promised, live, snapshots }
+        Self { disk, config, seed, next: 0, history, promised, live, snapshots, rewritten: 0 }
     }
 
     fn below(&mut self, limit: u64) -> u64 {
@@ -51,31 +54,35 @@ impl Node {
         if power_cut { self.disk.power_cut() } else { self.disk.kill() }
     }
 
-    /// Opens and recovers, and checks what is found.
+    /// Opens and recovers, and checks what is found: what the snapshot refers to, and all records
+    /// behind it.
     fn start(&mut self) -> Result<Log, Error> {
         let log = Log::open_on(self.disk.mount(), self.config.clone())?;
-        let snapshot = log.snapshot()?.map(|(at, state)| {
-            assert_eq!(state, at.0.to_le_bytes());
-            at
-        });
-        assert!(self.snapshots.contains(&snapshot), "{snapshot:?} of {:?}", self.snapshots);
-        let from = snapshot.unwrap_or_default();
+        let snapshot = log.snapshot()?;
+        let from = snapshot.as_ref().map(|snapshot| snapshot.from);
+        assert!(self.snapshots.contains(&from), "{from:?} of {:?}", self.snapshots);
+        let referred = snapshot.map(|snapshot| decode(&snapshot.state)).unwrap_or_default();
+        for (reference, number) in &referred {
+            match log.read(reference.at) {
+                Err(error @ Error::Io { .. }) => return Err(error),
+                read => assert_eq!(read.unwrap().header.index, *number),
+            }
+        }
         let mut found = Vec::new();
         let report = log.recover(&mut |at, header, payload| {
             common::check(header, &payload);
-            if self.live.contains_key(&at) {
-                log.retain(at, 1);
-            }
             found.push((at, header.index));
         })?;
         assert_eq!(report.damaged, 0, "a crash damages nothing");
         assert_eq!(report.records, found.len() as u64);
-        let older = found.iter().filter(|(at, _)| *at < from && self.live.contains_key(at)).count();
-        assert_eq!(older, self.live.range(..from).count(), "what is live outlasts a snapshot");
-        found.retain(|(at, _)| *at >= from);
-        self.snapshots = vec![snapshot];
+        let from = from.unwrap_or_default();
+        assert!(found.iter().all(|(at, _)| *at >= from));
+        self.live.retain(|reference, _| reference.at >= from || referred.contains_key(reference));
+        self.snapshots = vec![Some(from).filter(|from| from.0 > 0)];
         self.history.retain(|(at, _)| *at >= from);
-        self.learn(&log, found).map(|()| log)
+        self.learn(&log, found)?;
+        self.live.keys().for_each(|reference| log.retain(*reference, 1));
+        Ok(log)
     }
 
     fn learn(&mut self, log: &Log, found: Vec<(Position, u64)>) -> Result<(), Error> {
@@ -83,11 +90,9 @@ impl Node {
         assert!(found.len() >= promised, "found {} of {promised} promised", found.len());
         assert_eq!(self.history.get(..found.len()), Some(&found[..]), "a prefix survives");
         let lost = self.history.split_off(found.len());
-        for (at, _) in lost {
-            self.live.remove(&at);
-        }
-        for (at, number) in &self.live {
-            match log.read(*at) {
+        self.live.retain(|reference, _| lost.iter().all(|(at, _)| *at != reference.at));
+        for (reference, number) in &self.live {
+            match log.read(reference.at) {
                 Err(error @ Error::Io { .. }) => return Err(error),
                 read => assert_eq!(read.unwrap().header.index, *number),
             }
@@ -102,7 +107,8 @@ impl Node {
         let mut durable = log.durable();
         for _ in 0..self.below(120) {
             match self.below(20) {
-                0 => self.snapshot(log),
+                0 => _ = self.snapshot(log),
+                5 => self.rewrite(log),
                 1..4 => self.release(log),
                 4 => wait_until(|| {
                     let durability = durable.borrow_and_update();
@@ -113,7 +119,7 @@ impl Node {
         }
         if self.below(2) == 0 {
             let at = append(log, self.next, 8, Urgency::Promise);
-            self.note(log, at);
+            self.note(log, at, 8);
             wait_until(|| log.durable_position() > at || durable.borrow().failed.is_some());
         }
         self.promised = log.durable_position();
@@ -123,35 +129,75 @@ impl Node {
         let len = 8 + self.below(if step == 19 { 9000 } else { 300 }) as usize;
         let urgency = if step.is_multiple_of(2) { Urgency::Promise } else { Urgency::Lazy };
         let at = append(log, self.next, len, urgency);
-        self.note(log, at);
+        self.note(log, at, len);
     }
 
-    fn note(&mut self, log: &Log, at: Position) {
-        log.retain(at, 1);
-        self.live.insert(at, self.next);
+    fn note(&mut self, log: &Log, at: Position, len: usize) {
+        let reference = common::reference(at, len);
+        log.retain(reference, 1);
+        self.live.insert(reference, self.next);
         self.history.push((at, self.next));
         self.next += 1;
     }
 
+    /// Releases the oldest, or here and there.
     fn release(&mut self, log: &Log) {
         for _ in 0..self.below(12) {
-            if let Some((at, _)) = self.live.pop_first() {
-                log.release(at);
+            let places = if self.below(2) == 0 { 1 } else { self.live.len() as u64 };
+            let pick = self.below(places.max(1)) as usize;
+            if let Some(reference) = self.live.keys().nth(pick).copied() {
+                self.live.remove(&reference);
+                log.release(reference);
             }
         }
     }
 
-    fn snapshot(&mut self, log: &Log) {
-        let at = log.end();
-        match log.store_snapshot(at, &at.0.to_le_bytes()) {
-            Ok(()) => self.snapshots = vec![Some(at)],
-            Err(_) => self.snapshots.push(Some(at)),
+    fn snapshot(&mut self, log: &Log) -> bool {
+        let from = log.begin_snapshot();
+        let stored = log.store_snapshot(from, log.end(), &encode(&self.live));
+        match stored {
+            Ok(()) => self.snapshots = vec![Some(from)],
+            Err(_) => self.snapshots.push(Some(from)),
+        }
+        stored.is_ok()
+    }
+
+    fn rewrite(&mut self, log: &Log) {
+        while let Some(plan) = log.plan_rewrite() {
+            let live: Vec<_> = self.live.keys().map(|reference| reference.at).collect();
+            if self.below(3) == 0 {
+                self.append(log, 6);
+            }
+            if !self.snapshot(log) {
+                return;
+            }
+            let Ok(rewritten) = log.rewrite(plan, &live) else { return };
+            assert!(rewritten.bytes_after < rewritten.bytes_before, "{rewritten:?}");
+            self.rewritten += rewritten.segments;
         }
     }
 }
 
+/// A snapshot holds what is live.
+fn encode(live: &BTreeMap<Reference, u64>) -> Vec<u8> {
+    let numbers = live.iter().flat_map(|(reference, number)| {
+        [reference.at.0, reference.bytes.into(), *number].map(u64::to_le_bytes)
+    });
+    numbers.flatten().collect()
+}
+
+fn decode(state: &[u8]) -> BTreeMap<Reference, u64> {
+    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+    let entries = state.chunks_exact(24).map(|entry| {
+        let at = Position(number(&entry[..8]));
+        (Reference { at, bytes: number(&entry[8..16]) as u32 }, number(&entry[16..]))
+    });
+    entries.collect()
+}
+
 #[test]
 fn nothing_promised_is_lost_and_nothing_lost_comes_back_after_power_cuts() {
+    let mut rewritten = 0;
     for seed in 0..600 {
         let mut node = Node::new(seed, SyncPolicy::Always);
         for _ in 0..6 {
@@ -176,7 +222,9 @@ fn nothing_promised_is_lost_and_nothing_lost_comes_back_after_power_cuts() {
         let found = node.history.clone();
         node.start().unwrap();
         assert_eq!(numbers(&node.history), numbers(&found), "a clean stop keeps everything");
+        rewritten += node.rewritten;
     }
+    assert!(rewritten > 200, "{rewritten} segments were rewritten");
 }
 
 #[test]

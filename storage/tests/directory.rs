@@ -6,8 +6,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{append_durably, numbers, recover, small};
-use leveret_storage::{Error, Log, Storage};
+use common::{append_durably, numbers, recover, reference, small, snapshot};
+use leveret_storage::{Error, Log, Snapshot, Storage};
 
 fn start(dir: &Path) -> Log {
     let log = Log::open(small(dir)).unwrap();
@@ -44,9 +44,9 @@ fn a_newer_or_foreign_identity_is_refused() {
     start(folder.path()).close().unwrap();
     let identity = folder.path().join("identity");
     let text = fs::read_to_string(&identity).unwrap();
-    fs::write(&identity, text.replace("format 1", "format 2")).unwrap();
+    fs::write(&identity, text.replace("format 2", "format 3")).unwrap();
     let error = Log::open(small(folder.path())).unwrap_err();
-    assert!(matches!(error, Error::NewerFormat { found: 2, supported: 1, .. }));
+    assert!(matches!(error, Error::NewerFormat { found: 3, supported: 2, .. }));
     assert!(error.to_string().contains("start the newer version again"), "{error}");
     fs::write(&identity, "hello").unwrap();
     assert!(matches!(Log::open(small(folder.path())), Err(Error::Identity { .. })));
@@ -66,14 +66,16 @@ fn records_snapshots_and_the_clean_stop_are_found_again() {
     let (report, found) = recover(&log).unwrap();
     assert!(report.clean && numbers(&found) == (0..100).collect::<Vec<_>>());
     assert_eq!((report.records, report.bytes, report.torn_bytes), (100, 10_000, 0));
-    found.iter().for_each(|record| log.retain(record.0, 1));
-    let middle = found[50].0;
-    log.store_snapshot(middle, b"state").unwrap();
+    log.retain(reference(found[50].0, 100), 1);
+    let from = snapshot(&log, b"state");
+    append_durably(&log, 100, 100);
     drop(log);
     let log = Log::open(small(folder.path())).unwrap();
-    assert_eq!(log.snapshot().unwrap(), Some((middle, b"state".to_vec())));
-    let (report, found) = recover(&log).unwrap();
-    assert!(!report.clean && numbers(&found) == (0..100).collect::<Vec<_>>());
+    let state = b"state".to_vec();
+    assert_eq!(log.snapshot().unwrap(), Some(Snapshot { at: from, from, state }));
+    let (report, later) = recover(&log).unwrap();
+    assert_eq!((report.clean, numbers(&later)), (false, vec![100]));
+    assert_eq!(log.read(found[50].0).unwrap().header.index, 50);
 }
 
 #[test]

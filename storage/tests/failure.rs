@@ -5,7 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{append, append_durably, fresh, numbers, open, reopen, wait_until};
+use common::{
+    append, append_durably, fresh, numbers, open, reference, reopen, snapshot, wait_until,
+};
 use leveret_storage::faulty::{Faults, FaultyDisk};
 use leveret_storage::{Error, Storage, Urgency};
 
@@ -20,7 +22,7 @@ fn a_failed_sync_stops_the_watermark_for_good() {
     disk.set_faults(Faults::default());
     let syncs = disk.syncs();
     let later = append(&log, 2, 100, Urgency::Promise);
-    assert!(log.store_snapshot(log.end(), b"").is_err());
+    assert!(log.store_snapshot(log.begin_snapshot(), log.end(), b"").is_err());
     assert!(matches!(log.close(), Err(Error::Failed(_))));
     assert_eq!(disk.syncs(), syncs, "nothing is tried again");
     assert!(log.durable_position() > kept && log.durable_position() <= lost && lost < later);
@@ -121,44 +123,36 @@ fn lazy_records_are_written_soon_but_wait_for_a_promise_to_be_durable() {
 }
 
 #[test]
-fn two_savers_of_a_snapshot_do_not_disturb_each_other() {
-    let disk = FaultyDisk::new(1);
-    let log = fresh(&disk);
-    let positions: Vec<_> = (0..40).map(|i| append_durably(&log, i, 50)).collect();
-    std::thread::scope(|scope| {
-        for chunk in positions.chunks(10) {
-            let log = &log;
-            scope.spawn(move || {
-                for at in chunk {
-                    log.store_snapshot(*at, &at.0.to_le_bytes().repeat(100)).unwrap();
-                }
-            });
-        }
-    });
-    let (at, state) = log.snapshot().unwrap().unwrap();
-    assert_eq!((at, state), (positions[39], positions[39].0.to_le_bytes().repeat(100)));
-    assert!(disk.files().iter().all(|path| path.extension().is_none_or(|suffix| suffix != "tmp")));
-}
-
-#[test]
 fn a_segment_stays_until_what_replaced_its_records_is_on_the_disk() {
     let disk = FaultyDisk::new(1);
     let log = fresh(&disk);
     let old = append_durably(&log, 0, 100);
-    log.retain(old, 1);
+    log.retain(reference(old, 100), 1);
     for i in 1..60 {
         append_durably(&log, i, 100);
     }
-    log.store_snapshot(log.end(), b"").unwrap();
+    snapshot(&log, b"refers to the old");
     disk.set_faults(Faults { syncs_left: Some(0), ..Faults::default() });
     let moved = append(&log, 60, 100, Urgency::Lazy);
-    log.retain(moved, 1);
-    log.release(old);
-    wait_until(|| log.durable().borrow().failed.is_some());
+    log.retain(reference(moved, 100), 1);
+    log.release(reference(old, 100));
+    let from = log.begin_snapshot();
+    assert!(log.store_snapshot(from, log.end(), b"refers to the new").is_err());
     disk.power_cut();
     drop(log);
     let log = open(&disk).unwrap();
-    log.retain(old, 1);
+    assert_eq!(log.snapshot().unwrap().unwrap().state, b"refers to the old");
     log.recover(&mut |_, _, _| {}).unwrap();
     assert_eq!(log.read(old).unwrap().header.index, 0);
+}
+
+#[test]
+fn nothing_is_changed_in_the_directory_once_the_journal_is_closed() {
+    let disk = FaultyDisk::new(1);
+    let log = fresh(&disk);
+    let from = log.begin_snapshot();
+    log.close().unwrap();
+    let files = disk.files();
+    assert!(matches!(log.store_snapshot(from, log.end(), b""), Err(Error::Closed)));
+    assert_eq!(disk.files(), files);
 }

@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 
 use bytes::Bytes;
-use common::{append, append_durably, numbers, recover, sled_config, wait_until};
+use common::{append, append_durably, numbers, recover, sled_config, snapshot, wait_until};
 use leveret_storage::{Error, Log, Part, Payload, Sled, Storage, Urgency};
 
 fn open(dir: &Path) -> Sled {
@@ -46,7 +46,7 @@ fn removed_segments_stay_removed_and_positions_are_not_used_again() {
     (1..200).for_each(|i| {
         append(&sled, i, 100, Urgency::Lazy);
     });
-    sled.store_snapshot(sled.end(), b"all").unwrap();
+    snapshot(&sled, b"all");
     wait_until(|| sled.stats().segments == 1);
     let end = sled.end();
     sled.close().unwrap();

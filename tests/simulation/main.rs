@@ -7,10 +7,13 @@
 #![allow(clippy::disallowed_methods, reason = "a deadline of a test")]
 
 mod node;
+mod sender;
 mod truth;
+mod upkeep;
 
 use leveret_storage::faulty::{Faults, FaultyDisk};
-use node::{Node, Stopped};
+use node::{Node, Publish, Stopped};
+use sender::Sender;
 use truth::Truth;
 
 /// The dice: a linear congruential generator.
@@ -43,44 +46,71 @@ fn what_was_confirmed_is_kept_and_what_was_acknowledged_stays_away() {
 fn run(seed: u64) {
     println!("seed {seed}");
     let mut dice = Dice(seed);
-    let (disk, mut truth) = (FaultyDisk::new(seed), Truth::default());
+    let (disk, mut clients) = (FaultyDisk::new(seed), Clients::default());
     for _ in 0..LIVES {
         let starts_badly = dice.one_in(4);
         if starts_badly {
             disk.set_faults(faults(&mut dice, 20));
         }
-        match live(&disk, &mut dice, &mut truth, starts_badly) {
+        match live(&disk, &mut dice, &mut clients, starts_badly) {
             Ok(()) => {}
             Err(Stopped) => assert!(starts_badly, "a start fails only for want of a disk"),
         }
         if dice.one_in(4) { disk.kill() } else { disk.power_cut() }
     }
     let mut node = Node::start(&disk).unwrap();
-    truth.inspect(&mut node).unwrap();
-    node.drain(&mut truth).unwrap();
+    clients.resume(&mut node).unwrap();
+    node.drain(&mut clients.truth).unwrap();
+    node.wait_for_disk();
+    clients.sender.go_on(&mut node).unwrap();
+    assert_eq!(node.packets(), 0, "everything was released");
+    node.reclaim(true).unwrap();
     node.close();
     let mut node = Node::start(&disk).unwrap();
-    truth.inspect(&mut node).unwrap();
-    assert_eq!(truth.alive(), 0, "after a clean stop, everything that was acknowledged is away");
+    clients.truth.inspect(&mut node).unwrap();
+    assert_eq!(clients.truth.alive(), 0, "after a clean stop, what was acknowledged is away");
+    assert_eq!(node.packets(), 0, "after a clean stop, what was released is away");
+}
+
+/// What clients know, and do after a start.
+#[derive(Default)]
+struct Clients {
+    truth: Truth,
+    sender: Sender,
+}
+
+impl Clients {
+    fn resume(&mut self, node: &mut Node) -> Result<(), Stopped> {
+        self.truth.inspect(node)?;
+        self.sender.resume(node, &mut self.truth)
+    }
+
+    fn note_durable(&mut self, node: &Node) {
+        self.truth.note_durable(node.durable());
+        self.sender.note_durable(node.durable());
+    }
 }
 
 /// From a start to a crash. An error is a start that failed.
 fn live(
     disk: &FaultyDisk,
     dice: &mut Dice,
-    truth: &mut Truth,
+    clients: &mut Clients,
     is_failing: bool,
 ) -> Result<(), Stopped> {
     let mut node = Node::start(disk)?;
-    truth.inspect(&mut node)?;
-    node.consume(truth);
+    clients.truth.inspect(&mut node)?;
     if !is_failing {
         // A disk that was off does not come back within a life.
-        disk.set_faults(faults(dice, 100));
+        disk.set_faults(faults(dice, 150));
     }
     // Without a disk it goes on until it has to read.
-    _ = work(&mut node, dice, truth);
-    truth.crash(node.durable());
+    if clients.sender.resume(&mut node, &mut clients.truth).is_ok() {
+        node.consume(&mut clients.truth);
+        _ = work(&mut node, dice, clients);
+    }
+    clients.note_durable(&node);
+    clients.truth.crash(node.durable());
     Ok(())
 }
 
@@ -95,19 +125,31 @@ fn faults(dice: &mut Dice, steps: u64) -> Faults {
     }
 }
 
-fn work(node: &mut Node, dice: &mut Dice, truth: &mut Truth) -> Result<(), Stopped> {
-    for _ in 0..dice.below(150) {
-        match dice.below(20) {
+fn work(node: &mut Node, dice: &mut Dice, clients: &mut Clients) -> Result<(), Stopped> {
+    for _ in 0..dice.below(200) {
+        let Clients { truth, sender } = clients;
+        match dice.below(22) {
             0..9 => {
                 let bytes = if dice.one_in(12) { 20_000 } else { 8 + dice.below(1500) };
-                node.publish(1 + dice.below(3), bytes as usize, truth)?;
+                truth.published += 1;
+                let publish = Publish {
+                    number: truth.published,
+                    queues: 1 + dice.below(3),
+                    bytes: bytes as usize,
+                    packet_id: None,
+                };
+                match dice.one_in(3) {
+                    true => sender.publish(node, publish, truth)?,
+                    false => node.publish(publish, truth).map(drop)?,
+                }
             }
             9..14 => node.acknowledge(1 + dice.below(6) as usize, truth)?,
             14..16 => node.requeue(dice.below(10) as usize, truth)?,
             16 => node.wait_for_disk(),
-            17 => node.snapshot(),
+            17 => _ = node.reclaim(dice.one_in(2)),
             18 if dice.one_in(6) => node.purge(1 + dice.below(2), truth)?,
-            _ => truth.note_durable(node.durable()),
+            19 => sender.go_on(node)?,
+            _ => clients.note_durable(node),
         }
     }
     Ok(())

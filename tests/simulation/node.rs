@@ -1,16 +1,15 @@
 //! Two shards over one journal, worked as the server works them, but by one thread and without
 //! sockets.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use leveret_core::record::{Kind, Record, runs_by_queue, write};
+use leveret_core::record::{Kind, Origin, Packet, Record, runs_by_queue, write};
 use leveret_core::{
-    Body, ConnectionId, ConsumerId, ConsumerOptions, Delivery, Draft, Effects, Encoding,
-    EntryIndex, Facts, Fetch, Got, Message, Placement, Position, QueueId, QueueSettings,
-    RecordHeader, Settlement, ShardState, Target,
+    Body, ConnectionId, ConsumerId, ConsumerOptions, Delivery, DiscardedPage, Draft, Effects,
+    Encoding, EntryIndex, Facts, Fetch, Got, Message, Placement, Position, QueueId, QueueSettings,
+    RecordHeader, Reference, Settlement, ShardState, Target,
 };
 use leveret_storage::faulty::FaultyDisk;
 use leveret_storage::{Error, Log, LogConfig, Part, Payload, Storage, Urgency};
@@ -23,16 +22,21 @@ pub const QUEUES: [QueueId; 2] = [QueueId(1), QueueId(2)];
 const SETTINGS: QueueSettings = QueueSettings { durable: true, auto_delete: false };
 const CONSUMER: ConsumerId = ConsumerId { connection: ConnectionId(1), number: 1 };
 const READER: ConsumerId = ConsumerId { connection: ConnectionId(1), number: 2 };
+/// The session of the QoS 2 publisher.
+const SESSION: QueueId = QueueId(99);
 /// Small enough that segments come and go.
 const SEGMENT_BYTES: u64 = 16 * 1024;
+/// Small enough that backlogs are written out.
+const MEMORY_BYTES: i64 = 12 * 1024;
+const PAGE_LEN: usize = 4;
 
 /// The disk does not answer any more: the process would stop.
 #[derive(Debug)]
 pub struct Stopped;
 
 pub struct Node {
-    log: Log,
-    shards: [Shard; 2],
+    pub(super) log: Log,
+    pub(super) shards: [Shard; 2],
     /// What the consumers have and have not settled, oldest first.
     held: Vec<(Delivery, u64)>,
     index: u64,
@@ -40,9 +44,20 @@ pub struct Node {
     appended: Position,
 }
 
-struct Shard {
-    state: ShardState,
-    fx: Effects,
+pub struct Shard {
+    pub(super) state: ShardState,
+    pub(super) fx: Effects,
+}
+
+/// A message to be published.
+#[derive(Debug, Clone, Copy)]
+pub struct Publish {
+    pub number: u64,
+    /// The queues, each a bit.
+    pub queues: u64,
+    pub bytes: usize,
+    /// The packet identifier of a QoS 2 publisher.
+    pub packet_id: Option<u16>,
 }
 
 impl Node {
@@ -50,32 +65,26 @@ impl Node {
     pub fn start(disk: &FaultyDisk) -> Result<Self, Stopped> {
         let mut config = LogConfig::new("/data");
         config.segment_bytes = SEGMENT_BYTES;
+        config.rewrite_bytes_per_second = u64::MAX;
         let log = Log::open_on(disk.mount(), config).map_err(Stopped::from)?;
         let shards = QUEUES.map(|queue| {
             let mut state = ShardState::default();
             state.create(queue, SETTINGS);
-            Shard { state, fx: Effects::default() }
+            let fx = Effects {
+                resident_bytes_free: MEMORY_BYTES,
+                page_len_max: PAGE_LEN,
+                ..Effects::default()
+            };
+            Shard { state, fx }
         });
         let mut node = Node { log, shards, held: Vec::new(), index: 0, appended: Position(0) };
         node.recover()?;
+        for queue in QUEUES {
+            let Shard { state, fx } = node.shard(queue);
+            state.page_out(fx);
+            node.carry_out(queue)?;
+        }
         Ok(node)
-    }
-
-    fn recover(&mut self) -> Result<(), Stopped> {
-        let Node { log, shards, .. } = self;
-        let mut bodies = BTreeMap::new();
-        let report =
-            log.recover(&mut |at, header, payload| match Record::decode(header.kind, &payload)
-                .expect("a crash damages nothing")
-            {
-                Record::Body(message) => _ = bodies.insert(at, Arc::new(message)),
-                record => {
-                    let shard = &mut shards[usize::from(header.shard)];
-                    shard.replay(log, at, record, &mut |at| bodies.get(&at).cloned());
-                }
-            })?;
-        assert_eq!(report.damaged, 0, "a crash damages nothing");
-        Ok(())
     }
 
     pub fn durable(&self) -> Position {
@@ -107,36 +116,51 @@ impl Node {
         }
     }
 
-    /// Publishes a message to the queues that `queues` has a bit for.
-    pub fn publish(&mut self, queues: u64, bytes: usize, truth: &mut Truth) -> Result<(), Stopped> {
-        truth.published += 1;
-        let number = truth.published;
+    /// Publishes a message. Gives what has to be durable before its publisher is told.
+    pub fn publish(&mut self, publish: Publish, truth: &mut Truth) -> Result<Position, Stopped> {
+        let Publish { number, queues, bytes, packet_id } = publish;
         let message = Arc::new(message(number, bytes));
         let chosen: Vec<QueueId> =
             (0..2).filter(|bit| queues & (1 << bit) != 0).map(|bit| QUEUES[bit]).collect();
+        let origin = packet_id.map(|packet_id| Origin {
+            packet: Packet { session: SESSION, packet_id },
+            shards: chosen.len() as u16,
+        });
         let body = (chosen.len() > 1).then(|| {
-            let at = self.append(Kind::Body, 0, Urgency::Lazy, |out| write::body(out, &message));
-            self.log.retain(at, 1);
-            at
+            let body = self.append(Kind::Body, 0, Urgency::Lazy, |out| write::body(out, &message));
+            self.log.retain(body, 1);
+            body
         });
         let mut done = Ok(());
+        let mut last = self.durable();
         for &queue in &chosen {
-            let placements = self.place(queue, &message);
-            let (stored, promise) = self.record(queue, &placements, &message, body);
+            let placements = self.place(queue, &message, origin);
+            if placements.is_empty() {
+                truth.not_placed(queue, number);
+                continue;
+            }
+            let (stored, promise) = self.record(queue, (origin, &placements), &message, body);
+            last = promise;
             truth.publish(queue, number, promise);
             done = done.and(self.post(queue, truth, |shard| {
                 let Shard { state, fx } = shard;
+                origin.into_iter().for_each(|origin| state.remember(origin, Some(stored)));
                 state.publish(0, &mut placements.clone(), &message, Some(stored), fx);
             }));
         }
-        body.into_iter().for_each(|at| self.log.release(at));
-        done
+        body.into_iter().for_each(|body| self.log.release(body));
+        done.map(|()| last)
     }
 
-    fn place(&mut self, queue: QueueId, message: &Message) -> Vec<Placement> {
+    fn place(
+        &mut self,
+        queue: QueueId,
+        message: &Message,
+        origin: Option<Origin>,
+    ) -> Vec<Placement> {
         let mut placements = Vec::new();
         let target = [Target { queue, durable: true, subscription: None }];
-        self.shard(queue).state.place(&target, message, None, &mut placements);
+        self.shard(queue).state.place(&target, message, origin, &mut placements);
         assert!(placements.iter().all(|placement| placement.durable));
         placements
     }
@@ -145,23 +169,47 @@ impl Node {
     fn record(
         &mut self,
         queue: QueueId,
-        placements: &[Placement],
+        (origin, placements): (Option<Origin>, &[Placement]),
         message: &Message,
-        body: Option<Position>,
-    ) -> (Position, Position) {
+        body: Option<Reference>,
+    ) -> (Reference, Position) {
         let shard = shard_of(queue);
-        let promise = match body {
+        let recorded = match body {
             None => self.append(Kind::Publish, shard, Urgency::Promise, |out| {
-                write::publish(out, None, placements, message)
+                write::publish(out, origin, placements, message)
             }),
-            Some(at) => self.append(Kind::Enqueue, shard, Urgency::Promise, |out| {
-                write::enqueue(out, None, placements, at);
+            Some(body) => self.append(Kind::Enqueue, shard, Urgency::Promise, |out| {
+                write::enqueue(out, origin, placements, body.at);
                 None
             }),
         };
-        let stored = body.unwrap_or(promise);
-        self.log.retain(stored, 1);
-        (stored, promise)
+        let stored = body.unwrap_or(recorded);
+        self.log.retain(stored, 1 + u32::from(origin.is_some()));
+        (stored, recorded.at)
+    }
+
+    /// The publisher releases a packet. Gives what has to be durable before it is told.
+    pub fn release(&mut self, packet_id: u16) -> Result<Position, Stopped> {
+        let packet = Packet { session: SESSION, packet_id };
+        let mut promise = self.durable();
+        for queue in QUEUES {
+            let Shard { state, fx } = self.shard(queue);
+            if state.release(packet, fx) {
+                let released =
+                    self.append(Kind::Release, shard_of(queue), Urgency::Promise, |out| {
+                        write::release(out, packet);
+                        None
+                    });
+                promise = released.at;
+            }
+            self.carry_out(queue)?;
+        }
+        Ok(promise)
+    }
+
+    /// How many packets are remembered.
+    pub fn packets(&self) -> usize {
+        self.shards.iter().map(|shard| shard.state.recorded_packets().len()).sum()
     }
 
     /// Acknowledges the oldest deliveries.
@@ -197,24 +245,21 @@ impl Node {
         let (before, kept) = self.shard(queue).queue(queue).0.purge_bounds();
         let (target, fx) = self.shard(queue).queue(queue);
         target.purge(fx);
-        let at = self.append(Kind::Purge, shard_of(queue), Urgency::Promise, |out| {
-            write::purge(out, queue, before, &kept);
-            None
-        });
+        let Reference { at, .. } =
+            self.append(Kind::Purge, shard_of(queue), Urgency::Promise, |out| {
+                write::purge(out, queue, before, &kept);
+                None
+            });
         let held = self.held.iter().map(|(delivery, number)| (delivery.queue, *number)).collect();
         truth.purged(queue, &held, at);
         self.post(queue, truth, |_| {})
     }
 
-    /// Stores a snapshot: behind it, segments that nobody needs go. It may fail with the disk.
-    pub fn snapshot(&mut self) {
-        _ = self.log.store_snapshot(self.log.end(), b"");
-    }
-
     /// Waits until everything is durable, or never will be.
     pub fn wait_for_disk(&mut self) {
         let nothing = message(0, 8);
-        let at = self.append(Kind::Body, 0, Urgency::Promise, |out| write::body(out, &nothing));
+        let Reference { at, .. } =
+            self.append(Kind::Body, 0, Urgency::Promise, |out| write::body(out, &nothing));
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.durable() <= at && !self.has_failed() {
             assert!(Instant::now() < deadline, "the journal does not move");
@@ -279,31 +324,58 @@ impl Node {
         let fx = &mut self.shard(queue).fx;
         let mut delivered = std::mem::take(&mut fx.delivered);
         let mut settled = std::mem::take(&mut fx.settled);
-        let released = std::mem::take(&mut fx.released);
-        let fetches = std::mem::take(&mut fx.fetches);
-        assert!(fx.is_empty(), "deliveries were taken, and nothing else is asked for");
         self.record_runs(Kind::Deliver, &mut delivered);
         self.record_runs(Kind::Settle, &mut settled);
+        self.write_out(queue);
+        let fx = &mut self.shard(queue).fx;
+        let released = std::mem::take(&mut fx.released);
+        let discarded = std::mem::take(&mut fx.discarded);
+        let fetches = std::mem::take(&mut fx.fetches);
+        assert!(fx.is_empty(), "deliveries were taken, and nothing else is asked for");
+        discarded.into_iter().try_for_each(|page| discard(&self.log, page))?;
         released.into_iter().for_each(|at| self.log.release(at));
         let has_fetched = !fetches.is_empty();
         fetches.into_iter().try_for_each(|fetch| self.fetch(fetch))?;
         Ok(has_fetched)
     }
 
+    fn write_out(&mut self, queue: QueueId) {
+        loop {
+            let fx = &mut self.shard(queue).fx;
+            assert!(fx.spills.is_empty(), "all messages are durable");
+            let pages = std::mem::take(&mut fx.pages);
+            if pages.is_empty() {
+                return;
+            }
+            for page in pages {
+                let written = self.append(Kind::Page, shard_of(queue), Urgency::Lazy, |out| {
+                    write::page(out, page.queue);
+                    Some(&page.entries)
+                });
+                self.log.retain(written, 1);
+                let (target, fx) = self.shard(queue).queue(queue);
+                target.paged_out(page.first, written, fx);
+            }
+        }
+    }
+
     fn fetch(&mut self, fetch: Fetch) -> Result<(), Stopped> {
-        let positions: Vec<Position> = fetch.entries.iter().map(|(_, at)| *at).collect();
+        let (mut page, mut entries) = (None, fetch.entries);
+        if let Some(wanted) = fetch.page {
+            let Record::Page { entries: bytes, .. } = read(&self.log, wanted.at)? else {
+                panic!("no page at {:?}", wanted.at)
+            };
+            let read = wanted.read(&bytes).unwrap();
+            entries = read.messages(wanted.bytes_max);
+            page = Some(read);
+        }
         let mut messages = Vec::new();
-        for (&(index, at), record) in fetch.entries.iter().zip(self.log.read_many(&positions)) {
-            let record = record.map_err(|error| {
-                // What was appended behind a failure is nowhere.
-                assert!(self.has_failed() || matches!(error, Error::Io { .. }), "{error}");
-                Stopped
-            })?;
-            assert_eq!(record.at, at);
-            let record = Record::decode(record.header.kind, &record.payload).unwrap();
-            messages.push((index, record.into_message().map(Arc::new)));
+        for (index, at) in entries {
+            let message = read(&self.log, at)?.into_message().unwrap().into_message().unwrap();
+            messages.push((index, Some(Arc::new(message))));
         }
         let (target, fx) = self.shard(fetch.queue).queue(fetch.queue);
+        page.into_iter().for_each(|page| target.page_fetched(page, fx));
         target.fetched(messages, fx);
         Ok(())
     }
@@ -323,7 +395,7 @@ impl Node {
         shard: u16,
         urgency: Urgency,
         write: impl FnOnce(&mut Vec<u8>) -> Option<&'a Bytes>,
-    ) -> Position {
+    ) -> Reference {
         let mut head = Vec::new();
         let large = write(&mut head).cloned().unwrap_or_default();
         self.index += 1;
@@ -331,10 +403,10 @@ impl Node {
             RecordHeader { kind: kind as u8, shard, term: 1, index: self.index, timestamp_ms: 0 };
         let parts = [Part::Copied(&head), Part::Shared(&large)];
         self.appended = self.log.append(header, Payload::new(&parts), urgency);
-        self.appended
+        Reference::new(self.appended, head.len() + large.len(), 1)
     }
 
-    fn shard(&mut self, queue: QueueId) -> &mut Shard {
+    pub(super) fn shard(&mut self, queue: QueueId) -> &mut Shard {
         &mut self.shards[usize::from(shard_of(queue))]
     }
 }
@@ -344,19 +416,36 @@ impl Shard {
         (self.state.queue(id).unwrap(), &mut self.fx)
     }
 
-    fn replay(
-        &mut self,
-        log: &Log,
-        at: Position,
-        record: Record,
-        message_at: &mut dyn FnMut(Position) -> Option<Arc<Message>>,
-    ) {
-        let Shard { state, fx } = self;
-        let references = state.replay(at, record, message_at, fx);
+    /// What a replay asks for: references only, as nobody is there to be served.
+    pub(super) fn settle_references(&mut self, log: &Log) -> Result<(), Stopped> {
+        let fx = &mut self.fx;
+        fx.retained.drain(..).for_each(|at| log.retain(at, 1));
+        fx.discarded.drain(..).try_for_each(|page| discard(log, page))?;
         fx.released.drain(..).for_each(|at| log.release(at));
+        fx.pages.clear();
         assert!(fx.is_empty(), "nobody is there to be served by a replay");
-        references.into_iter().for_each(|at| log.retain(at, 1));
+        Ok(())
     }
+}
+
+fn discard(log: &Log, page: DiscardedPage) -> Result<(), Stopped> {
+    let Record::Page { entries, .. } = read(log, page.at.at)? else {
+        panic!("no page at {:?}", page.at)
+    };
+    page.references(&entries).unwrap().into_iter().for_each(|at| log.release(at));
+    log.release(page.at);
+    Ok(())
+}
+
+fn read(log: &Log, at: Position) -> Result<Record, Stopped> {
+    let record = log.read(at).map_err(|error| {
+        // What was appended behind a failure is nowhere.
+        let has_failed = log.durable().borrow().failed.is_some();
+        assert!(has_failed || matches!(error, Error::Io { .. }), "{error}");
+        Stopped
+    })?;
+    assert_eq!(record.at, at);
+    Ok(Record::decode(record.header.kind, &record.payload).unwrap())
 }
 
 impl From<Error> for Stopped {

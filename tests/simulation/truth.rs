@@ -29,8 +29,18 @@ struct Copy {
 }
 
 impl Truth {
+    /// A message got a place in a queue, for the first time or because that was lost.
     pub fn publish(&mut self, queue: QueueId, number: u64, promise: Position) {
-        self.copies.insert((queue, number), Copy { promise, ..Copy::default() });
+        let before = self.copies.insert((queue, number), Copy { promise, ..Copy::default() });
+        assert!(before.is_none_or(|copy| copy.gone && !copy.confirmed), "{number} is there twice");
+    }
+
+    /// A message that is repeated got no place.
+    pub fn not_placed(&mut self, queue: QueueId, number: u64) {
+        let copy = self.copies.get(&(queue, number));
+        let was_there =
+            copy.is_some_and(|copy| !copy.gone || copy.confirmed || copy.acknowledged.is_some());
+        assert!(was_there, "{number} is lost because it is taken for a repetition");
     }
 
     /// A delivery in this life, to a consumer, recorded at or before a position.

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::{ConsumerId, EntryIndex, Message, Position, QueueId, Subscription};
+use bytes::Bytes;
+
+use super::backlog::{DiscardedPage, PageFetch};
+use crate::{ConsumerId, EntryIndex, Message, Position, QueueId, Reference, Subscription};
 
 /// The effects of one batch of commands, in the order in which they arose within each list.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Effects {
     /// Messages handed to consumers. These leave at once: a delivery never waits for the disk.
     pub deliveries: Vec<Delivery>,
@@ -14,10 +17,19 @@ pub struct Effects {
     /// Durable entries that are done with, to be journalled.
     pub settled: Vec<(QueueId, EntryIndex)>,
     /// References to journal records that are no longer needed.
-    pub released: Vec<Position>,
-    /// Messages to be written to the journal to save memory; answered by `ShardState::spilled`.
+    pub released: Vec<Reference>,
+    /// References that a replay has found: those of operation are made by the executor.
+    pub retained: Vec<Reference>,
+    /// Messages to be written to the journal to save memory; answered by
+    /// [`Queue::spilled`](crate::Queue::spilled).
     pub spills: Vec<Spill>,
-    /// Messages to be read from the journal; answered by `ShardState::fetched`.
+    /// Entries to be written to the journal to save memory; answered by
+    /// [`Queue::paged_out`](crate::Queue::paged_out). A
+    /// replay cannot write: [`Queue::page_out`](crate::Queue::page_out) asks again.
+    pub pages: Vec<PageOut>,
+    /// Pages whose references are to be released, by somebody who may wait for the disk.
+    pub discarded: Vec<DiscardedPage>,
+    /// Messages to be read from the journal; answered by [`Queue::fetched`](crate::Queue::fetched).
     pub fetches: Vec<Fetch>,
     /// Consumers that lost their queue.
     pub cancelled: Vec<(QueueId, ConsumerId)>,
@@ -26,7 +38,13 @@ pub struct Effects {
     /// Bytes of message memory that may still be taken before queues put messages out of memory.
     /// The shard sets it, queues count it down and up.
     pub resident_bytes_free: i64,
+    /// How many entries make a page.
+    pub page_len_max: usize,
 }
+
+/// Entries of a page for most queues: with small messages, a page is read in one go and 1,024
+/// entries share what the queue keeps of it.
+pub const PAGE_LEN_MAX: usize = 1024;
 
 /// A message on its way to a consumer.
 #[derive(Debug, Clone)]
@@ -64,13 +82,46 @@ pub struct Spill {
     pub message: Arc<Message>,
 }
 
+/// Entries to be put into the journal to save memory.
+#[derive(Debug)]
+pub struct PageOut {
+    /// The queue that they wait in.
+    pub queue: QueueId,
+    /// The first of them.
+    pub first: EntryIndex,
+    /// All of them, written.
+    pub entries: Bytes,
+}
+
 /// A batch of messages that a queue needs back in memory.
 #[derive(Debug)]
 pub struct Fetch {
     /// The queue that waits for them.
     pub queue: QueueId,
+    /// A page to be read first; the messages are then of its entries.
+    pub page: Option<PageFetch>,
     /// Which entries, and where they are in the journal.
     pub entries: Vec<(EntryIndex, Position)>,
+}
+
+impl Default for Effects {
+    fn default() -> Self {
+        Effects {
+            deliveries: Vec::new(),
+            delivered: Vec::new(),
+            settled: Vec::new(),
+            released: Vec::new(),
+            retained: Vec::new(),
+            spills: Vec::new(),
+            pages: Vec::new(),
+            discarded: Vec::new(),
+            fetches: Vec::new(),
+            cancelled: Vec::new(),
+            unused: Vec::new(),
+            resident_bytes_free: 0,
+            page_len_max: PAGE_LEN_MAX,
+        }
+    }
 }
 
 impl Effects {
@@ -80,7 +131,10 @@ impl Effects {
             && self.delivered.is_empty()
             && self.settled.is_empty()
             && self.released.is_empty()
+            && self.retained.is_empty()
             && self.spills.is_empty()
+            && self.pages.is_empty()
+            && self.discarded.is_empty()
             && self.fetches.is_empty()
             && self.cancelled.is_empty()
             && self.unused.is_empty()
@@ -92,7 +146,10 @@ impl Effects {
         self.delivered.clear();
         self.settled.clear();
         self.released.clear();
+        self.retained.clear();
         self.spills.clear();
+        self.pages.clear();
+        self.discarded.clear();
         self.fetches.clear();
         self.cancelled.clear();
         self.unused.clear();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{EntryIndex, Message, Position, Subscription};
+use crate::{EntryIndex, Message, Reference, Subscription};
 
 /// What the queue keeps of a message while it waits or is in flight.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Entry {
     pub qos: u8,
     /// It comes from the retained store, because of a subscription.
     pub retained: bool,
+    /// MQTT QoS 2: its receiver has taken it over.
+    pub received: bool,
     /// Settled while it waited (only replay does this); skipped when its turn comes.
     pub dead: bool,
 }
@@ -31,16 +33,16 @@ pub(super) enum Stored {
     /// Only in memory.
     No,
     /// Promised to the publisher: there after a restart.
-    Durable(Position),
+    Durable(Reference),
     /// Put there to save memory: forgotten by a restart.
-    Spilled(Position),
+    Spilled(Reference),
 }
 
 impl Stored {
-    pub fn position(self) -> Option<Position> {
+    pub fn reference(self) -> Option<Reference> {
         match self {
             Stored::No => None,
-            Stored::Durable(at) | Stored::Spilled(at) => Some(at),
+            Stored::Durable(reference) | Stored::Spilled(reference) => Some(reference),
         }
     }
 }
@@ -59,9 +61,14 @@ impl Entry {
         self.message.as_ref().is_some_and(|message| message.is_expired(now_ms))
     }
 
+    /// Whether it waits and its message has to be read before it can be handed out.
+    pub fn lacks_message(&self) -> bool {
+        self.message.is_none() && !self.dead
+    }
+
     /// Frees the message's memory if the journal has it; says how many bytes that were.
     pub fn put_out_of_memory(&mut self) -> usize {
-        if self.stored.position().is_none() || self.message.take().is_none() {
+        if self.stored.reference().is_none() || self.message.take().is_none() {
             return 0;
         }
         self.size_bytes as usize

@@ -2,7 +2,7 @@
 //!
 //! A queue never learns about disks, sockets or protocols. Memory is bounded by what is in flight
 //! and by the budget that the shard gives ([`Effects::resident_bytes_free`]); the rest of a backlog
-//! is in the journal and comes back in batches ([`Effects::fetches`]).
+//! is in the journal and comes back in batches (`backlog`).
 //!
 //! ```text
 //!  publish ─► ready ─► handed out ─► unacked ─► settled
@@ -10,21 +10,26 @@
 //!               └─────── requeue ───────┘
 //! ```
 
+mod backlog;
 mod command;
 mod consumer;
 mod effect;
 mod entry;
+mod page;
 mod ready;
 mod replay;
+mod state;
 mod unacked;
 
 use std::sync::Arc;
 
+pub use backlog::{DiscardedPage, PageEntries, PageFetch};
 pub use command::{Got, InExclusiveUse, Placement, QueueSettings, QueueStats, Settlement};
 pub use consumer::{ConsumerOptions, SharedPrefetch};
-pub use effect::{Delivery, Effects, Fetch, Spill};
+pub use effect::{Delivery, Effects, Fetch, PAGE_LEN_MAX, PageOut, Spill};
+pub use state::{RestoreFrom, Restored};
 
-use crate::{ConsumerId, EntryIndex, Message, Position, QueueId, Subscription};
+use crate::{ConsumerId, EntryIndex, Message, Position, QueueId, Reference, Subscription};
 use consumer::{Consumers, Holder};
 use entry::{Entry, Stored};
 use ready::Ready;
@@ -42,12 +47,14 @@ pub struct Queue {
     consumers: Consumers,
     /// A fetch is under way: nothing is handed out until it is back.
     fetching: bool,
+    /// The size of the waiting messages that are in memory.
+    resident_bytes: usize,
+    /// Entries before it that need no settlement were dropped, also those that are written out.
+    unsettled_from: EntryIndex,
+    /// What earlier records say of it is in its state already.
+    as_of: Position,
     stats: QueueStats,
 }
-
-/// How much one fetch brings back: enough to keep a consumer busy while the next one runs.
-const FETCH_LEN: usize = 4096;
-const FETCH_BYTES: usize = 1024 * 1024;
 
 impl Queue {
     /// An empty queue.
@@ -61,6 +68,9 @@ impl Queue {
             unacked: Unacked::default(),
             consumers: Consumers::default(),
             fetching: false,
+            resident_bytes: 0,
+            unsettled_from: EntryIndex(0),
+            as_of: Position(0),
             stats: QueueStats::default(),
         }
     }
@@ -68,6 +78,11 @@ impl Queue {
     /// What the queue is.
     pub fn settings(&self) -> QueueSettings {
         self.settings
+    }
+
+    /// The position whose state a snapshot gave it; 0 without one.
+    pub fn as_of(&self) -> Position {
+        self.as_of
     }
 
     /// Counts for management.
@@ -90,7 +105,7 @@ impl Queue {
         subscription: Option<Arc<Subscription>>,
         retained: bool,
     ) -> Option<Placement> {
-        let qos = delivered_qos(message, subscription.as_deref());
+        let qos = delivered_qos(message.facts().qos, subscription.as_deref());
         if subscription.is_some() && qos == 0 && self.consumers.is_empty() {
             return None;
         }
@@ -105,27 +120,28 @@ impl Queue {
         Some(Placement { queue: self.id, index, sequence, subscription, retained, durable })
     }
 
-    /// Takes a message in at its place. `position` is where the journal has it, if it has.
+    /// Takes a message in at its place. `reference` is where the journal has it, if it has.
     pub fn publish(
         &mut self,
         placement: Placement,
         message: Arc<Message>,
-        position: Option<Position>,
+        reference: Option<Reference>,
         fx: &mut Effects,
     ) {
         self.stats.published += 1;
         let entry = Entry {
             index: placement.index,
-            stored: match position {
-                Some(at) if placement.durable => Stored::Durable(at),
+            stored: match reference {
+                Some(reference) if placement.durable => Stored::Durable(reference),
                 _ => Stored::No,
             },
-            qos: delivered_qos(&message, placement.subscription.as_deref()),
+            qos: delivered_qos(message.facts().qos, placement.subscription.as_deref()),
             subscription: placement.subscription,
             sequence: placement.sequence,
             size_bytes: message.size_bytes().try_into().unwrap_or(u32::MAX),
             deliveries: 0,
             retained: placement.retained,
+            received: false,
             dead: false,
             message: Some(message),
         };
@@ -134,16 +150,26 @@ impl Queue {
 
     /// Hands out what can be handed out.
     pub fn pump(&mut self, now_ms: u64, fx: &mut Effects) {
-        while let Some(front) = self.ready.front() {
+        if self.consumers.is_empty() {
+            return;
+        }
+        loop {
+            let Some(front) = self.ready.front() else {
+                if self.consumers.next(false).is_some() && self.read_ahead(fx) {
+                    continue;
+                }
+                return;
+            };
             if front.is_expired(now_ms) {
                 self.drop_front(fx);
                 continue;
             }
-            let needs_settlement = front.needs_settlement();
-            let Some(at) = self.consumers.next(needs_settlement) else { return };
-            if front.message.is_none() {
-                return self.fetch(fx);
-            }
+            let (needs_settlement, lacks_message) =
+                (front.needs_settlement(), front.lacks_message());
+            let Some(at) = self.consumers.next(needs_settlement).filter(|_| !lacks_message) else {
+                self.read_ahead(fx);
+                return;
+            };
             self.hand_out(at, needs_settlement, fx);
         }
     }
@@ -180,13 +206,13 @@ impl Queue {
         for index in self.unacked.indexes_of(id) {
             let Some(held) = self.unacked.remove(index) else { continue };
             held.holder.iter().for_each(|holder| self.consumers.settled(holder));
-            if held.received {
+            if held.entry.received {
                 self.unacked.insert(Held { holder: None, ..held });
             } else {
                 self.put_back(held.entry, fx);
             }
         }
-        self.drop_unacknowledged(fx);
+        self.drop_unsettled(fx);
     }
 
     /// The window bytes of a consumer that were written to its socket.
@@ -221,7 +247,7 @@ impl Queue {
         if held.holder.as_ref().is_none_or(|holder| holder.consumer != consumer) {
             return false;
         }
-        held.received = true;
+        held.entry.received = true;
         held.entry.is_durable()
     }
 
@@ -241,16 +267,22 @@ impl Queue {
     /// Takes one message, outside of any consumer. With `no_ack` it is settled at once, otherwise
     /// `holder` has to settle it.
     pub fn get(&mut self, holder: ConsumerId, no_ack: bool, now_ms: u64, fx: &mut Effects) -> Got {
-        while let Some(front) = self.ready.front() {
+        loop {
+            let Some(front) = self.ready.front() else {
+                if self.read_ahead(fx) {
+                    continue;
+                }
+                return if self.fetching { Got::Fetching } else { Got::Empty };
+            };
             if front.is_expired(now_ms) {
                 self.drop_front(fx);
                 continue;
             }
-            if front.message.is_none() {
-                self.fetch(fx);
+            if front.lacks_message() {
+                self.read_ahead(fx);
                 return Got::Fetching;
             }
-            let Some(entry) = self.ready.pop() else { break };
+            let Some(entry) = self.ready.pop() else { return Got::Empty };
             self.stats.got += 1;
             let held = (!no_ack).then(|| Holder::uncounted(holder));
             return match self.release_to(entry, holder, held, fx) {
@@ -258,16 +290,15 @@ impl Queue {
                 None => Got::Empty,
             };
         }
-        Got::Empty
     }
 
     /// Drops everything that waits and says how much that was; what is in flight stays.
     pub fn purge(&mut self, fx: &mut Effects) -> usize {
-        let mut purged = 0;
-        while let Some(entry) = self.ready.pop() {
+        let purged = self.ready.len();
+        for entry in self.ready.remove_where(|_| true) {
             self.forget(&entry, fx);
-            purged += 1;
         }
+        self.discard_backlog(fx);
         purged
     }
 
@@ -278,59 +309,14 @@ impl Queue {
         for held in self.unacked.drain() {
             // The consumers of other queues may share the limit.
             held.holder.iter().for_each(|holder| self.consumers.settled(holder));
-            self.release_position(&held.entry, fx);
+            self.release_reference(&held.entry, fx);
         }
         fx.cancelled.extend(self.consumers.ids().map(|consumer| (self.id, consumer)));
         purged
     }
 
-    /// A spilled message is in the journal now.
-    pub fn spilled(&mut self, index: EntryIndex, position: Position, fx: &mut Effects) {
-        match self.ready.find(index) {
-            Some(entry) if entry.stored == Stored::No => {
-                entry.stored = Stored::Spilled(position);
-                fx.resident_bytes_free += entry.put_out_of_memory() as i64;
-            }
-            _ => fx.released.push(position),
-        }
-    }
-
-    /// Messages are back from the journal; the ones that could not be read are given up.
-    pub fn fetched(&mut self, messages: Vec<(EntryIndex, Option<Arc<Message>>)>, fx: &mut Effects) {
-        self.fetching = false;
-        for (index, message) in messages {
-            match message {
-                Some(message) => {
-                    let bytes = self.ready.fill(index, message).unwrap_or(0);
-                    fx.resident_bytes_free -= bytes as i64;
-                }
-                None => {
-                    if let Some(entry) = self.ready.remove(index) {
-                        self.finish(&entry, fx);
-                    }
-                }
-            }
-        }
-    }
-
-    fn admit(&mut self, mut entry: Entry, fx: &mut Effects) {
-        let size = entry.resident_bytes();
-        if fx.resident_bytes_free < size as i64 && self.ready.bytes() > KEPT_BYTES {
-            match (entry.stored.position(), &entry.message) {
-                (Some(_), _) => _ = entry.put_out_of_memory(),
-                (None, Some(message)) => {
-                    let (queue, index, message) = (self.id, entry.index, message.clone());
-                    fx.spills.push(Spill { queue, index, message });
-                }
-                (None, None) => {}
-            }
-        }
-        fx.resident_bytes_free -= entry.resident_bytes() as i64;
-        self.ready.push(entry);
-    }
-
     fn put_back(&mut self, entry: Entry, fx: &mut Effects) {
-        fx.resident_bytes_free -= entry.resident_bytes() as i64;
+        self.take_memory(entry.resident_bytes(), fx);
         self.ready.put_back(entry);
     }
 
@@ -355,7 +341,7 @@ impl Queue {
         held: Option<Holder>,
         fx: &mut Effects,
     ) -> Option<Delivery> {
-        fx.resident_bytes_free += entry.resident_bytes() as i64;
+        self.give_memory(entry.resident_bytes(), fx);
         let redelivered = entry.deliveries > 0;
         self.stats.redelivered += u64::from(redelivered);
         entry.deliveries = entry.deliveries.saturating_add(1);
@@ -383,7 +369,7 @@ impl Queue {
             fx.delivered.push((self.id, entry.index));
         }
         entry.put_out_of_memory();
-        self.unacked.insert(Held { entry, holder: Some(holder), received: false });
+        self.unacked.insert(Held { entry, holder: Some(holder) });
     }
 
     /// An entry is done with.
@@ -391,53 +377,32 @@ impl Queue {
         if entry.is_durable() {
             fx.settled.push((self.id, entry.index));
         }
-        self.release_position(entry, fx);
+        self.release_reference(entry, fx);
     }
 
-    fn release_position(&self, entry: &Entry, fx: &mut Effects) {
-        fx.released.extend(entry.stored.position());
+    fn release_reference(&self, entry: &Entry, fx: &mut Effects) {
+        fx.released.extend(entry.stored.reference());
     }
 
     /// An entry that waited is done with, and its memory is free.
     fn forget(&mut self, entry: &Entry, fx: &mut Effects) {
-        fx.resident_bytes_free += entry.resident_bytes() as i64;
-        self.release_position(entry, fx);
+        self.give_memory(entry.resident_bytes(), fx);
+        self.release_reference(entry, fx);
     }
 
     fn drop_front(&mut self, fx: &mut Effects) {
         if let Some(entry) = self.ready.pop() {
-            fx.resident_bytes_free += entry.resident_bytes() as i64;
+            self.give_memory(entry.resident_bytes(), fx);
             self.finish(&entry, fx);
         }
-    }
-
-    /// A session that is away keeps no QoS 0 messages.
-    fn drop_unacknowledged(&mut self, fx: &mut Effects) {
-        for entry in self.ready.remove_where(|entry| !entry.needs_settlement()) {
-            fx.resident_bytes_free += entry.resident_bytes() as i64;
-            self.finish(&entry, fx);
-        }
-    }
-
-    fn fetch(&mut self, fx: &mut Effects) {
-        if self.fetching {
-            return;
-        }
-        let entries = self.ready.stored_run(FETCH_LEN, FETCH_BYTES);
-        self.fetching = true;
-        fx.fetches.push(Fetch { queue: self.id, entries });
     }
 }
 
 /// The quality of service of a delivery: the lower of what was published and what was granted. An
 /// AMQP queue always settles, whatever the message.
-fn delivered_qos(message: &Message, subscription: Option<&Subscription>) -> u8 {
+fn delivered_qos(published: u8, subscription: Option<&Subscription>) -> u8 {
     match subscription {
-        Some(subscription) => subscription.qos.min(message.facts().qos),
+        Some(subscription) => subscription.qos.min(published),
         None => 1,
     }
 }
-
-/// What every queue may keep in memory even when the shard's budget is used up, so that a quiet
-/// queue does not pay for a deep one.
-const KEPT_BYTES: u64 = 64 * 1024;

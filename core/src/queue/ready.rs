@@ -1,18 +1,30 @@
 //! The entries of a queue that wait for a consumer, in the order of their index.
 //!
-//! New entries join at the tail; entries that were handed out and came back stand before them, each
-//! in its old place.
+//! ```text
+//! returned         handed out and back: each in its old place, before everything that was not
+//! front            the oldest of the rest, as entries; their messages are in memory or on the way
+//! pages            written out: in the journal
+//! back             written out, not a page yet: a few bytes each
+//! unspilled        the newest, until the journal has what is only in memory
+//! ```
+//!
+//! A queue without a backlog has its entries in `front`. As soon as anything is behind it, what is
+//! new goes there too, until a consumer has taken all of it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use super::entry::{Entry, Stored};
+use super::page::{Page, PageWriter};
 use crate::{EntryIndex, Message, Position};
+use std::sync::Arc;
 
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     returned: BTreeMap<EntryIndex, Entry>,
-    tail: VecDeque<Entry>,
+    front: VecDeque<Entry>,
+    pub pages: VecDeque<Page>,
+    pub back: Option<Box<PageWriter>>,
+    pub unspilled: VecDeque<Entry>,
     len: usize,
     bytes: u64,
 }
@@ -27,14 +39,26 @@ impl Ready {
         self.bytes
     }
 
+    /// Whether anything waits behind the front.
+    pub fn has_backlog(&self) -> bool {
+        !self.pages.is_empty() || self.back.is_some() || !self.unspilled.is_empty()
+    }
+
+    /// Adds an entry behind the front. There must be no backlog.
     pub fn push(&mut self, entry: Entry) {
         self.count(&entry);
-        match self.tail.back() {
+        match self.front.back() {
             Some(last) if last.index > entry.index => {
                 self.returned.insert(entry.index, entry);
             }
-            _ => self.tail.push_back(entry),
+            _ => self.front.push_back(entry),
         }
+    }
+
+    /// Adds an entry behind everything.
+    pub fn push_behind(&mut self, entry: Entry) {
+        self.count(&entry);
+        self.unspilled.push_back(entry);
     }
 
     /// Puts an entry back to its old place.
@@ -43,25 +67,26 @@ impl Ready {
         self.returned.insert(entry.index, entry);
     }
 
+    /// The next entry, if it is in memory.
     pub fn front(&mut self) -> Option<&mut Entry> {
-        while self.tail.front().is_some_and(|entry| entry.dead) {
-            self.tail.pop_front();
+        while self.front.front().is_some_and(|entry| entry.dead) {
+            self.front.pop_front();
         }
-        match (self.returned.first_entry(), self.tail.front_mut()) {
-            (Some(returned), Some(tail)) if tail.index < *returned.key() => Some(tail),
+        match (self.returned.first_entry(), self.front.front_mut()) {
+            (Some(returned), Some(front)) if front.index < *returned.key() => Some(front),
             (Some(returned), _) => Some(returned.into_mut()),
-            (None, tail) => tail,
+            (None, front) => front,
         }
     }
 
     pub fn pop(&mut self) -> Option<Entry> {
         self.front()?;
-        let from_tail = match (self.returned.first_key_value(), self.tail.front()) {
-            (Some((index, _)), Some(tail)) => tail.index < *index,
+        let from_front = match (self.returned.first_key_value(), self.front.front()) {
+            (Some((index, _)), Some(front)) => front.index < *index,
             (returned, _) => returned.is_none(),
         };
-        let entry = if from_tail {
-            self.tail.pop_front()
+        let entry = if from_front {
+            self.front.pop_front()
         } else {
             self.returned.pop_first().map(|(_, entry)| entry)
         }?;
@@ -69,24 +94,42 @@ impl Ready {
         Some(entry)
     }
 
-    /// The indexes of all entries.
-    pub fn indexes(&self) -> impl Iterator<Item = EntryIndex> {
-        let tail = self.tail.iter().filter(|entry| !entry.dead);
-        self.returned.values().chain(tail).map(|entry| entry.index)
+    /// Whether the front has fewer than `len` entries.
+    pub fn front_is_short(&self, len: usize) -> bool {
+        self.front.len() < len
+    }
+
+    /// Whether the entry at this place from the front waits for its message.
+    pub fn lacks_message_at(&self, place: usize) -> bool {
+        self.front.get(place).is_some_and(Entry::lacks_message)
+    }
+
+    /// Puts entries behind the front that were counted as a part of the backlog.
+    pub fn extend_front(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        self.front.extend(entries);
+    }
+
+    /// The entries that are in memory and were counted by themselves.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let front = self.front.iter().filter(|entry| !entry.dead);
+        self.returned.values().chain(front).chain(&self.unspilled)
     }
 
     pub fn find(&mut self, index: EntryIndex) -> Option<&mut Entry> {
-        if let Some(at) = self.tail_at(index) {
-            return self.tail.get_mut(at).filter(|entry| !entry.dead);
+        if let Some(at) = at(&self.front, index) {
+            return self.front.get_mut(at).filter(|entry| !entry.dead);
+        }
+        if let Some(at) = at(&self.unspilled, index) {
+            return self.unspilled.get_mut(at);
         }
         self.returned.get_mut(&index)
     }
 
-    /// Takes an entry out of the middle.
+    /// Takes an entry out of the middle. What is not spilled yet cannot be taken.
     pub fn remove(&mut self, index: EntryIndex) -> Option<Entry> {
-        let entry = match self.tail_at(index) {
-            Some(0) => self.tail.pop_front(),
-            Some(at) => self.tail.get_mut(at).filter(|entry| !entry.dead).map(Entry::bury),
+        let entry = match at(&self.front, index) {
+            Some(0) => self.front.pop_front(),
+            Some(at) => self.front.get_mut(at).filter(|entry| !entry.dead).map(Entry::bury),
             None => self.returned.remove(&index),
         }?;
         if entry.dead {
@@ -96,18 +139,20 @@ impl Ready {
         Some(entry)
     }
 
-    /// Takes out all entries that a condition holds for, in order.
+    /// Takes out all entries in memory that a condition holds for, in order.
     pub fn remove_where(&mut self, unwanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let returned: Vec<EntryIndex> =
             self.returned.values().filter(|entry| unwanted(entry)).map(|e| e.index).collect();
         let mut removed: Vec<Entry> =
             returned.iter().filter_map(|index| self.returned.remove(index)).collect();
-        let (gone, kept) = std::mem::take(&mut self.tail)
-            .into_iter()
-            .filter(|entry| !entry.dead)
-            .partition::<VecDeque<Entry>, _>(|entry| unwanted(entry));
-        self.tail = kept;
-        removed.extend(gone);
+        for list in [&mut self.front, &mut self.unspilled] {
+            let (gone, kept) = std::mem::take(list)
+                .into_iter()
+                .filter(|entry| !entry.dead)
+                .partition::<VecDeque<Entry>, _>(|entry| unwanted(entry));
+            *list = kept;
+            removed.extend(gone);
+        }
         removed.iter().for_each(|entry| self.uncount(entry));
         removed
     }
@@ -116,13 +161,13 @@ impl Ready {
     pub fn stored_run(&self, len_max: usize, bytes_max: usize) -> Vec<(EntryIndex, Position)> {
         let mut bytes = 0;
         let mut run = Vec::new();
-        for entry in self.returned.values().chain(&self.tail) {
+        for entry in self.returned.values().chain(&self.front) {
             if run.len() >= len_max || bytes >= bytes_max {
                 break;
             }
-            if let (None, false, Some(at)) = (&entry.message, entry.dead, entry.stored.position()) {
+            if let (true, Some(reference)) = (entry.lacks_message(), entry.stored.reference()) {
                 bytes += entry.size_bytes as usize;
-                run.push((entry.index, at));
+                run.push((entry.index, reference.at));
             }
         }
         run
@@ -138,19 +183,28 @@ impl Ready {
         Some(entry.size_bytes as usize)
     }
 
-    fn tail_at(&self, index: EntryIndex) -> Option<usize> {
-        self.tail.binary_search_by_key(&index, |entry| entry.index).ok()
+    pub fn count(&mut self, entry: &Entry) {
+        self.count_all(1, entry.size_bytes.into());
     }
 
-    fn count(&mut self, entry: &Entry) {
-        self.len += 1;
-        self.bytes += u64::from(entry.size_bytes);
+    pub fn uncount(&mut self, entry: &Entry) {
+        self.uncount_all(1, entry.size_bytes.into());
     }
 
-    fn uncount(&mut self, entry: &Entry) {
-        self.len -= 1;
-        self.bytes -= u64::from(entry.size_bytes);
+    pub fn count_all(&mut self, len: usize, bytes: u64) {
+        self.len += len;
+        self.bytes += bytes;
     }
+
+    /// Sizes of pages are cut to 32 bits, so what is left may be less than what goes.
+    pub fn uncount_all(&mut self, len: usize, bytes: u64) {
+        self.len = self.len.saturating_sub(len);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+fn at(entries: &VecDeque<Entry>, index: EntryIndex) -> Option<usize> {
+    entries.binary_search_by_key(&index, |entry| entry.index).ok()
 }
 
 impl Entry {
@@ -166,6 +220,7 @@ impl Entry {
             deliveries: 0,
             qos: 0,
             retained: false,
+            received: false,
             dead: true,
         };
         std::mem::replace(self, grave)
@@ -187,6 +242,7 @@ mod tests {
             deliveries: 0,
             qos: 1,
             retained: false,
+            received: false,
             dead: false,
         }
     }

@@ -1,27 +1,77 @@
 //! What the journal says of a queue's past, applied when the broker starts: the same transitions
-//! as in operation, for entries that nobody holds yet.
+//! as in operation, for entries that nobody holds yet. Messages are not read for it.
 
-use super::consumer::Holder;
+use bytes::Bytes;
+
+use super::entry::{Entry, Stored};
+use super::page::{self, Page, Place};
 use super::unacked::Held;
-use super::{Effects, Placement, Queue};
-use crate::record::Run;
-use crate::{EntryIndex, Message, Position};
-use std::sync::Arc;
+use super::{Effects, Placement, Queue, delivered_qos};
+use crate::record::{RecordedMessage, Run};
+use crate::{EntryIndex, Position, Reference};
+
+/// Reads the entries of a page.
+pub type ReadPage<'a> = &'a mut dyn FnMut(Position) -> Option<Bytes>;
 
 impl Queue {
     /// A message that was published. Its place is the recorded one.
     pub fn replay_publish(
         &mut self,
         placement: Placement,
-        message: Arc<Message>,
-        position: Position,
+        message: &RecordedMessage,
+        reference: Reference,
         fx: &mut Effects,
     ) {
         self.next_index = self.next_index.max(EntryIndex(placement.index.0 + 1));
         if placement.subscription.is_some() {
             self.next_sequence = self.next_sequence.max(placement.sequence + 1);
         }
-        self.publish(placement, message, Some(position), fx);
+        self.stats.published += 1;
+        let entry = Entry {
+            index: placement.index,
+            message: None,
+            stored: Stored::Durable(reference),
+            qos: delivered_qos(message.facts().qos, placement.subscription.as_deref()),
+            subscription: placement.subscription,
+            sequence: placement.sequence,
+            size_bytes: message.size_bytes().try_into().unwrap_or(u32::MAX),
+            deliveries: 0,
+            retained: placement.retained,
+            received: false,
+            dead: false,
+        };
+        self.push_behind(entry, fx);
+    }
+
+    /// Brings the entries up to an index into memory: records are about to name them.
+    pub fn replay_through(&mut self, index: EntryIndex, read: ReadPage<'_>, fx: &mut Effects) {
+        loop {
+            if self.ready.back.as_ref().is_some_and(|back| back.first() <= index) {
+                self.back_to_page(fx);
+            }
+            let Some(page) = self.ready.pages.pop_front_if(|page| page.first <= index) else {
+                return;
+            };
+            for entry in self.take_out(&page, read, fx) {
+                self.ready.count(&entry);
+                self.ready.extend_front([entry]);
+            }
+        }
+    }
+
+    /// The entries of a page that is not in its place any more.
+    fn take_out(&mut self, page: &Page, read: ReadPage<'_>, fx: &mut Effects) -> Vec<Entry> {
+        self.ready.uncount_all(page.len as usize, page.size_bytes.into());
+        let bytes = match &page.place {
+            Place::Memory(bytes) => Some(bytes.clone()),
+            Place::Journal(reference) => {
+                fx.released.push(*reference);
+                read(reference.at)
+            }
+        };
+        let mut entries = bytes.and_then(|bytes| page::read(&bytes).ok()).unwrap_or_default();
+        entries.retain(|entry| !page.is_restored || entry.is_durable());
+        entries
     }
 
     /// Entries that a record names. A run may be longer than the queue, because what was between its
@@ -30,9 +80,8 @@ impl Queue {
         if run.len <= (self.ready.len() + self.unacked.len()) as u64 {
             return run.indexes().for_each(|index| apply(self, index));
         }
-        let waiting = self.ready.indexes();
         let mut named = self.unacked.indexes();
-        named.extend(waiting);
+        named.extend(self.ready.entries().map(|entry| entry.index));
         named.retain(|index| run.contains(*index));
         named.into_iter().for_each(|index| apply(self, index));
     }
@@ -42,7 +91,7 @@ impl Queue {
         if let Some(entry) = self.ready.remove(index) {
             self.forget(&entry, fx);
         } else if let Some(held) = self.unacked.remove(index) {
-            self.release_position(&held.entry, fx);
+            self.release_reference(&held.entry, fx);
         }
     }
 
@@ -54,22 +103,45 @@ impl Queue {
     }
 
     /// An entry that its receiver took over (MQTT QoS 2): only its release is outstanding.
-    pub fn replay_receive(&mut self, index: EntryIndex, fx: &mut Effects) {
+    pub fn replay_receive(&mut self, index: EntryIndex) {
         if let Some(mut entry) = self.ready.remove(index) {
-            fx.resident_bytes_free += entry.resident_bytes() as i64;
-            entry.put_out_of_memory();
-            self.unacked.insert(Held { entry, holder: None::<Holder>, received: true });
+            entry.received = true;
+            self.unacked.insert(Held { entry, holder: None });
         }
     }
 
     /// Everything that waited at a purge. What was in flight then stays, so the record names the
     /// first index after the purge and the entries that stayed.
-    pub fn replay_purge(&mut self, before: EntryIndex, kept: &[EntryIndex], fx: &mut Effects) {
-        for entry in self
-            .ready
-            .remove_where(|entry| entry.index < before && kept.binary_search(&entry.index).is_err())
-        {
+    pub fn replay_purge(
+        &mut self,
+        before: EntryIndex,
+        kept: &[EntryIndex],
+        read: ReadPage<'_>,
+        fx: &mut Effects,
+    ) {
+        let is_gone =
+            |entry: &Entry| entry.index < before && kept.binary_search(&entry.index).is_err();
+        for entry in self.ready.remove_where(is_gone) {
             self.forget(&entry, fx);
+        }
+        self.back_to_page(fx);
+        while let Some(page) = self.ready.pages.pop_front_if(|page| page.first < before) {
+            let kept_before = |index| kept.partition_point(|kept| *kept < index);
+            let end = EntryIndex(page.last.0 + 1);
+            if end <= before && kept_before(page.first) == kept_before(end) {
+                self.discard_page(&page, fx);
+                self.back_to_page(fx);
+                continue;
+            }
+            for entry in self.take_out(&page, read, fx) {
+                if is_gone(&entry) {
+                    self.release_reference(&entry, fx);
+                } else {
+                    self.ready.count(&entry);
+                    self.ready.extend_front([entry]);
+                }
+            }
+            self.back_to_page(fx);
         }
     }
 

@@ -17,8 +17,6 @@ pub(super) struct Held {
     pub entry: Entry,
     /// `None`: the receiver has it (MQTT QoS 2) but is away; only the release is outstanding.
     pub holder: Option<Holder>,
-    /// MQTT QoS 2: the receiver has taken it over and must not get it again.
-    pub received: bool,
 }
 
 impl Unacked {
@@ -67,7 +65,12 @@ impl Unacked {
 
     /// The entries that are received and not released, in order.
     pub fn received(&self) -> Vec<EntryIndex> {
-        self.sorted(|held| held.received)
+        self.sorted(|held| held.entry.received)
+    }
+
+    /// All entries, in no order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().map(|held| &held.entry)
     }
 
     /// Takes all entries, in order.

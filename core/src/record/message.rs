@@ -36,8 +36,81 @@ pub(super) fn put<'a>(out: &mut Vec<u8>, message: &'a Message) -> Option<&'a Byt
     large
 }
 
+/// A message in a record, read as far as a queue has to know it.
+#[derive(Debug, Clone)]
+pub struct RecordedMessage {
+    facts: Facts,
+    parts: Parts,
+    payload_len: usize,
+    /// The message's bytes: behind what comes before it in the payload.
+    bytes: Bytes,
+}
+
+/// How long the parts of a message are.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    exchange: usize,
+    routing_key: usize,
+    properties: usize,
+    body: usize,
+}
+
+impl RecordedMessage {
+    /// What queues act on.
+    pub fn facts(&self) -> Facts {
+        self.facts
+    }
+
+    /// What the message would cost in memory, as [`Message::size_bytes`] says.
+    pub fn size_bytes(&self) -> usize {
+        let Parts { exchange, routing_key, properties, body } = self.parts;
+        Message::OVERHEAD_BYTES + exchange + routing_key + properties + body
+    }
+
+    /// The length of the record's payload.
+    pub fn payload_len(&self) -> usize {
+        self.payload_len
+    }
+
+    /// The same without the content: what it has to be read for is gone.
+    #[must_use]
+    pub fn without_content(&self) -> Self {
+        RecordedMessage { bytes: Bytes::new(), ..self.clone() }
+    }
+
+    /// The message. Its large body is shared with the payload.
+    ///
+    /// # Errors
+    /// If the content is not there, or its texts are none.
+    pub fn into_message(self) -> Result<Message, Malformed> {
+        let mut r = Reader(&self.bytes);
+        let content = read_content(&mut r)?;
+        let body = if r.0.len() < LARGE_BODY_BYTES {
+            Body::Borrowed(r.0)
+        } else {
+            Body::Owned(self.bytes.slice(self.bytes.len() - r.0.len()..))
+        };
+        Ok(Message::new(Draft {
+            exchange: text(content.exchange)?,
+            routing_key: text(content.routing_key)?,
+            encoding: content.encoding,
+            properties: content.properties,
+            body,
+            facts: self.facts,
+        }))
+    }
+}
+
+/// What stands before a body.
+struct Content<'a> {
+    exchange: &'a [u8],
+    routing_key: &'a [u8],
+    encoding: Encoding,
+    properties: &'a [u8],
+}
+
 /// Reads a message; the body is the rest of the record's payload.
-pub(super) fn read(r: &mut Reader<'_>, payload: &Bytes) -> Result<Message, Malformed> {
+pub(super) fn read(r: &mut Reader<'_>, payload: &Bytes) -> Result<RecordedMessage, Malformed> {
     let flags = r.byte()?;
     let mut facts = Facts {
         persistent: flags & PERSISTENT != 0,
@@ -50,8 +123,19 @@ pub(super) fn read(r: &mut Reader<'_>, payload: &Bytes) -> Result<Message, Malfo
     if flags & EXPIRES != 0 {
         facts.expires_at_ms = Some(r.integer()?);
     }
-    let exchange = r.text()?;
-    let routing_key = r.text()?;
+    let bytes = payload.slice(payload.len() - r.0.len()..);
+    let content = read_content(r)?;
+    let parts = Parts {
+        exchange: content.exchange.len(),
+        routing_key: content.routing_key.len(),
+        properties: content.properties.len(),
+        body: r.0.len(),
+    };
+    Ok(RecordedMessage { facts, parts, payload_len: payload.len(), bytes })
+}
+
+fn read_content<'a>(r: &mut Reader<'a>) -> Result<Content<'a>, Malformed> {
+    let (exchange, routing_key) = (r.slice()?, r.slice()?);
     if exchange.len().max(routing_key.len()) > usize::from(u16::MAX) {
         return Err(Malformed);
     }
@@ -61,11 +145,9 @@ pub(super) fn read(r: &mut Reader<'_>, payload: &Bytes) -> Result<Message, Malfo
         2 => Encoding::Mqtt,
         _ => return Err(Malformed),
     };
-    let properties = r.slice()?;
-    let body = if r.0.len() < LARGE_BODY_BYTES {
-        Body::Borrowed(r.0)
-    } else {
-        Body::Owned(payload.slice(payload.len() - r.0.len()..))
-    };
-    Ok(Message::new(Draft { exchange, routing_key, encoding, properties, body, facts }))
+    Ok(Content { exchange, routing_key, encoding, properties: r.slice()? })
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(bytes).map_err(|_| Malformed)
 }

@@ -14,21 +14,33 @@
 //! Purge    queue, next index, entries that stay
 //! Retain   vhost, message                         the key is the message's routing key
 //! Unretain vhost, key
+//! Page     queue, entries                         a piece of a backlog, written out of memory
+//! ```
+//!
+//! Only in snapshots:
+//!
+//! ```text
+//! Control  position                               what the topology and the retained are as of
+//! Queue    queue, position, state                 as of when; the rest is the queue's own
+//! Packets  shard, position, packets with shards and reference
+//! Retained vhost, key, reference                  where the message is
 //! ```
 //!
 //! A message is `facts, exchange, key, encoding, properties, body`; the body is the rest of the
 //! payload, so that a large one is appended without a copy.
 
-mod bytes;
+pub(crate) mod bytes;
 mod message;
 mod placement;
 
 use ::bytes::Bytes;
+use smallvec::SmallVec;
 
-use crate::{EntryIndex, Message, Position, QueueId, TopologyCommand};
+use crate::{EntryIndex, Message, Position, QueueId, Reference, ShardId, TopologyCommand};
 use bytes::{Reader, put, put_slice};
 
-pub use placement::RecordedPlacement;
+pub use message::RecordedMessage;
+pub use placement::{Placements, RecordedPlacement};
 
 /// What a record is; the number is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +59,11 @@ pub enum Kind {
     Purge = 10,
     Retain = 11,
     Unretain = 12,
+    Page = 13,
+    Control = 14,
+    Queue = 15,
+    Packets = 16,
+    Retained = 17,
 }
 
 /// A packet of an MQTT QoS 2 publisher, remembered until it is released.
@@ -73,17 +90,31 @@ pub struct Origin {
 #[allow(missing_docs, reason = "the module's documentation draws them")]
 pub enum Record {
     Topology(TopologyCommand),
-    Publish { origin: Option<Origin>, placements: Vec<RecordedPlacement>, message: Message },
-    Body(Message),
-    Enqueue { origin: Option<Origin>, placements: Vec<RecordedPlacement>, at: Position },
-    Spill(Message),
+    Publish { origin: Option<Origin>, placements: Placements, message: RecordedMessage },
+    Body(RecordedMessage),
+    Enqueue { origin: Option<Origin>, placements: Placements, at: Position },
+    Spill(RecordedMessage),
     Settle { queue: QueueId, runs: Vec<Run> },
     Deliver { queue: QueueId, runs: Vec<Run> },
     Receive { queue: QueueId, runs: Vec<Run> },
     Release(Packet),
     Purge { queue: QueueId, before: EntryIndex, kept: Vec<EntryIndex> },
-    Retain { vhost: String, message: Message },
+    Retain { vhost: String, message: RecordedMessage },
     Unretain { vhost: String, key: String },
+    Page { queue: QueueId, entries: Bytes },
+    Control(Position),
+    Queue { queue: QueueId, as_of: Position, state: Bytes },
+    Packets { shard: ShardId, as_of: Position, packets: Vec<RememberedPacket> },
+    Retained { vhost: String, key: String, at: Reference },
+}
+
+/// A QoS 2 packet that is remembered, and the record that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RememberedPacket {
+    /// The packet, and how many shards have it.
+    pub origin: Origin,
+    /// Its record.
+    pub at: Reference,
 }
 
 /// `len` entries from `first` on, one after the other.
@@ -141,11 +172,27 @@ impl Record {
             Kind::Unretain => {
                 Record::Unretain { vhost: r.text()?.to_owned(), key: r.text()?.to_owned() }
             }
+            Kind::Page => Record::Page { queue: QueueId(r.integer()?), entries: rest(r, payload) },
+            Kind::Control => Record::Control(Position(r.counter()?)),
+            Kind::Queue => Record::Queue {
+                queue: QueueId(r.integer()?),
+                as_of: Position(r.counter()?),
+                state: rest(r, payload),
+            },
+            Kind::Packets => Record::Packets {
+                shard: ShardId(r.narrow()?),
+                as_of: Position(r.counter()?),
+                packets: r.list(read_packet)?,
+            },
+            Kind::Retained => {
+                let (vhost, key) = (r.text()?.to_owned(), r.text()?.to_owned());
+                Record::Retained { vhost, key, at: read_reference(r)? }
+            }
         })
     }
 
     /// The queues that a shard's record is about; `None` if it is about all of a shard.
-    pub fn queues(&self) -> Option<Vec<QueueId>> {
+    pub fn queues(&self) -> Option<SmallVec<[QueueId; 1]>> {
         match self {
             Record::Publish { placements, .. } | Record::Enqueue { placements, .. } => {
                 Some(placements.iter().map(|placement| placement.0.queue).collect())
@@ -153,18 +200,23 @@ impl Record {
             Record::Settle { queue, .. }
             | Record::Deliver { queue, .. }
             | Record::Receive { queue, .. }
-            | Record::Purge { queue, .. } => Some(vec![*queue]),
+            | Record::Purge { queue, .. } => Some(SmallVec::from_elem(*queue, 1)),
             Record::Release(_) => None,
             Record::Topology(_)
             | Record::Body(_)
             | Record::Spill(_)
             | Record::Retain { .. }
-            | Record::Unretain { .. } => Some(Vec::new()),
+            | Record::Unretain { .. }
+            | Record::Page { .. }
+            | Record::Control(_)
+            | Record::Queue { .. }
+            | Record::Packets { .. }
+            | Record::Retained { .. } => Some(SmallVec::new()),
         }
     }
 
     /// The message in a record that has one.
-    pub fn into_message(self) -> Option<Message> {
+    pub fn into_message(self) -> Option<RecordedMessage> {
         match self {
             Record::Publish { message, .. }
             | Record::Body(message)
@@ -180,9 +232,9 @@ impl TryFrom<u8> for Kind {
 
     fn try_from(kind: u8) -> Result<Kind, Malformed> {
         use Kind::*;
-        const KINDS: [Kind; 12] = [
+        const KINDS: [Kind; 17] = [
             Topology, Publish, Body, Enqueue, Spill, Settle, Deliver, Receive, Release, Purge,
-            Retain, Unretain,
+            Retain, Unretain, Page, Control, Queue, Packets, Retained,
         ];
         KINDS.into_iter().find(|&known| known as u8 == kind).ok_or(Malformed)
     }
@@ -260,6 +312,50 @@ pub mod write {
         put_slice(out, vhost.as_bytes());
         put_slice(out, key.as_bytes());
     }
+
+    /// The payload of [`Kind::Page`] but for the entries, which follow.
+    pub fn page(out: &mut Vec<u8>, queue: QueueId) {
+        put(out, queue.0);
+    }
+
+    /// The payload of [`Kind::Control`].
+    pub fn control(out: &mut Vec<u8>, as_of: Position) {
+        put(out, as_of.0);
+    }
+
+    /// The payload of [`Kind::Queue`] but for the state, which follows.
+    pub fn queue(out: &mut Vec<u8>, queue: QueueId, as_of: Position) {
+        put(out, queue.0);
+        put(out, as_of.0);
+    }
+
+    /// The payload of [`Kind::Packets`].
+    pub fn packets(
+        out: &mut Vec<u8>,
+        shard: ShardId,
+        as_of: Position,
+        packets: &[RememberedPacket],
+    ) {
+        put(out, shard.0.into());
+        put(out, as_of.0);
+        put(out, packets.len() as u64);
+        for RememberedPacket { origin, at } in packets {
+            release(out, origin.packet);
+            put(out, origin.shards.into());
+            reference(out, *at);
+        }
+    }
+
+    /// The payload of [`Kind::Retained`].
+    pub fn retained(out: &mut Vec<u8>, vhost: &str, key: &str, at: Reference) {
+        unretain(out, vhost, key);
+        reference(out, at);
+    }
+
+    pub(crate) fn reference(out: &mut Vec<u8>, reference: Reference) {
+        put(out, reference.at.0);
+        put(out, reference.bytes.into());
+    }
 }
 
 /// Turns entries of queues into one list of runs per queue. The order of the entries within a queue
@@ -286,6 +382,11 @@ impl Run {
         index.0.checked_sub(self.first.0).is_some_and(|offset| offset < self.len)
     }
 
+    /// The last index of the run.
+    pub fn last(self) -> EntryIndex {
+        EntryIndex(self.first.0.saturating_add(self.len.saturating_sub(1)))
+    }
+
     /// The indexes of the run.
     pub fn indexes(self) -> impl Iterator<Item = EntryIndex> {
         (self.first.0..self.first.0.saturating_add(self.len)).map(EntryIndex)
@@ -294,6 +395,21 @@ impl Run {
 
 fn read_runs(r: &mut Reader<'_>) -> Result<Vec<Run>, Malformed> {
     r.list(|r| Ok(Run { first: EntryIndex(r.counter()?), len: r.counter()? }))
+}
+
+fn read_packet(r: &mut Reader<'_>) -> Result<RememberedPacket, Malformed> {
+    let packet = Packet { session: QueueId(r.integer()?), packet_id: r.narrow()? };
+    let origin = Origin { packet, shards: r.narrow()? };
+    Ok(RememberedPacket { origin, at: read_reference(r)? })
+}
+
+pub(crate) fn read_reference(r: &mut Reader<'_>) -> Result<Reference, Malformed> {
+    Ok(Reference { at: Position(r.counter()?), bytes: r.narrow()? })
+}
+
+/// What is left of a payload.
+fn rest(r: &Reader<'_>, payload: &Bytes) -> Bytes {
+    payload.slice(payload.len() - r.0.len()..)
 }
 
 fn read_indexes(r: &mut Reader<'_>) -> Result<Vec<EntryIndex>, Malformed> {

@@ -8,6 +8,9 @@ use super::bytes::{Reader, put};
 use super::{Malformed, Origin, Packet};
 use crate::{EntryIndex, Placement, QueueId, Subscription};
 
+/// The places of a message, read back.
+pub type Placements = SmallVec<[RecordedPlacement; 1]>;
+
 /// A durable placement, read back.
 #[derive(Debug, Clone)]
 pub struct RecordedPlacement(pub Placement);
@@ -48,9 +51,7 @@ fn put_one(out: &mut Vec<u8>, placement: &Placement) {
 }
 
 /// Reads what [`put_all`] wrote.
-pub(super) fn read(
-    r: &mut Reader<'_>,
-) -> Result<(Option<Origin>, Vec<RecordedPlacement>), Malformed> {
+pub(super) fn read(r: &mut Reader<'_>) -> Result<(Option<Origin>, Placements), Malformed> {
     let packet_id = r.narrow::<u16>()?;
     let origin = match packet_id {
         0 => None,
@@ -59,7 +60,11 @@ pub(super) fn read(
             Some(Origin { packet, shards: r.narrow()? })
         }
     };
-    let placements = r.list(|r| read_one(r).map(RecordedPlacement))?;
+    // A length is not believed before the elements were read: each takes a byte at least.
+    let mut placements = Placements::new();
+    for _ in 0..r.narrow::<usize>()? {
+        placements.push(RecordedPlacement(read_one(r)?));
+    }
     Ok((origin, placements))
 }
 

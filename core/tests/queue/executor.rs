@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use leveret_core::record::{Kind, Origin, Packet, Record, runs_by_queue, write};
+use leveret_core::record::{Kind, Origin, Packet, Record, RememberedPacket, runs_by_queue, write};
 use leveret_core::{
-    ConsumerId, Delivery, Effects, EntryIndex, Fetch, Message, Placement, Position, QueueId,
-    QueueSettings, ShardState, Target,
+    ConsumerId, Delivery, DiscardedPage, Effects, EntryIndex, Fetch, Message, PageEntries,
+    Placement, Position, QueueId, QueueSettings, Reference, RestoreFrom, Restored, ShardState,
+    Target,
 };
 
 /// A shard that records what it does.
@@ -17,14 +18,25 @@ pub struct Executor {
     pub journal: Journal,
     pub fetches: VecDeque<Fetch>,
     pub budget_bytes: i64,
+    checkpoint: Option<Checkpoint>,
     fx: Effects,
 }
+
+/// The state of the shard at a position: what a snapshot has of it.
+struct Checkpoint {
+    as_of: Position,
+    queues: Vec<(QueueId, Bytes)>,
+    packets: Vec<RememberedPacket>,
+}
+
+/// Few enough that pages come and go.
+const PAGE_LEN: usize = 3;
 
 /// The records, and how many references each has. A position is the number of the record.
 #[derive(Default)]
 pub struct Journal {
     pub records: Vec<(Kind, Bytes)>,
-    references: BTreeMap<Position, u32>,
+    references: BTreeMap<Reference, u32>,
 }
 
 /// What a batch has brought about.
@@ -39,9 +51,14 @@ pub struct Done {
 
 impl Executor {
     pub fn new(budget_bytes: i64) -> Self {
-        let fx = Effects { resident_bytes_free: budget_bytes, ..Effects::default() };
-        let (state, journal) = (ShardState::default(), Journal::default());
-        Executor { state, journal, fetches: VecDeque::new(), budget_bytes, fx }
+        Executor {
+            state: ShardState::default(),
+            journal: Journal::default(),
+            fetches: VecDeque::new(),
+            budget_bytes,
+            checkpoint: None,
+            fx: effects(budget_bytes),
+        }
     }
 
     /// Memory that messages wait in now.
@@ -111,16 +128,25 @@ impl Executor {
         })
     }
 
+    /// The queue of the oldest fetch, and the entries whose messages it brings.
+    pub fn next_fetch(&self) -> Option<(QueueId, Vec<EntryIndex>)> {
+        let fetch = self.fetches.front()?;
+        let entries = self.journal.fetch(fetch).1;
+        Some((fetch.queue, entries.iter().map(|entry| entry.0).collect()))
+    }
+
     /// Answers the oldest fetch; the entries that `is_lost` names cannot be read.
     pub fn fetched(&mut self, now_ms: u64, is_lost: impl Fn(EntryIndex) -> bool) -> Option<Done> {
         let fetch = self.fetches.pop_front()?;
-        let read = |&(index, at): &(EntryIndex, Position)| {
+        let (page, entries) = self.journal.fetch(&fetch);
+        let read = |(index, at): (EntryIndex, Position)| {
             let message = (!is_lost(index)).then(|| self.journal.message_at(at)).flatten();
             (index, message)
         };
-        let messages = fetch.entries.iter().map(read).collect();
+        let messages = entries.into_iter().map(read).collect();
         let ((), done) = self.post(|state, fx, _| {
             if let Some(queue) = state.queue(fetch.queue) {
+                page.into_iter().for_each(|page| queue.page_fetched(page, fx));
                 queue.fetched(messages, fx);
                 queue.pump(now_ms, fx);
             }
@@ -128,29 +154,70 @@ impl Executor {
         Some(done)
     }
 
-    /// The process ends, and another one starts from the first records of the journal.
+    /// Takes the state of durable queues.
+    pub fn checkpoint(&mut self, queues: &[(QueueId, QueueSettings)]) {
+        let mut states = Vec::new();
+        for (id, _) in queues.iter().filter(|(_, settings)| settings.durable) {
+            let mut state = Vec::new();
+            self.state.queue(*id).unwrap().write_state(&mut state);
+            states.push((*id, state.into()));
+        }
+        self.checkpoint = Some(Checkpoint {
+            as_of: Position(self.journal.records.len() as u64),
+            queues: states,
+            packets: self.state.recorded_packets(),
+        });
+    }
+
+    /// The process ends, and another one starts from the first records of the journal, or from the
+    /// last checkpoint if that is among them.
     pub fn restart(&mut self, records: usize, queues: &[(QueueId, QueueSettings)]) {
         self.journal.records.truncate(records);
         self.journal.references.clear();
         self.fetches.clear();
         self.state = ShardState::default();
         queues.iter().for_each(|&(id, settings)| self.state.create(id, settings));
-        self.fx = Effects { resident_bytes_free: self.budget_bytes, ..Effects::default() };
-        for number in 0..records {
-            self.replay(Position(number as u64));
+        self.fx = effects(self.budget_bytes);
+        let from = self.restore(records);
+        for number in from..records as u64 {
+            self.replay(Position(number));
         }
-        let Executor { state, fx, journal, .. } = self;
+        let Executor { state, fx, .. } = self;
         state.forget_sessions(|session| queues.iter().all(|(id, _)| *id != session), fx);
-        fx.released.drain(..).for_each(|at| journal.release(at));
+        self.settle_references();
+        self.state.page_out(&mut self.fx);
+        self.carry_out();
+    }
+
+    /// Gives the position from which records are to be replayed.
+    fn restore(&mut self, records: usize) -> u64 {
+        let Executor { state, fx, journal, checkpoint, .. } = self;
+        *checkpoint = checkpoint.take().filter(|checkpoint| checkpoint.as_of.0 <= records as u64);
+        let Some(Checkpoint { as_of, queues, packets }) = &*checkpoint else { return 0 };
+        let as_of = *as_of;
+        state.restore_packets(as_of, packets.clone(), fx);
+        for (id, bytes) in queues {
+            let restored = state.restore(*id, (as_of, bytes), journal, fx).unwrap();
+            assert_eq!(restored, Restored::default());
+        }
+        self.settle_references();
+        as_of.0
     }
 
     fn replay(&mut self, at: Position) {
         let Executor { state, fx, journal, .. } = self;
-        let record = journal.read(at);
-        let references = state.replay(at, record, &mut |at| journal.message_at(at), fx);
+        state.replay(at, journal.record(at), &mut |at| Some(journal.record(at)), fx);
+        self.settle_references();
+    }
+
+    /// What a replay has brought about: nobody is there to be served.
+    fn settle_references(&mut self) {
+        let Executor { fx, journal, .. } = self;
+        fx.retained.drain(..).for_each(|at| journal.retain(at, 1));
         fx.released.drain(..).for_each(|at| journal.release(at));
-        assert!(fx.is_empty(), "nobody is there to be served by a replay");
-        references.into_iter().for_each(|at| journal.retain(at, 1));
+        journal.discard(std::mem::take(&mut fx.discarded));
+        fx.pages.clear();
+        assert!(fx.is_empty());
     }
 
     fn carry_out(&mut self) -> Done {
@@ -164,15 +231,38 @@ impl Executor {
         };
         journal.record_runs(Kind::Deliver, &mut done.handed_out.clone());
         journal.record_runs(Kind::Settle, &mut done.settled.clone());
-        for spill in std::mem::take(&mut fx.spills) {
-            let at = journal.append_message(Kind::Spill, &spill.message, write::body);
-            journal.retain(at, 1);
-            state.queue(spill.queue).unwrap().spilled(spill.index, at, fx);
+        while !fx.spills.is_empty() || !fx.pages.is_empty() {
+            for spill in std::mem::take(&mut fx.spills) {
+                let at = journal.append_message(Kind::Spill, &spill.message, write::body);
+                let at = journal.reference(at, 1);
+                journal.retain(at, 1);
+                state.queue(spill.queue).unwrap().spilled(spill.index, at, fx);
+            }
+            for page in std::mem::take(&mut fx.pages) {
+                let at = journal.append(Kind::Page, |out| {
+                    write::page(out, page.queue);
+                    out.extend_from_slice(&page.entries);
+                });
+                let at = journal.reference(at, 1);
+                journal.retain(at, 1);
+                state.queue(page.queue).unwrap().paged_out(page.first, at, fx);
+            }
         }
+        journal.discard(std::mem::take(&mut fx.discarded));
         fx.released.drain(..).for_each(|at| journal.release(at));
         fetches.extend(fx.fetches.drain(..));
         assert!(fx.is_empty());
         done
+    }
+}
+
+impl RestoreFrom for Journal {
+    fn read(&mut self, at: Position) -> Option<Record> {
+        Some(self.record(at))
+    }
+
+    fn retain(&mut self, reference: Reference) {
+        Journal::retain(self, reference, 1);
     }
 }
 
@@ -182,15 +272,48 @@ impl Journal {
         self.references.len()
     }
 
-    pub fn read(&self, at: Position) -> Record {
+    pub fn record(&self, at: Position) -> Record {
         let (kind, payload) = &self.records[at.0 as usize];
         Record::decode(*kind as u8, payload).unwrap()
     }
 
     /// A message, unless nobody needs its record: then it may be gone.
     fn message_at(&self, at: Position) -> Option<Arc<Message>> {
-        self.references.get(&at)?;
-        self.read(at).into_message().map(Arc::new)
+        self.is_referenced(at).then_some(())?;
+        Some(Arc::new(self.record(at).into_message()?.into_message().unwrap()))
+    }
+
+    fn is_referenced(&self, at: Position) -> bool {
+        self.references.keys().any(|reference| reference.at == at)
+    }
+
+    fn page_at(&self, at: Position) -> Bytes {
+        assert!(self.is_referenced(at), "the record of a page is there while it is named");
+        let Record::Page { entries, .. } = self.record(at) else { panic!("no page at {at:?}") };
+        entries
+    }
+
+    fn fetch(&self, fetch: &Fetch) -> (Option<PageEntries>, Vec<(EntryIndex, Position)>) {
+        let Some(page) = fetch.page else { return (None, fetch.entries.clone()) };
+        if !self.is_referenced(page.at) {
+            return (None, Vec::new());
+        }
+        let entries = page.read(&self.page_at(page.at)).unwrap();
+        let messages = entries.messages(page.bytes_max);
+        (Some(entries), messages)
+    }
+
+    fn discard(&mut self, pages: Vec<DiscardedPage>) {
+        for page in pages {
+            for reference in page.references(&self.page_at(page.at.at)).unwrap() {
+                self.release(reference);
+            }
+            self.release(page.at);
+        }
+    }
+
+    fn reference(&self, at: Position, shares: usize) -> Reference {
+        Reference::new(at, self.records[at.0 as usize].1.len(), shares)
     }
 
     fn append(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Position {
@@ -217,7 +340,7 @@ impl Journal {
         origin: Option<Origin>,
         placements: &[Placement],
         message: &Message,
-    ) -> Option<Position> {
+    ) -> Option<Reference> {
         let durable = placements.iter().filter(|placement| placement.durable).count() as u32;
         if durable == 0 {
             return None;
@@ -225,8 +348,9 @@ impl Journal {
         let at = self.append_message(Kind::Publish, message, |out, message| {
             write::publish(out, origin, placements, message)
         });
-        self.retain(at, durable + u32::from(origin.is_some()));
-        Some(at)
+        let reference = self.reference(at, durable as usize);
+        self.retain(reference, durable + u32::from(origin.is_some()));
+        Some(reference)
     }
 
     fn record_runs(&mut self, kind: Kind, entries: &mut [(QueueId, EntryIndex)]) {
@@ -235,15 +359,19 @@ impl Journal {
         }
     }
 
-    fn retain(&mut self, at: Position, count: u32) {
+    fn retain(&mut self, at: Reference, count: u32) {
         *self.references.entry(at).or_default() += count;
     }
 
-    fn release(&mut self, at: Position) {
+    fn release(&mut self, at: Reference) {
         let count = self.references.get_mut(&at).expect("a reference is released only once");
         *count -= 1;
         if *count == 0 {
             self.references.remove(&at);
         }
     }
+}
+
+fn effects(budget_bytes: i64) -> Effects {
+    Effects { resident_bytes_free: budget_bytes, page_len_max: PAGE_LEN, ..Effects::default() }
 }

@@ -276,6 +276,14 @@ impl Model {
         id
     }
 
+    /// A snapshot is taken: a restart counts on from here at least.
+    pub fn checkpoint(&mut self) {
+        if self.settings.durable {
+            self.recorded_index = self.next_index;
+            self.recorded_sequence = self.next_sequence;
+        }
+    }
+
     /// The process ends: what was not recorded is gone, and nobody is there.
     pub fn restart(&mut self) {
         self.entries.retain(|_, entry| entry.durable);

@@ -39,7 +39,7 @@ impl Expected {
     fn of(journal: &Journal, queues: &[(QueueId, QueueSettings)]) -> Self {
         let mut expected = Expected::default();
         for number in 0..journal.records.len() {
-            expected.add(journal.read(Position(number as u64)));
+            expected.add(journal.record(Position(number as u64)));
         }
         let exists = |queue: QueueId| queues.iter().any(|(id, _)| *id == queue);
         expected.entries.retain(|(queue, _), _| exists(*queue));
@@ -51,6 +51,7 @@ impl Expected {
         match record {
             Record::Publish { placements, message, .. } => {
                 for placement in placements {
+                    let message = message.clone().into_message().unwrap();
                     let (placement, text) = (placement.0, message.routing_key().to_owned());
                     let sequence = placement.sequence;
                     let known = Known { text, sequence, redelivered: false, received: false };
@@ -75,7 +76,7 @@ impl Expected {
             Record::Purge { queue, before, kept } => self.entries.retain(|&(id, index), _| {
                 id != queue || index >= before.0 || kept.contains(&EntryIndex(index))
             }),
-            Record::Spill(_) | Record::Release(_) => {}
+            Record::Spill(_) | Record::Page { .. } | Record::Release(_) => {}
             other => panic!("a shard does not record {other:?}"),
         }
     }

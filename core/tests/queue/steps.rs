@@ -26,6 +26,7 @@ pub enum Step {
     Wait { ms: u64 },
     ShareLimit(u32),
     Recreate { queue: usize },
+    Checkpoint,
     Restart,
 }
 
@@ -80,6 +81,7 @@ pub fn steps() -> impl Strategy<Value = Step> {
         3 => (1..30u64).prop_map(|ms| Step::Wait { ms }),
         1 => (0..4u32).prop_map(Step::ShareLimit),
         1 => queue().prop_map(|queue| Step::Recreate { queue }),
+        2 => Just(Step::Checkpoint),
         1 => Just(Step::Restart),
     ]
 }

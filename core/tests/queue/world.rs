@@ -1,6 +1,6 @@
 //! A shard and the model, side by side: each step is taken by both, and compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use leveret_core::record::{Origin, Packet};
@@ -20,6 +20,8 @@ pub struct World {
     /// The QoS 2 packets that were published and not released, and the queues whose part in that is
     /// recorded.
     packets: BTreeMap<Packet, Vec<QueueId>>,
+    /// Those of them that the last snapshot knows.
+    known: BTreeSet<Packet>,
     shared: Arc<SharedPrefetch>,
     shares: Shared,
     now_ms: u64,
@@ -32,6 +34,7 @@ impl World {
             shard: Executor::new(budget_bytes),
             models: Vec::new(),
             packets: BTreeMap::new(),
+            known: BTreeSet::new(),
             shared: Arc::default(),
             shares: Shared::default(),
             now_ms: 1000,
@@ -81,6 +84,7 @@ impl World {
             Step::TakeOver { prefetch } => self.take_over(prefetch),
             Step::Release { packet } => {
                 let packet = self.packet(packet);
+                self.known.remove(&packet);
                 let recorded =
                     self.packets.remove(&packet).is_some_and(|queues| !queues.is_empty());
                 assert_eq!(self.shard.release(packet), recorded);
@@ -97,6 +101,13 @@ impl World {
                 (0..QUEUES).for_each(|queue| self.on(queue, |_, _| {}));
             }
             Step::Recreate { queue } => self.recreate(queue),
+            Step::Checkpoint => {
+                self.models.iter_mut().for_each(Model::checkpoint);
+                let recorded = self.packets.iter().filter(|(_, recorded)| !recorded.is_empty());
+                self.known = recorded.map(|(&packet, _)| packet).collect();
+                let queues = self.queues();
+                self.shard.checkpoint(&queues);
+            }
             Step::Restart => self.restart(),
         }
     }
@@ -279,11 +290,10 @@ impl World {
     }
 
     fn fetched(&mut self, loses: bool) {
-        let Some(fetch) = self.shard.fetches.front() else { return };
-        assert!(!fetch.entries.is_empty());
-        let lost = fetch.entries.last().filter(|_| loses).map(|entry| entry.0);
+        let Some((queue, entries)) = self.shard.next_fetch() else { return };
+        let lost = entries.last().copied().filter(|_| loses);
         let mut expected = Expected::default();
-        let queue = self.models.iter_mut().find(|model| model.id == fetch.queue);
+        let queue = self.models.iter_mut().find(|model| model.id == queue);
         if let (Some(model), Some(index)) = (queue, lost)
             && model.ready().any(|(ready, _)| ready == index.0)
         {
@@ -316,7 +326,9 @@ impl World {
         self.models.iter_mut().for_each(Model::restart);
         // A packet that only went to queues that are gone may come again: nobody gets it twice.
         let queues: Vec<QueueId> = self.models.iter().map(|model| model.id).collect();
-        self.packets.retain(|_, recorded| recorded.iter().any(|queue| queues.contains(queue)));
+        self.packets.retain(|packet, recorded| {
+            self.known.contains(packet) || recorded.iter().any(|queue| queues.contains(queue))
+        });
         self.shared = Arc::default();
         self.shared.set_limit(self.shares.limit);
         self.shares.used = 0;

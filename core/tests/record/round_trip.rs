@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use leveret_core::record::{Kind, Record, RecordedPlacement, runs_by_queue, write};
+use leveret_core::record::{
+    Kind, Record, RecordedPlacement, RememberedPacket, runs_by_queue, write,
+};
 use leveret_core::{
-    Body, Draft, EntryIndex, LARGE_BODY_BYTES, Message, Placement, Position, QueueId,
-    TopologyCommand,
+    Body, Draft, EntryIndex, LARGE_BODY_BYTES, Message, Placement, Position, QueueId, Reference,
+    ShardId, TopologyCommand,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use smallvec::SmallVec;
 
 use super::*;
 
@@ -57,7 +60,7 @@ proptest! {
         };
         prop_assert_eq!(found, origin);
         assert_same_placements(&places, &placements);
-        assert_same(&back, &message);
+        assert_same(&back.into_message().unwrap(), &message);
     }
 
     #[test]
@@ -76,14 +79,16 @@ proptest! {
     fn messages_alone_survive(message in messages(), vhost in "[a-z/é]{0,20}") {
         let bytes = with_message(&message, write::body);
         for kind in [Kind::Body, Kind::Spill] {
-            assert_same(&decode(kind, &bytes).into_message().unwrap(), &message);
+            let back = decode(kind, &bytes).into_message().unwrap();
+            assert_eq!(back.size_bytes(), message.size_bytes());
+            assert_same(&back.into_message().unwrap(), &message);
         }
         let bytes = with_message(&message, |out, message| write::retain(out, &vhost, message));
         let Record::Retain { vhost: found, message: back } = decode(Kind::Retain, &bytes) else {
             panic!("another kind")
         };
         prop_assert_eq!(found, vhost);
-        assert_same(&back, &message);
+        assert_same(&back.into_message().unwrap(), &message);
     }
 
     #[test]
@@ -92,7 +97,7 @@ proptest! {
         let bytes = payload(|out| write::runs(out, queue, &runs));
         for kind in [Kind::Settle, Kind::Deliver, Kind::Receive] {
             let record = decode(kind, &bytes);
-            prop_assert_eq!(record.queues(), Some(vec![queue]));
+            prop_assert_eq!(record.queues(), Some(SmallVec::from_elem(queue, 1)));
             let (Record::Settle { queue: found, runs: back }
             | Record::Deliver { queue: found, runs: back }
             | Record::Receive { queue: found, runs: back }) = record
@@ -125,6 +130,41 @@ proptest! {
             panic!("another kind")
         };
         prop_assert_eq!((vhost, key), texts);
+    }
+
+    #[test]
+    fn the_kinds_of_a_snapshot_survive(
+        packets in vec(packets(), 0..5),
+        numbers in (any::<u64>(), counters(), any::<u16>(), any::<u32>()),
+        texts in ("[a-zé]{0,9}", "[a-z./]{0,30}"),
+        state: Vec<u8>,
+    ) {
+        let (queue, as_of, shard) = (QueueId(numbers.0), Position(numbers.1), ShardId(numbers.2));
+        let at = Reference { at: as_of, bytes: numbers.3 };
+        let bytes = payload(|out| write::control(out, as_of));
+        assert!(matches!(decode(Kind::Control, &bytes), Record::Control(found) if found == as_of));
+        let bytes = payload(|out| {
+            write::queue(out, queue, as_of);
+            out.extend_from_slice(&state);
+        });
+        let Record::Queue { queue: q, as_of: a, state: s } = decode(Kind::Queue, &bytes) else {
+            panic!("another kind")
+        };
+        prop_assert_eq!((q, a, &s[..]), (queue, as_of, &state[..]));
+        let remembered: Vec<RememberedPacket> = packets
+            .iter()
+            .map(|&packet| RememberedPacket { origin: Origin { packet, shards: 2 }, at })
+            .collect();
+        let bytes = payload(|out| write::packets(out, shard, as_of, &remembered));
+        let Record::Packets { shard: s, as_of: a, packets: p } = decode(Kind::Packets, &bytes) else {
+            panic!("another kind")
+        };
+        prop_assert_eq!((s, a, p), (shard, as_of, remembered));
+        let bytes = payload(|out| write::retained(out, &texts.0, &texts.1, at));
+        let Record::Retained { vhost, key, at: found } = decode(Kind::Retained, &bytes) else {
+            panic!("another kind")
+        };
+        prop_assert_eq!((vhost, key, found), (texts.0, texts.1, at));
     }
 
     #[test]
@@ -167,6 +207,6 @@ fn a_large_body_is_appended_and_read_without_a_copy() {
     let large = write::body(&mut head, &message).unwrap();
     assert_eq!(large.as_ptr(), body.as_ptr());
     let bytes: Bytes = [&head[..], large].concat().into();
-    let back = decode(Kind::Body, &bytes).into_message().unwrap();
+    let back = decode(Kind::Body, &bytes).into_message().unwrap().into_message().unwrap();
     assert_eq!(back.large_body().unwrap().as_ptr(), bytes[head.len()..].as_ptr());
 }

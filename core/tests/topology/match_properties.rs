@@ -120,7 +120,7 @@ proptest! {
         let mut model: Vec<Vec<String>> = Vec::new();
         let words = |key: &str| -> Vec<String> { key.split('.').map(str::to_owned).collect() };
         for key in &keys {
-            retained.set(key, message(key));
+            retained.set(key, message(key), None);
             model.push(words(key));
         }
         for key in &removed {

@@ -59,7 +59,7 @@ fn ten_thousand_retained_messages_are_found_among_more() {
     }));
     let mut retained = Retained::default();
     for i in 0..50_000 {
-        retained.set(&format!("site{}.dev{i}.temp", i % 5), Arc::clone(&message));
+        retained.set(&format!("site{}.dev{i}.temp", i % 5), Arc::clone(&message), None);
     }
     for filter in ["site3.#", "site3.+.temp", "site3.+.+"] {
         let mut found = 0;

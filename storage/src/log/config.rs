@@ -17,6 +17,8 @@ pub struct LogConfig {
     /// The backlog from which on publishers should wait, see
     /// [`is_backlogged`](crate::Storage::is_backlogged). Default 64 MiB.
     pub backlog_bytes_max: u64,
+    /// How fast a rewrite of sparse segments writes at the most. Default 64 MiB per second.
+    pub rewrite_bytes_per_second: u64,
 }
 
 impl LogConfig {
@@ -28,6 +30,7 @@ impl LogConfig {
             segment_bytes: 64 << 20,
             sync: SyncPolicy::Always,
             backlog_bytes_max: 64 << 20,
+            rewrite_bytes_per_second: 64 << 20,
         }
     }
 }

@@ -7,31 +7,38 @@ use bytes::Bytes;
 use leveret_core::Position;
 use parking_lot::Mutex;
 
-use super::format::{Head, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION};
+use super::format::{Head, RECORD_HEADER_BYTES, SegmentHeader, VERSION, VERSION_REWRITTEN};
+use super::rewritten::{BLOCK_BYTES, ENTRY_HEADER_BYTES, Found, Index, Writer, find};
+use super::segment::{Layout, SegmentFile};
 use crate::directory::Directory;
-use crate::disk::{DiskFile, read_full, write_full};
 use crate::{Error, Record};
 
 #[derive(Debug)]
 pub(super) struct Files {
     pub(super) directory: Directory,
-    /// The segments used last, the most recent one first.
-    open: Mutex<Vec<Arc<SegmentFile>>>,
+    open: Mutex<OpenFiles>,
 }
 
-/// An open segment.
+#[derive(Debug, Default)]
+struct OpenFiles {
+    /// The segments used last, the most recent one first.
+    recent: Vec<Arc<SegmentFile>>,
+    /// Grows when files get other names: what was opened before is not kept after it.
+    generation: u64,
+}
+
+/// A record as its file has it.
 #[derive(Debug)]
-pub(super) struct SegmentFile {
-    pub(super) base: u64,
-    pub(super) key: u32,
-    file: Arc<dyn DiskFile>,
-    path: std::path::PathBuf,
+pub(super) struct Raw {
+    pub(super) head: Head,
+    /// Header and payload.
+    pub(super) bytes: Bytes,
 }
 
 /// A piece of a segment that has been read, to serve several records.
 #[derive(Debug)]
 pub(super) struct Window {
-    base: u64,
+    segment: Arc<SegmentFile>,
     offset: u64,
     bytes: Bytes,
 }
@@ -45,14 +52,21 @@ impl Files {
     pub(super) fn create(&self, base: u64, file_bytes: u64) -> Result<Arc<SegmentFile>, Error> {
         let (name, key) = (name(base), self.directory.key());
         let file = self.directory.create(&name, file_bytes)?;
-        let segment = Arc::new(SegmentFile { base, key, file, path: self.directory.path(&name) });
+        let segment = Arc::new(SegmentFile::new(base, key, file, self.directory.path(&name)));
         let header = SegmentHeader { version: VERSION, key, base }.encode();
         segment.write(&mut [IoSlice::new(&header)], 0)?;
         segment.sync()?;
         self.directory.sync()?;
-        self.open.lock().retain(|old| old.base != base);
-        self.keep_open(&segment);
+        self.close(base);
+        self.keep_open(&segment, self.generation());
         Ok(segment)
+    }
+
+    /// Begins a file to put in the place of the segment at `base`.
+    pub(super) fn rewrite(&self, base: u64) -> Result<Writer<'_>, Error> {
+        let key = self.directory.key();
+        let header = SegmentHeader { version: VERSION_REWRITTEN, key, base }.encode();
+        Ok(Writer::new(self.directory.draft(&name(base))?, key, &header))
     }
 
     /// Opens a segment, or gives `None` if it is not there.
@@ -60,26 +74,24 @@ impl Files {
         if let Some(segment) = self.find_open(base) {
             return Ok(Some(segment));
         }
-        let name = name(base);
+        let (name, generation) = (name(base), self.generation());
         let Some(file) = self.directory.open_file(&name)? else { return Ok(None) };
-        let path = self.directory.path(&name);
-        let mut header = [0; SEGMENT_HEADER_BYTES as usize];
-        read_full(file.as_ref(), &mut header, 0).map_err(Error::io("read", &path))?;
-        let key = match SegmentHeader::decode(&header) {
-            Some(SegmentHeader { version: found, .. }) if found > VERSION => {
-                return Err(Error::NewerFormat { path, found, supported: VERSION });
-            }
-            Some(header) => header.key,
-            None => self.directory.key(),
-        };
-        let segment = Arc::new(SegmentFile { base, key, file, path });
-        self.keep_open(&segment);
+        let (key, path) = (self.directory.key(), self.directory.path(&name));
+        let segment = Arc::new(SegmentFile::open(base, key, file, path)?);
+        self.keep_open(&segment, generation);
         Ok(Some(segment))
+    }
+
+    /// Opens a segment anew when it is needed next; readers that have it open finish.
+    pub(super) fn close(&self, base: u64) {
+        let mut open = self.open.lock();
+        open.generation += 1;
+        open.recent.retain(|segment| segment.base != base);
     }
 
     /// Removes a segment; readers that have it open finish.
     pub(super) fn remove(&self, base: u64) -> Result<(), Error> {
-        self.open.lock().retain(|segment| segment.base != base);
+        self.close(base);
         self.directory.remove(&name(base))
     }
 
@@ -97,81 +109,100 @@ impl Files {
         ahead: usize,
         window: &mut Option<Window>,
     ) -> Result<Record, Error> {
+        let Raw { head, bytes } = self.read_raw(base, at, ahead, window)?;
+        Ok(Record { at, header: head.header, payload: bytes.slice(RECORD_HEADER_BYTES..) })
+    }
+
+    /// As [`read`](Self::read).
+    pub(super) fn read_raw(
+        &self,
+        base: u64,
+        at: Position,
+        ahead: usize,
+        window: &mut Option<Window>,
+    ) -> Result<Raw, Error> {
         let segment = self.open(base)?.ok_or(Error::Gone { at })?;
-        if window.as_ref().is_none_or(|window| window.head(&segment, at).is_none()) {
-            let (offset, bytes) = (at.0 - base, segment.read(at.0 - base, ahead)?);
-            *window = Some(Window { base, offset, bytes });
-        }
-        let damaged = || Error::Damaged { at };
-        let window = window.as_ref().ok_or_else(damaged)?;
-        let head = window.head(&segment, at).ok_or_else(damaged)?;
-        let from = at.0 - base + RECORD_HEADER_BYTES as u64;
-        let payload = match window.slice(from, head.length) {
-            Some(payload) => payload,
-            None if from + head.length as u64 <= segment.bytes()? => {
-                segment.read(from, head.length)?
-            }
-            None => return Err(damaged()),
+        let offset = match &segment.layout {
+            Layout::AsWritten => at.0 - base,
+            Layout::Rewritten(index) => locate(&segment, index, at, ahead, window)?,
         };
-        let record = Record { at, header: head.header, payload };
-        if head.matches(&record.payload) { Ok(record) } else { Err(damaged()) }
+        let header = Window::fill(window, &segment, offset, RECORD_HEADER_BYTES, ahead)?;
+        let damaged = || Error::Damaged { at };
+        let head = Head::decode(segment.key, at.0, &header).ok_or_else(damaged)?;
+        let len = RECORD_HEADER_BYTES + head.length;
+        if offset + len as u64 > segment.bytes()? {
+            return Err(damaged());
+        }
+        let cached = window.as_ref().and_then(|window| window.slice(offset, len));
+        let bytes = cached.map_or_else(|| segment.read(offset, len), Ok)?;
+        let payload = bytes.get(RECORD_HEADER_BYTES..).unwrap_or_default();
+        if head.matches(payload) { Ok(Raw { head, bytes }) } else { Err(damaged()) }
     }
 
     fn find_open(&self, base: u64) -> Option<Arc<SegmentFile>> {
-        let mut open = self.open.lock();
-        let index = open.iter().position(|segment| segment.base == base)?;
-        open[..=index].rotate_right(1);
-        open.first().cloned()
+        let recent = &mut self.open.lock().recent;
+        let index = recent.iter().position(|segment| segment.base == base)?;
+        recent[..=index].rotate_right(1);
+        recent.first().cloned()
     }
 
-    fn keep_open(&self, segment: &Arc<SegmentFile>) {
+    fn keep_open(&self, segment: &Arc<SegmentFile>, generation: u64) {
         let mut open = self.open.lock();
-        open.insert(0, Arc::clone(segment));
-        open.truncate(OPEN_FILES_MAX);
+        if open.generation == generation {
+            open.recent.insert(0, Arc::clone(segment));
+            open.recent.truncate(OPEN_FILES_MAX);
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        self.open.lock().generation
+    }
+}
+
+/// Where in a rewritten segment a record is.
+fn locate(
+    segment: &Arc<SegmentFile>,
+    index: &Index,
+    at: Position,
+    ahead: usize,
+    window: &mut Option<Window>,
+) -> Result<u64, Error> {
+    let block = index.block(at.0).ok_or(Error::Gone { at })?;
+    let len = (block.end - block.start).min((BLOCK_BYTES + ENTRY_HEADER_BYTES) as u64) as usize;
+    let bytes = Window::fill(window, segment, block.start, len, ahead)?;
+    match find(segment.key, &bytes, at.0) {
+        Found::At(offset) => Ok(block.start + offset as u64),
+        Found::Nothing => Err(Error::Gone { at }),
+        Found::Damage => Err(Error::Damaged { at }),
     }
 }
 
 impl Window {
-    fn head(&self, segment: &SegmentFile, at: Position) -> Option<Head> {
-        if self.base != segment.base {
-            return None;
+    /// `len` bytes of a segment from `offset`, fewer at its end: out of the window, or out of a new
+    /// one of at least `ahead` bytes.
+    fn fill(
+        window: &mut Option<Window>,
+        segment: &Arc<SegmentFile>,
+        offset: u64,
+        len: usize,
+        ahead: usize,
+    ) -> Result<Bytes, Error> {
+        if let Some(window) = window
+            && Arc::ptr_eq(&window.segment, segment)
+            && let Some(bytes) = window.slice(offset, len)
+        {
+            return Ok(bytes);
         }
-        let head = self.slice(at.0 - segment.base, RECORD_HEADER_BYTES)?;
-        Head::decode(segment.key, at.0, &head)
+        let bytes = segment.read(offset, len.max(ahead))?;
+        let wanted = bytes.slice(..len.min(bytes.len()));
+        *window = Some(Window { segment: Arc::clone(segment), offset, bytes });
+        Ok(wanted)
     }
 
     fn slice(&self, offset: u64, len: usize) -> Option<Bytes> {
         let start = usize::try_from(offset.checked_sub(self.offset)?).ok()?;
         let end = start.checked_add(len)?;
         (end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
-    }
-}
-
-impl SegmentFile {
-    /// Up to `len` bytes from `offset`; fewer at the end of the file.
-    pub(super) fn read(&self, offset: u64, len: usize) -> Result<Bytes, Error> {
-        let mut buffer = vec![0; len];
-        let read = read_full(self.file.as_ref(), &mut buffer, offset)
-            .map_err(Error::io("read", &self.path))?;
-        buffer.truncate(read);
-        Ok(buffer.into())
-    }
-
-    pub(super) fn write(&self, slices: &mut [IoSlice<'_>], offset: u64) -> Result<(), Error> {
-        write_full(self.file.as_ref(), slices, offset).map_err(Error::io("write", &self.path))
-    }
-
-    pub(super) fn sync(&self) -> Result<(), Error> {
-        self.file.sync().map_err(Error::io("sync", &self.path))
-    }
-
-    /// Cuts off everything from position `end` on.
-    pub(super) fn cut(&self, end: u64) -> Result<(), Error> {
-        self.file.truncate(end - self.base).map_err(Error::io("truncate", &self.path))
-    }
-
-    pub(super) fn bytes(&self) -> Result<u64, Error> {
-        self.file.bytes().map_err(Error::io("examine", &self.path))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The bytes of a segment file.
 //!
-//! A file is named after the position of its first byte, `%016x.log`, and starts with a header;
+//! A segment is first written in the order of its positions; what becomes of it later is in
+//! `rewritten`. A file is named after the position of its first byte, `%016x.log`, and starts with a header;
 //! records follow without a gap, each at a multiple of 8. Behind the last one the file is zero.
 //! Numbers are little-endian.
 //!
@@ -27,18 +28,21 @@ use leveret_core::RecordHeader;
 
 use crate::{PAYLOAD_BYTES_MAX, Payload};
 
-/// The newest version of segments and records.
+/// The version of records, and of segments as they are first written.
 pub(super) const VERSION: u32 = 1;
+
+/// The version of rewritten segments, the newest.
+pub(super) const VERSION_REWRITTEN: u32 = 2;
 
 /// Bytes of a segment's header.
 pub(super) const SEGMENT_HEADER_BYTES: u64 = 32;
 
 /// Bytes of a record's header.
-pub(super) const RECORD_HEADER_BYTES: usize = 40;
+pub(super) const RECORD_HEADER_BYTES: usize = leveret_core::RecordHeader::BYTES;
 
 /// Bytes that a record with a payload of `length` takes, padding included.
-pub(super) fn record_bytes(length: usize) -> u64 {
-    (RECORD_HEADER_BYTES + length).next_multiple_of(8) as u64
+pub(super) fn record_bytes(length: usize) -> usize {
+    (RECORD_HEADER_BYTES + length).next_multiple_of(8)
 }
 
 /// A record's header on its way in: finished when its position is known.
@@ -69,7 +73,7 @@ impl Frame {
 
     /// Bytes that the record takes.
     pub(super) fn record_bytes(&self) -> u64 {
-        record_bytes(self.length)
+        record_bytes(self.length) as u64
     }
 
     /// Zero bytes behind the payload.
@@ -127,7 +131,7 @@ impl Head {
 
     /// Bytes that the record takes.
     pub(super) fn record_bytes(&self) -> u64 {
-        record_bytes(self.length)
+        record_bytes(self.length) as u64
     }
 }
 
@@ -173,7 +177,7 @@ pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     u64::from_le_bytes(bytes[offset..offset + 8].try_into().expect("eight bytes"))
 }
 
-fn crc_from(start: u32, bytes: &[u8]) -> u32 {
+pub(super) fn crc_from(start: u32, bytes: &[u8]) -> u32 {
     let mut crc = Hasher::new_with_initial(start);
     crc.update(bytes);
     crc.finalize()

@@ -32,6 +32,8 @@ pub(super) struct Journal {
     pub(super) segments: Segments,
     pub(super) watermark: Watermark,
     pub(super) counters: Counters,
+    /// Held while something but the writer changes the directory.
+    pub(super) upkeep: Mutex<()>,
     state: Mutex<State>,
     /// The writer has something to do.
     work: Condvar,
@@ -102,9 +104,6 @@ pub(super) struct Round {
     /// Where the journal ends with this batch.
     pub(super) end: u64,
     pub(super) sync: bool,
-    /// Segments that may be deleted after the sync. They were found dead before the batch was
-    /// closed, so whatever replaced their last records is in it or before it.
-    pub(super) dead: Vec<u64>,
 }
 
 impl Journal {
@@ -115,6 +114,7 @@ impl Journal {
             segments: Segments::default(),
             watermark: Watermark::new(),
             counters: Counters::default(),
+            upkeep: Mutex::default(),
             state: Mutex::default(),
             work: Condvar::new(),
             synced: Condvar::new(),
@@ -175,13 +175,6 @@ impl Journal {
         let writing = state.writing.clone().filter(|batch| batch.contains(at))?;
         drop(state);
         Some(read(&writing))
-    }
-
-    /// Asks for a sync soon, even if nothing is pending: something may be deleted after it.
-    pub(super) fn want_sync(&self) {
-        let mut state = self.state.lock();
-        state.sync_wanted = true;
-        self.wake(state);
     }
 
     /// Waits until everything before `at` is on the disk, whatever the policy.
@@ -292,8 +285,7 @@ impl Journal {
         state.writing = (!batch.is_empty()).then(|| Arc::clone(&batch));
         state.round = state.round.wrapping_add(u32::from(sync));
         (state.urgent, state.sync_wanted) = (false, false);
-        let dead = if sync { self.segments.dead() } else { Vec::new() };
-        Round { batch, end: state.end, sync, dead }
+        Round { batch, end: state.end, sync }
     }
 
     fn sleep(&self, state: &mut MutexGuard<'_, State>, light: bool, deadline: Option<Instant>) {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A position is a byte offset in the log: the base of a segment plus the offset in its file.
-//! Files are described in `format`, the directory in `directory`, what a crash leaves and what
+//! Files are described in `format` and `rewritten`, the directory in `directory`, what a crash leaves and what
 //! becomes of it in `recover`.
 //!
 //! Reserved segments read as zero behind their last record, which is how the end is found without
@@ -20,7 +20,10 @@ mod files;
 mod format;
 mod journal;
 mod recover;
+mod rewrite;
+mod rewritten;
 mod scan;
+mod segment;
 mod writer;
 
 use std::sync::Arc;
@@ -28,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use leveret_core::{Position, RecordHeader};
+use leveret_core::{Position, RecordHeader, Reference};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -36,14 +39,14 @@ pub use self::config::{LogConfig, SyncPolicy};
 use self::files::Files;
 pub(crate) use self::format::{u32_at, u64_at};
 use self::journal::{Journal, Phase};
-use self::recover::{Recovered, Recovery};
+use self::recover::{Recovered, Recovery, ReplayStart};
 use self::writer::Writer;
 use crate::directory::Directory;
 use crate::disk::{Disk, FileDisk};
-use crate::snapshot;
+use crate::snapshot::{self, Stored};
 use crate::{
-    Durability, Error, Payload, Record, RecoveryReport, SegmentUsage, Stats, Storage, Urgency,
-    Visit,
+    Durability, Error, Payload, Record, RecoveryReport, RewritePlan, Rewritten, SegmentUsage,
+    Snapshot, Stats, Storage, Urgency, Visit,
 };
 
 /// A journal in segment files.
@@ -53,6 +56,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Log {
     journal: Arc<Journal>,
+    start: ReplayStart,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -77,13 +81,13 @@ impl Log {
         let directory = Directory::open(disk, &config.dir, "log")?;
         let snapshot = snapshot::load(&directory)?;
         let journal = Journal::new(config, Files::new(directory));
-        if let Some((at, _)) = snapshot {
-            journal.segments.set_snapshot(at);
+        let mut start = ReplayStart::default();
+        if let Some(Stored { snapshot, through }) = snapshot {
+            journal.segments.set_snapshot(snapshot.from, snapshot.state.len() as u64);
+            start = ReplayStart { from: snapshot.from.0, through };
         }
-        for base in journal.files.bases()? {
-            journal.segments.add(base);
-        }
-        Ok(Self { journal: Arc::new(journal), writer: Mutex::default() })
+        recover::list_segments(&journal.files, &journal.segments)?;
+        Ok(Self { journal: Arc::new(journal), start, writer: Mutex::default() })
     }
 
     /// Creates the segment that the next records go to, and the thread that writes them.
@@ -92,7 +96,7 @@ impl Log {
         journal.files.directory.forget_clean_end()?;
         let base = recovered.next_base;
         let segment = journal.files.create(base, journal.config.segment_bytes)?;
-        journal.segments.replace_from(recovered.bases.len(), base);
+        journal.segments.continue_at(base);
         journal.start(base, recovered.round);
         let writer = Writer::spawn(Arc::clone(journal), segment)
             .map_err(Error::io("start a thread to write", &journal.config.dir))?;
@@ -115,8 +119,16 @@ impl Log {
         ahead: usize,
         window: &mut Option<files::Window>,
     ) -> Result<Record, Error> {
-        let base = self.journal.segments.base_of(at).ok_or(Error::Gone { at })?;
-        let record = self.journal.files.read(base, at, ahead, window);
+        let segments = &self.journal.segments;
+        let mut base = segments.base_of(at).ok_or(Error::Gone { at })?;
+        let mut record = self.journal.files.read(base, at, ahead, window);
+        // Meanwhile a rewrite may have put another file in the place of this one.
+        while matches!(record, Err(Error::Gone { .. }))
+            && let Some(now) = segments.base_of(at).filter(|now| *now != base)
+        {
+            base = now;
+            record = self.journal.files.read(base, at, ahead, window);
+        }
         if matches!(record, Err(Error::Damaged { .. })) {
             self.journal.counters.damaged.fetch_add(1, Ordering::Relaxed);
         }
@@ -164,48 +176,64 @@ impl Storage for Log {
         read.collect()
     }
 
-    fn retain(&self, at: Position, count: u32) {
-        self.journal.segments.retain(at, count);
+    fn retain(&self, reference: Reference, count: u32) {
+        self.journal.segments.retain(reference, count);
     }
 
-    fn release(&self, at: Position) {
-        if self.journal.segments.release(at) && self.journal.segments.has_dead() {
-            self.journal.want_sync();
-        }
+    fn release(&self, reference: Reference) {
+        self.journal.segments.release(reference);
     }
 
     fn recover(&self, visit: Visit<'_>) -> Result<RecoveryReport, Error> {
         let journal = &self.journal;
         let clean_end = journal.files.directory.clean_end()?;
-        let is_new = journal.segments.extent().0 == 0;
-        let from = journal.segments.snapshot();
-        let mut recovered = Recovery { files: &journal.files, from, clean_end }.run(visit)?;
+        let is_new = journal.segments.last().is_none() && self.start.through == 0;
+        let mut recovered =
+            Recovery { files: &journal.files, start: self.start, clean_end }.run(visit)?;
         recovered.report.clean = clean_end.is_some() || is_new;
         journal.counters.damaged.fetch_add(recovered.report.damaged, Ordering::Relaxed);
         self.start(&recovered)?;
-        if journal.segments.has_dead() {
-            journal.want_sync();
-        }
         Ok(recovered.report)
     }
 
-    fn snapshot(&self) -> Result<Option<(Position, Vec<u8>)>, Error> {
-        snapshot::load(&self.journal.files.directory)
+    fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        Ok(snapshot::load(&self.journal.files.directory)?.map(|stored| stored.snapshot))
     }
 
-    fn store_snapshot(&self, at: Position, state: &[u8]) -> Result<(), Error> {
-        self.journal.wait_synced(at.0)?;
-        snapshot::store(&self.journal.files.directory, at, state)?;
-        self.journal.segments.set_snapshot(at);
-        if self.journal.segments.has_dead() {
-            self.journal.want_sync();
-        }
+    fn begin_snapshot(&self) -> Position {
+        self.journal.segments.begin_snapshot();
+        self.end()
+    }
+
+    fn store_snapshot(&self, from: Position, through: Position, state: &[u8]) -> Result<(), Error> {
+        let journal = &self.journal;
+        journal.wait_synced(through.0)?;
+        let _upkeep = journal.upkeep.lock();
+        journal.running()?;
+        snapshot::store(&journal.files.directory, from, through, state)?;
+        journal.segments.set_snapshot(from, state.len() as u64);
+        journal.delete_dead();
         Ok(())
     }
 
     fn wants_snapshot(&self) -> bool {
-        let bytes_max = SNAPSHOT_SEGMENTS * self.journal.config.segment_bytes;
-        self.journal.segments.wants_snapshot(self.journal.end(), bytes_max)
+        let growth_bytes = self.journal.config.segment_bytes;
+        self.journal.segments.wants_snapshot(self.journal.end(), growth_bytes)
+    }
+
+    fn plan_rewrite(&self) -> Option<RewritePlan> {
+        let segment_bytes = self.journal.config.segment_bytes;
+        self.journal.segments.plan_rewrite(self.journal.end(), segment_bytes)
+    }
+
+    fn rewrite(&self, plan: RewritePlan, live: &[Position]) -> Result<Rewritten, Error> {
+        let _upkeep = self.journal.upkeep.lock();
+        self.journal.running()?;
+        self.journal.rewrite(&plan, live)
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, Error> {
+        self.journal.files.directory.free_bytes().map(Some)
     }
 
     fn end(&self) -> Position {
@@ -222,6 +250,7 @@ impl Storage for Log {
 
     fn close(&self) -> Result<(), Error> {
         self.join(Phase::Closing);
+        let _upkeep = self.journal.upkeep.lock();
         self.journal.files.directory.unlock();
         self.journal.watermark.failed().map_or(Ok(()), |error| Err(Error::Failed(error)))
     }
@@ -229,15 +258,13 @@ impl Storage for Log {
     fn stats(&self) -> Stats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.journal.counters;
-        let (segments, oldest) = self.journal.segments.extent();
         Stats {
-            segments,
-            bytes: self.journal.end().saturating_sub(oldest),
             records: count(&counters.records),
             writes: count(&counters.writes),
             syncs: count(&counters.syncs),
             sync_time: Duration::from_nanos(count(&counters.sync_nanos)),
             damaged: count(&counters.damaged),
+            ..Stats::of(&self.segments())
         }
     }
 
@@ -260,6 +287,3 @@ const AHEAD_BYTES: usize = 4096;
 
 /// Bytes read at once where several records are near each other.
 const WINDOW_BYTES: usize = 64 * 1024;
-
-/// By how many segments the log grows until a snapshot is worth its cost.
-const SNAPSHOT_SEGMENTS: u64 = 4;

@@ -14,17 +14,28 @@
 //! What is left behind the last whole record is cut off. Then everything is synced, because a
 //! record that a killed process has left in the page cache is about to be taken for durable.
 
+use leveret_core::Position;
+
 use super::files::Files;
 use super::format::SEGMENT_HEADER_BYTES;
 use super::scan::{Hole, Item, Walk};
+use super::segment::Layout;
+use crate::segments::Segments;
 use crate::{Error, RecoveryReport, Visit};
+
+/// Where a start begins, as the newest snapshot says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ReplayStart {
+    /// The first position to replay.
+    pub(super) from: u64,
+    /// Everything before it was on the disk.
+    pub(super) through: u64,
+}
 
 /// Where the journal goes on.
 #[derive(Debug)]
 pub(super) struct Recovered {
     pub(super) report: RecoveryReport,
-    /// The segments that are left, ascending.
-    pub(super) bases: Vec<u64>,
     /// The base for the next segment; it may be that of an empty one.
     pub(super) next_base: u64,
     /// The round for the next records.
@@ -34,9 +45,7 @@ pub(super) struct Recovered {
 #[derive(Debug)]
 pub(super) struct Recovery<'a> {
     pub(super) files: &'a Files,
-    /// The newest snapshot: nothing from it on may be missing. Earlier segments are read as well,
-    /// as far as they are there.
-    pub(super) from: u64,
+    pub(super) start: ReplayStart,
     /// Where a clean stop left the journal.
     pub(super) clean_end: Option<u64>,
 }
@@ -44,30 +53,41 @@ pub(super) struct Recovery<'a> {
 impl Recovery<'_> {
     pub(super) fn run(&self, visit: Visit<'_>) -> Result<Recovered, Error> {
         let mut bases = self.files.bases()?;
+        let before = bases.partition_point(|base| *base <= self.start.from).saturating_sub(1);
+        bases.drain(..before);
         let mut found = self.visit_records(&bases, visit)?;
         let end = found.report.end.0;
         if let Some(hole) = found.tail {
             found.report.torn_bytes = self.cut_tail(&mut bases, hole)?;
         }
         bases.iter().try_for_each(|base| self.sync(*base))?;
-        let next_base = self.next_base(&mut bases, end);
+        let next_base = self.next_base(&bases, end);
         let round = found.round.map_or(0, |round| round.wrapping_add(1));
-        Ok(Recovered { report: found.report, bases, next_base, round })
+        Ok(Recovered { report: found.report, next_base, round })
     }
 
     fn visit_records(&self, bases: &[u64], visit: Visit<'_>) -> Result<Found, Error> {
+        let from = self.start.from;
         let mut found = Found::default();
-        let start = bases.first().map_or(self.from, |base| base + SEGMENT_HEADER_BYTES);
-        found.report.end.0 = start.max(self.from);
-        if bases.first().is_some_and(|base| *base > self.from) {
-            found.damage(&[Hole { from: self.from, to: bases[0] }]);
+        found.report.end.0 =
+            bases.first().map_or(from, |base| base + SEGMENT_HEADER_BYTES).max(from);
+        // The first format replays what is left, and deleted segments before the snapshot.
+        let needed = if from > 0 { from } else { self.start.through };
+        if let Some(base) = bases.first().filter(|base| **base > needed) {
+            found.damage(&[Hole { from, to: *base }]);
         }
-        let oldest = bases.first().map_or(self.from, |base| self.from.min(*base));
-        let mut walk = Walk::new(self.files, bases, oldest)?;
+        let mut walk = Walk::new(self.files, bases, from);
         let mut holes: Vec<Hole> = Vec::new();
         while let Some(item) = walk.next()? {
             match item {
                 Item::Hole(hole) => holes.push(hole),
+                Item::Unreadable(hole) => {
+                    holes.push(hole);
+                    found.damage(&holes);
+                    holes.clear();
+                    found.report.end.0 = found.report.end.0.max(hole.to);
+                }
+                Item::Record { at, .. } if at < from => holes.clear(),
                 Item::Record { at, head, payload } => {
                     if !holes.is_empty() && self.is_lost(&holes, bases, &walk, head.round)? {
                         break;
@@ -77,8 +97,8 @@ impl Recovery<'_> {
                     found.round = Some(head.round);
                     found.report.records += 1;
                     found.report.bytes += head.length as u64;
-                    found.report.end.0 = self.from.max(at + head.record_bytes());
-                    visit(leveret_core::Position(at), head.header, payload);
+                    found.report.end.0 = at + head.record_bytes();
+                    visit(Position(at), head.header, payload);
                 }
             }
         }
@@ -99,7 +119,7 @@ impl Recovery<'_> {
         }
         // A snapshot is stored only after everything before it has been synced.
         let mut lost = false;
-        for hole in holes.iter().filter(|hole| hole.to > self.from) {
+        for hole in holes.iter().filter(|hole| hole.to > self.start.through) {
             lost = lost || self.has_lost_sector(bases, *hole)?;
         }
         Ok(lost && is_last_round(walk.clone(), round)?)
@@ -158,19 +178,52 @@ impl Recovery<'_> {
         }
     }
 
+    /// What cannot be read is not taken for durable either.
     fn sync(&self, base: u64) -> Result<(), Error> {
-        self.files.open(base)?.map_or(Ok(()), |file| file.sync())
+        match self.files.open(base) {
+            Ok(Some(file)) => file.sync(),
+            Ok(None) | Err(Error::Io { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// An empty last segment is used again, unless the journal had been further.
-    fn next_base(&self, bases: &mut Vec<u64>, end: u64) -> u64 {
-        let floor = self.from.max(self.clean_end.unwrap_or(0));
-        let empty = |base: u64| end <= base + SEGMENT_HEADER_BYTES;
-        if let Some(base) = bases.pop_if(|base| empty(*base) && floor <= end) {
-            return base;
+    fn next_base(&self, bases: &[u64], end: u64) -> u64 {
+        let floor = self.start.through.max(self.clean_end.unwrap_or(0));
+        match bases.last() {
+            Some(base) if end <= base + SEGMENT_HEADER_BYTES && floor <= end => *base,
+            None if floor == 0 => 0,
+            _ => end.max(floor),
         }
-        if bases.is_empty() && floor == 0 { 0 } else { end.max(floor) }
     }
+}
+
+/// Notes the segments that are there. A file whose positions are all in the one before is left from
+/// a rewrite, and goes.
+pub(super) fn list_segments(files: &Files, segments: &Segments) -> Result<(), Error> {
+    let bases = files.bases()?;
+    let mut last_end = 0;
+    for (index, base) in bases.iter().enumerate() {
+        if *base < last_end {
+            files.remove(*base)?;
+            continue;
+        }
+        let next = bases.get(index + 1).copied();
+        let (end, bytes) = match files.open(*base) {
+            Ok(Some(file)) => {
+                last_end = match file.layout {
+                    Layout::AsWritten => 0,
+                    Layout::Rewritten(_) => file.end()?,
+                };
+                (file.end()?, file.bytes()?)
+            }
+            Ok(None) | Err(Error::Io { .. }) => (next.unwrap_or(u64::MAX), 0),
+            Err(error) => return Err(error),
+        };
+        let next = next.filter(|next| *next >= last_end).unwrap_or(u64::MAX);
+        segments.add_stored(*base..end.min(next), bytes);
+    }
+    Ok(())
 }
 
 /// What the walk has found so far.

@@ -16,9 +16,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::config::SyncPolicy;
-use super::files::SegmentFile;
 use super::format::SEGMENT_HEADER_BYTES;
 use super::journal::{Journal, Phase, Round};
+use super::segment::SegmentFile;
 use crate::Error;
 
 #[derive(Debug)]
@@ -53,7 +53,6 @@ impl Writer {
             if round.sync {
                 self.sync()?;
             }
-            round.dead.iter().try_for_each(|base| self.delete(*base))?;
             self.journal.finish(round);
         }
         if self.journal.phase() == Phase::Closing { self.close() } else { Ok(()) }
@@ -90,12 +89,6 @@ impl Writer {
         let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         counters.sync_nanos.fetch_add(nanos, Ordering::Relaxed);
         Ok(())
-    }
-
-    /// A segment that stays although later ones go would bring back what they settle, so the journal
-    /// stops instead.
-    fn delete(&self, base: u64) -> Result<(), Error> {
-        if self.journal.segments.remove(base) { self.journal.files.remove(base) } else { Ok(()) }
     }
 
     /// Everything is written and synced: leaves the note that says so.

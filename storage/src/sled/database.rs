@@ -48,12 +48,6 @@ impl Database {
         Ok(database)
     }
 
-    /// The position of the oldest record.
-    pub(super) fn first(&self) -> Result<Option<u64>, Error> {
-        let first = self.tree.first().map_err(engine)?;
-        Ok(first.map(|(key, _)| position(&key)))
-    }
-
     /// Behind the last record.
     pub(super) fn end(&self) -> Result<u64, Error> {
         let last = self.tree.last().map_err(engine)?;
@@ -73,7 +67,8 @@ impl Database {
 
     pub(super) fn read(&self, at: Position) -> Result<(RecordHeader, Bytes), Error> {
         let value = self.tree.get(at.0.to_be_bytes()).map_err(engine)?;
-        value.as_deref().and_then(decode).ok_or(Error::Damaged { at })
+        let value = value.ok_or(Error::Gone { at })?;
+        decode(&value).ok_or(Error::Damaged { at })
     }
 
     /// Gives all records from a position on.
@@ -87,12 +82,36 @@ impl Database {
         Ok(())
     }
 
-    pub(super) fn remove(&self, range: Range<u64>) -> Result<(), Error> {
-        let keys = self.tree.range(range.start.to_be_bytes()..range.end.to_be_bytes()).keys();
-        for key in keys {
-            self.tree.remove(key.map_err(engine)?).map_err(engine)?;
+    /// Removes the records of a range that are not wanted.
+    pub(super) fn remove(
+        &self,
+        range: Range<u64>,
+        keeps: impl Fn(u64) -> bool,
+    ) -> Result<(), Error> {
+        for key in self.tree.range(range.start.to_be_bytes()..range.end.to_be_bytes()).keys() {
+            let key = key.map_err(engine)?;
+            if !keeps(position(&key)) {
+                self.tree.remove(key).map_err(engine)?;
+            }
         }
         Ok(())
+    }
+
+    /// Bytes of the records in a range.
+    pub(super) fn bytes(&self, range: Range<u64>) -> Result<u64, Error> {
+        let values = self.tree.range(range.start.to_be_bytes()..range.end.to_be_bytes()).values();
+        let sizes = values.map(|value| Ok(value.map_err(engine)?.len() as u64));
+        sizes.sum()
+    }
+
+    /// Bytes of the records in each slice of `slice_bytes` positions that has any, ascending.
+    pub(super) fn slices(&self, slice_bytes: u64) -> Result<BTreeMap<u64, u64>, Error> {
+        let mut slices = BTreeMap::new();
+        for entry in &self.tree {
+            let (key, value) = entry.map_err(engine)?;
+            *slices.entry(position(&key) / slice_bytes).or_default() += value.len() as u64;
+        }
+        Ok(slices)
     }
 
     /// Returns when everything inserted is on the disk: sled's own flush, then a sync of each file

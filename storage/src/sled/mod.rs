@@ -16,6 +16,7 @@
 mod database;
 mod queue;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use leveret_core::{Position, RecordHeader};
+use leveret_core::{Position, RecordHeader, Reference};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -32,11 +33,11 @@ use self::queue::{Queue, Round};
 use crate::directory::Directory;
 use crate::disk::FileDisk;
 use crate::segments::Segments;
-use crate::snapshot;
+use crate::snapshot::{self, Stored};
 use crate::watermark::Watermark;
 use crate::{
-    Durability, Error, Payload, Record, RecoveryReport, SegmentUsage, Stats, Storage, Urgency,
-    Visit,
+    Durability, Error, Payload, Record, RecoveryReport, RewritePlan, Rewritten, SegmentUsage,
+    Snapshot, Stats, Storage, Urgency, Visit,
 };
 
 /// Where the database lives. It is synced before every promise.
@@ -77,6 +78,10 @@ struct Shared {
     segments: Segments,
     watermark: Watermark,
     queue: Queue,
+    /// Replay begins here.
+    from: u64,
+    /// Held while something but the writer changes the directory.
+    upkeep: Mutex<()>,
     writes: AtomicU64,
     syncs: AtomicU64,
     sync_nanos: AtomicU64,
@@ -92,14 +97,18 @@ impl Sled {
         let directory = Directory::open(Arc::new(FileDisk), &config.dir, "sled")?;
         let database = Database::open(&config.dir.join("sled"))?;
         let (segments, watermark) = (Segments::default(), Watermark::new());
-        if let Some((at, _)) = snapshot::load(&directory)? {
-            segments.set_snapshot(at);
+        let mut start = (0, 0);
+        if let Some(Stored { snapshot, through }) = snapshot::load(&directory)? {
+            segments.set_snapshot(snapshot.from, snapshot.state.len() as u64);
+            start = (snapshot.from.0, through);
         }
-        let end = database.end()?.max(directory.clean_end()?.unwrap_or(0)).max(segments.snapshot());
-        let oldest = database.first()?.unwrap_or(end);
-        for segment in oldest / config.segment_bytes..=end / config.segment_bytes {
-            segments.add(segment * config.segment_bytes);
+        let (from, through) = start;
+        let end = database.end()?.max(directory.clean_end()?.unwrap_or(0)).max(through);
+        for (slice, bytes) in database.slices(config.segment_bytes)? {
+            let base = slice * config.segment_bytes;
+            segments.add_stored(base..base + config.segment_bytes, bytes);
         }
+        segments.continue_at(end / config.segment_bytes * config.segment_bytes);
         let queue = Queue::new(config.segment_bytes, end);
         let (writes, syncs, sync_nanos) = Default::default();
         let shared = Shared {
@@ -109,6 +118,8 @@ impl Sled {
             segments,
             watermark,
             queue,
+            from,
+            upkeep: Mutex::default(),
             writes,
             syncs,
             sync_nanos,
@@ -126,8 +137,22 @@ impl Sled {
 }
 
 impl Shared {
+    /// Nothing is removed once the journal is closed or has failed.
+    fn running(&self) -> Result<(), Error> {
+        match self.watermark.failed() {
+            Some(error) => Err(Error::Failed(error)),
+            None if self.queue.is_running() => Ok(()),
+            None => Err(Error::Closed),
+        }
+    }
+
+    fn remove_dead(&self) -> Result<(), Error> {
+        let mut dead = self.segments.take_dead().into_iter();
+        dead.try_for_each(|segment| self.database.remove(segment.base.0..segment.end.0, |_| false))
+    }
+
     fn run(&self) -> Result<(), Error> {
-        while let Some(round) = self.queue.next_round(|| self.segments.dead()) {
+        while let Some(round) = self.queue.next_round() {
             self.write(&round)?;
             self.queue.finish(&round);
             if round.sync {
@@ -152,11 +177,6 @@ impl Shared {
             let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
             self.sync_nanos.fetch_add(nanos, Ordering::Relaxed);
             self.syncs.fetch_add(1, Ordering::Relaxed);
-        }
-        for base in &round.dead {
-            if self.segments.remove(*base) {
-                self.database.remove(*base..*base + self.config.segment_bytes)?;
-            }
         }
         Ok(())
     }
@@ -193,23 +213,21 @@ impl Storage for Sled {
         at.iter().map(|at| self.read(*at)).collect()
     }
 
-    fn retain(&self, at: Position, count: u32) {
-        self.shared.segments.retain(at, count);
+    fn retain(&self, reference: Reference, count: u32) {
+        self.shared.segments.retain(reference, count);
     }
 
-    fn release(&self, at: Position) {
-        if self.shared.segments.release(at) && self.shared.segments.has_dead() {
-            self.shared.queue.want_sync();
-        }
+    fn release(&self, reference: Reference) {
+        self.shared.segments.release(reference);
     }
 
     fn recover(&self, visit: Visit<'_>) -> Result<RecoveryReport, Error> {
         let shared = &self.shared;
-        let is_new = shared.database.first()?.is_none() && shared.segments.snapshot() == 0;
+        let is_new = shared.queue.end() == 0;
         let clean = shared.directory.clean_end()?.is_some() || is_new;
         let end = Position(shared.queue.end());
         let mut report = RecoveryReport { clean, end, ..RecoveryReport::default() };
-        shared.database.visit(0, &mut |at, header, payload| {
+        shared.database.visit(shared.from, &mut |at, header, payload| {
             report.records += 1;
             report.bytes += payload.len() as u64;
             visit(at, header, payload);
@@ -231,28 +249,48 @@ impl Storage for Sled {
         Ok(report)
     }
 
-    fn snapshot(&self) -> Result<Option<(Position, Vec<u8>)>, Error> {
-        snapshot::load(&self.shared.directory)
+    fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        Ok(snapshot::load(&self.shared.directory)?.map(|stored| stored.snapshot))
     }
 
-    fn store_snapshot(&self, at: Position, state: &[u8]) -> Result<(), Error> {
-        let reached = self.shared.queue.wait_synced(at.0);
-        if let Some(error) = self.shared.watermark.failed() {
-            return Err(Error::Failed(error));
-        }
-        if !reached {
-            return Err(Error::Closed);
-        }
-        snapshot::store(&self.shared.directory, at, state)?;
-        self.shared.segments.set_snapshot(at);
-        if self.shared.segments.has_dead() {
-            self.shared.queue.want_sync();
-        }
-        Ok(())
+    fn begin_snapshot(&self) -> Position {
+        self.shared.segments.begin_snapshot();
+        self.end()
+    }
+
+    fn store_snapshot(&self, from: Position, through: Position, state: &[u8]) -> Result<(), Error> {
+        self.shared.queue.wait_synced(through.0);
+        let _upkeep = self.shared.upkeep.lock();
+        self.shared.running()?;
+        snapshot::store(&self.shared.directory, from, through, state)?;
+        self.shared.segments.set_snapshot(from, state.len() as u64);
+        self.shared.remove_dead()
     }
 
     fn wants_snapshot(&self) -> bool {
-        self.shared.segments.wants_snapshot(self.end().0, 4 * self.shared.config.segment_bytes)
+        self.shared.segments.wants_snapshot(self.end().0, self.shared.config.segment_bytes)
+    }
+
+    fn plan_rewrite(&self) -> Option<RewritePlan> {
+        self.shared.segments.plan_rewrite(self.end().0, self.shared.config.segment_bytes)
+    }
+
+    fn rewrite(&self, plan: RewritePlan, live: &[Position]) -> Result<Rewritten, Error> {
+        let shared = &self.shared;
+        let _upkeep = shared.upkeep.lock();
+        shared.running()?;
+        let Some(taken) = shared.segments.take_plan(&plan, self.end().0) else {
+            return Ok(Rewritten::default());
+        };
+        let live: HashSet<_> = live.iter().chain(&taken.retained).map(|at| at.0).collect();
+        let range = plan.range.start.0..plan.range.end.0;
+        shared.database.remove(range.clone(), |at| live.contains(&at))?;
+        let bytes_after = shared.database.bytes(range)?;
+        Ok(shared.segments.replace(&taken, &plan, bytes_after))
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, Error> {
+        self.shared.directory.free_bytes().map(Some)
     }
 
     fn end(&self) -> Position {
@@ -269,19 +307,17 @@ impl Storage for Sled {
 
     fn close(&self) -> Result<(), Error> {
         self.join(true);
+        let _upkeep = self.shared.upkeep.lock();
         self.shared.watermark.failed().map_or(Ok(()), |error| Err(Error::Failed(error)))
     }
 
     fn stats(&self) -> Stats {
-        let (segments, oldest) = self.shared.segments.extent();
         Stats {
-            segments,
-            bytes: self.end().0.saturating_sub(oldest),
             records: self.shared.queue.appended(),
             writes: self.shared.writes.load(Ordering::Relaxed),
             syncs: self.shared.syncs.load(Ordering::Relaxed),
             sync_time: Duration::from_nanos(self.shared.sync_nanos.load(Ordering::Relaxed)),
-            damaged: 0,
+            ..Stats::of(&self.segments())
         }
     }
 

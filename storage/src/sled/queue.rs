@@ -56,8 +56,6 @@ pub(super) struct Round {
     pub(super) batch: Arc<Batch>,
     pub(super) end: u64,
     pub(super) sync: bool,
-    /// Segments to remove behind the sync.
-    pub(super) dead: Vec<u64>,
     bytes: u64,
 }
 
@@ -124,20 +122,18 @@ impl Queue {
         self.state.lock().phase == Phase::Finishing
     }
 
-    pub(super) fn want_sync(&self) {
-        self.state.lock().sync_wanted = true;
-        self.work.notify_one();
+    pub(super) fn is_running(&self) -> bool {
+        self.state.lock().phase == Phase::Running
     }
 
-    /// Waits until everything before `at` is synced; false if that will not happen any more.
-    pub(super) fn wait_synced(&self, at: u64) -> bool {
+    /// Waits until everything before `at` is synced, or the writer has stopped.
+    pub(super) fn wait_synced(&self, at: u64) {
         let mut state = self.state.lock();
         while state.synced < at && matches!(state.phase, Phase::Running | Phase::Finishing) {
             state.sync_wanted = true;
             self.work.notify_one();
             self.synced.wait(&mut state);
         }
-        state.synced >= at
     }
 
     /// Ends the writer, after everything is written or at once.
@@ -156,9 +152,8 @@ impl Queue {
         self.synced.notify_all();
     }
 
-    /// Waits for the next round; `None` ends the writer. `dead` is asked with a sync, before the
-    /// batch is closed.
-    pub(super) fn next_round(&self, dead: impl FnOnce() -> Vec<u64>) -> Option<Round> {
+    /// Waits for the next round; `None` ends the writer.
+    pub(super) fn next_round(&self) -> Option<Round> {
         let mut state = self.state.lock();
         while state.phase == Phase::Running && state.pending.is_empty() && !state.sync_wanted {
             self.work.wait(&mut state);
@@ -171,8 +166,7 @@ impl Queue {
         (state.urgent, state.sync_wanted) = (false, false);
         let batch = Arc::new(mem::take(&mut state.pending));
         state.writing = Arc::clone(&batch);
-        let dead = if sync { dead() } else { Vec::new() };
-        Some(Round { batch, end: state.end, sync, dead, bytes: state.backlog_bytes })
+        Some(Round { batch, end: state.end, sync, bytes: state.backlog_bytes })
     }
 
     /// The round is written.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use leveret_core::{Position, RecordHeader};
+use leveret_core::{Position, RecordHeader, Reference};
 use leveret_storage::faulty::FaultyDisk;
 use leveret_storage::{
     Error, Log, LogConfig, Part, Payload, RecoveryReport, Storage, SyncPolicy, Urgency,
@@ -37,6 +37,18 @@ pub fn append_durably(storage: &dyn Storage, index: u64, len: usize) -> Position
     let at = append(storage, index, len, Urgency::Promise);
     wait_until(|| storage.durable_position() > at);
     at
+}
+
+/// The one reference to a record with a payload of `len` bytes.
+pub fn reference(at: Position, len: usize) -> Reference {
+    Reference::new(at, len, 1)
+}
+
+/// Stores a snapshot of now, and gives where its replay begins.
+pub fn snapshot(storage: &dyn Storage, state: &[u8]) -> Position {
+    let from = storage.begin_snapshot();
+    storage.store_snapshot(from, storage.end(), state).unwrap();
+    from
 }
 
 pub fn wait_until(mut condition: impl FnMut() -> bool) {

@@ -78,10 +78,12 @@ impl Node {
         for shard in &self.shards {
             let position = shard.post(|work| {
                 work.state.release(packet, &mut work.fx).then(|| {
-                    work.journal.append(Kind::Release, leveret_storage::Urgency::Promise, |out| {
+                    let promise = leveret_storage::Urgency::Promise;
+                    let appended = work.journal.append(Kind::Release, promise, |out| {
                         write::release(out, packet);
                         None
-                    })
+                    });
+                    appended.at
                 })
             });
             promise = promise.max(position);

@@ -1,0 +1,196 @@
+//! A queue in a snapshot: where its entries are, those in memory written out, those in pages named.
+//!
+//! ```text
+//! next index | next sequence | number of pages | pages | entries as in a page
+//! page       first index | last index | length | reference
+//! ```
+//!
+//! Only what survives a restart is in it. What a page holds of the rest is left out when it is read.
+
+use bytes::Bytes;
+
+use super::entry::Entry;
+use super::page::{self, Page, PageWriter, Place, Unsettled};
+use super::unacked::Held;
+use super::{Effects, Queue, QueueSettings};
+use crate::record::bytes::{Reader, put};
+use crate::record::{self, Malformed, Record};
+use crate::shard::page_entries;
+use crate::{EntryIndex, Position, QueueId, Reference};
+
+/// What became of the pages of a queue that was restored.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// Pages that could not be read.
+    pub pages_lost: usize,
+    /// The entries in them, at the most.
+    pub entries_lost: u64,
+}
+
+/// The journal, as a queue that is restored needs it.
+pub trait RestoreFrom {
+    /// Reads a record.
+    fn read(&mut self, at: Position) -> Option<Record>;
+
+    /// Adds a reference.
+    fn retain(&mut self, reference: Reference);
+}
+
+struct PageName {
+    first: EntryIndex,
+    last: EntryIndex,
+    len: u32,
+    at: Reference,
+}
+
+impl Queue {
+    /// Writes the state of a durable queue. All its pages have to be in the journal.
+    pub fn write_state(&self, out: &mut Vec<u8>) {
+        put(out, self.next_index.0);
+        put(out, self.next_sequence);
+        let named = |page: &&Page| matches!(page.place, Place::Journal(_));
+        put(out, self.ready.pages.iter().filter(named).count() as u64);
+        for page in &self.ready.pages {
+            let Place::Journal(reference) = page.place else { continue };
+            put(out, page.first.0);
+            put(out, page.last.0);
+            put(out, page.len.into());
+            record::write::reference(out, reference);
+        }
+        let mut entries = PageWriter::default();
+        self.each_in_memory(|entry| {
+            if entry.is_durable() {
+                entries.push(entry);
+            }
+        });
+        out.extend_from_slice(entries.bytes());
+    }
+
+    /// The positions that the queue refers to, but for those in its pages.
+    pub fn references(&self, mut take: impl FnMut(Position)) {
+        self.each_in_memory(|entry| {
+            entry.stored.reference().into_iter().for_each(|reference| take(reference.at));
+        });
+        for page in &self.ready.pages {
+            if let Place::Journal(reference) = page.place {
+                take(reference.at);
+            }
+        }
+    }
+
+    /// The pages that refer to something from `from` on and before `to`.
+    pub fn pages_about(&self, from: Position, to: Position) -> impl Iterator<Item = Position> {
+        let about = move |page: &&Page| page.low < to && from <= page.high;
+        self.ready.pages.iter().filter(about).filter_map(|page| match page.place {
+            Place::Journal(reference) => Some(reference.at),
+            Place::Memory(_) => None,
+        })
+    }
+
+    /// Everything that is in memory or written out there, waiting or not, in no order.
+    fn each_in_memory(&self, mut take: impl FnMut(&Entry)) {
+        self.unacked.entries().for_each(&mut take);
+        self.ready.entries().for_each(&mut take);
+        if let Some(back) = &self.ready.back {
+            page::read(back.bytes()).unwrap_or_default().iter().for_each(take);
+        }
+    }
+
+    /// The queue that such a state is of. `journal` gives the entries of a page and is told of every
+    /// reference.
+    ///
+    /// # Errors
+    /// If the state is not of this form.
+    pub fn restore(
+        (id, settings): (QueueId, QueueSettings),
+        as_of: Position,
+        state: &Bytes,
+        journal: &mut dyn RestoreFrom,
+        fx: &mut Effects,
+    ) -> Result<(Queue, Restored), Malformed> {
+        let mut queue = Queue { as_of, ..Queue::new(id, settings) };
+        let mut restored = Restored::default();
+        let mut r = Reader(state);
+        queue.next_index = EntryIndex(r.counter()?);
+        queue.next_sequence = r.counter()?;
+        let pages = r.list(read_page_name)?;
+        let mut entries = page::read(r.0)?;
+        entries.sort_unstable_by_key(|entry| entry.index);
+        let before = |first| entries.partition_point(|entry| entry.index < first);
+        let newest = entries.split_off(pages.first().map_or(0, |page| before(page.first)));
+        for entry in entries {
+            entry.stored.reference().into_iter().for_each(|reference| journal.retain(reference));
+            queue.restore_entry(entry, fx, |queue, entry, _| queue.ready.push(entry));
+        }
+        for page in pages {
+            let found = page.restore(journal);
+            match found {
+                Some(page) if page.len > 0 => {
+                    queue.ready.count_all(page.len as usize, page.size_bytes.into());
+                    queue.ready.pages.push_back(page);
+                }
+                Some(_) => {}
+                None => {
+                    restored.pages_lost += 1;
+                    restored.entries_lost += u64::from(page.len);
+                }
+            }
+        }
+        for entry in newest {
+            entry.stored.reference().into_iter().for_each(|reference| journal.retain(reference));
+            queue.restore_entry(entry, fx, Queue::push_behind);
+        }
+        Ok((queue, restored))
+    }
+
+    fn restore_entry(
+        &mut self,
+        entry: Entry,
+        fx: &mut Effects,
+        wait: impl FnOnce(&mut Queue, Entry, &mut Effects),
+    ) {
+        match entry.received {
+            true => self.unacked.insert(Held { entry, holder: None }),
+            false => wait(self, entry, fx),
+        }
+    }
+}
+
+impl PageName {
+    /// The page as it is now, if it is whole; nothing is left of what was not durable.
+    fn restore(&self, journal: &mut dyn RestoreFrom) -> Option<Page> {
+        let mut entries = page::read(&page_entries(journal.read(self.at.at)?)?).ok()?;
+        entries.retain(Entry::is_durable);
+        let mut size_bytes = 0u64;
+        let (mut low, mut high) = (Position(u64::MAX), Position(0));
+        for entry in &entries {
+            let reference = entry.stored.reference()?;
+            size_bytes += u64::from(entry.size_bytes);
+            (low, high) = (low.min(reference.at), high.max(reference.at));
+            journal.retain(reference);
+        }
+        if !entries.is_empty() {
+            journal.retain(self.at);
+        }
+        Some(Page {
+            place: Place::Journal(self.at),
+            first: self.first,
+            last: self.last,
+            len: entries.len() as u32,
+            size_bytes: size_bytes.try_into().unwrap_or(u32::MAX),
+            unsettled: Unsettled::default(),
+            low,
+            high,
+            is_restored: true,
+        })
+    }
+}
+
+fn read_page_name(r: &mut Reader<'_>) -> Result<PageName, Malformed> {
+    Ok(PageName {
+        first: EntryIndex(r.counter()?),
+        last: EntryIndex(r.counter()?),
+        len: r.narrow()?,
+        at: record::read_reference(r)?,
+    })
+}

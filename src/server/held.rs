@@ -1,0 +1,47 @@
+//! Records that are referred to by something that is neither in a shard nor in a snapshot yet.
+//!
+//! A message for several shards is held until all of them refer to it, a discarded page until what
+//! it refers to is released. Whoever collects what is live has to know both.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard};
+
+use leveret_core::Position;
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub struct Held(Mutex<BTreeMap<Position, u32>>);
+
+impl Held {
+    /// Holds a record; the same may be held several times.
+    pub fn add(&self, at: Position) {
+        *self.lock().entry(at).or_default() += 1;
+    }
+
+    /// Holds the record that `append` gives. A snapshot that is begun meanwhile waits for it.
+    pub fn add_appended(&self, append: impl FnOnce() -> Position) {
+        let mut held = self.lock();
+        *held.entry(append()).or_default() += 1;
+    }
+
+    /// Holds a record once less.
+    pub fn remove(&self, at: Position) {
+        let mut held = self.lock();
+        if let Some(count) = held.get_mut(&at) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&at);
+            }
+        }
+    }
+
+    /// The positions in a range.
+    pub fn within(&self, range: Range<Position>) -> Vec<Position> {
+        self.lock().range(range).map(|(at, _)| *at).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Position, u32>> {
+        self.0.lock().expect("nothing panics while it holds the list")
+    }
+}
