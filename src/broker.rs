@@ -34,6 +34,9 @@ pub enum StartError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Storage(#[from] leveret_storage::Error),
+    /// The program was built without the storage engine.
+    #[error("this leveret was built without the storage engine {0}")]
+    NotBuiltIn(Engine),
     /// A port cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -63,6 +66,7 @@ impl Broker {
         let storage: Arc<dyn Storage> = match config.storage_engine {
             Engine::Memory => Arc::new(Memory::new()),
             Engine::Log => Arc::new(Log::open(log_config(&config))?),
+            Engine::Sled => open_sled(&config)?,
         };
         Broker::start_with(config, storage).await
     }
@@ -188,9 +192,22 @@ impl Drop for Broker {
     }
 }
 
+#[cfg(feature = "sled")]
+fn open_sled(config: &Config) -> Result<Arc<dyn Storage>, StartError> {
+    let mut sled = leveret_storage::SledConfig::new(&config.data_dir);
+    sled.segment_bytes = config.storage_segment_size.0;
+    Ok(Arc::new(leveret_storage::Sled::open(sled)?))
+}
+
+#[cfg(not(feature = "sled"))]
+fn open_sled(_config: &Config) -> Result<Arc<dyn Storage>, StartError> {
+    Err(StartError::NotBuiltIn(Engine::Sled))
+}
+
 fn log_config(config: &Config) -> LogConfig {
     let mut log = LogConfig::new(&config.data_dir);
     log.segment_bytes = config.storage_segment_size.0;
+    log.rewrite_bytes_per_second = config.storage_rewrite_rate.0;
     log.sync = match config.storage_sync {
         SyncPolicy::Always => LogSync::Always,
         SyncPolicy::Interval(interval) => LogSync::Interval(interval),

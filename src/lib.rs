@@ -32,6 +32,7 @@ mod broker;
 mod client;
 pub mod config;
 mod management;
+pub mod offline;
 mod server;
 
 pub use broker::{Broker, RunError, StartError};

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use leveret::config::{LoadError, LogLevel, load};
-use leveret::{Broker, Config};
+use leveret::config::{LoadError, LogLevel, Task, load};
+use leveret::{Broker, Config, offline};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,8 +28,21 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(run(loaded.config)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match &loaded.task {
+        Task::Serve => runtime.block_on(run(loaded.config)).map(|()| true),
+        Task::StorageCheck => {
+            offline::check(loaded.config, runtime.handle(), &mut std::io::stdout().lock())
+                .map_err(Into::into)
+        }
+        Task::StorageDump { vhost, queue } => {
+            let out = &mut std::io::BufWriter::new(std::io::stdout().lock());
+            let dumped = offline::dump(loaded.config, runtime.handle(), (vhost, queue), out);
+            dumped.map(|()| true).map_err(Into::into)
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => fail(&*error),
     }
 }

@@ -22,7 +22,7 @@ pub use position::{Position, RecordHeader, Reference};
 pub use queue::{
     ConsumerOptions, Delivery, DiscardedPage, Effects, Fetch, Got, InExclusiveUse, PAGE_LEN_MAX,
     PageEntries, PageFetch, PageOut, Placement, Queue, QueueSettings, QueueStats, RestoreFrom,
-    Restored, Settlement, SharedPrefetch, Spill,
+    Restored, Settlement, SharedPrefetch, Spill, StoredEntry,
 };
 pub use retained::{Kept, Matching, Retained};
 pub use shard::{ReadRecord, ShardState};

@@ -14,6 +14,24 @@ pub struct Loaded {
     pub config: Config,
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
+    /// What is to be done.
+    pub task: Task,
+}
+
+/// What the program is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Be a broker.
+    Serve,
+    /// Check a data directory.
+    StorageCheck,
+    /// Write the messages of a queue.
+    StorageDump {
+        /// The vhost of the queue.
+        vhost: String,
+        /// Its name.
+        queue: String,
+    },
 }
 
 const FILE: &str = "leveret.toml";
@@ -43,7 +61,19 @@ pub fn load(
             config.set(setting.name, value, &format!("--{}", setting.flag()))?;
         }
     }
-    Ok(Loaded { config, file })
+    let task = task(&matches);
+    Ok(Loaded { config, file, task })
+}
+
+fn task(matches: &ArgMatches) -> Task {
+    let Some(("storage", matches)) = matches.subcommand() else { return Task::Serve };
+    match matches.subcommand() {
+        Some(("dump", matches)) => {
+            let text = |name| matches.get_one::<String>(name).cloned().unwrap_or_default();
+            Task::StorageDump { vhost: text("vhost"), queue: text("queue") }
+        }
+        _ => Task::StorageCheck,
+    }
 }
 
 /// Why there is no configuration.
@@ -70,7 +100,8 @@ fn command(settings: &[Setting]) -> Command {
             "Every option can also be set in the configuration file, by its name with underscores,\n\
              and in the environment. Options win over the environment, the environment over the file.",
         )
-        .arg(config)
+        .subcommand(storage())
+        .arg(config.global(true))
         .args(settings.iter().map(|setting| {
             let help = format!(
                 "{} [env: {}] [default: {}]",
@@ -78,8 +109,24 @@ fn command(settings: &[Setting]) -> Command {
                 setting.variable(),
                 setting.default
             );
-            Arg::new(setting.name).long(setting.flag()).value_name(setting.value_name).help(help)
+            let arg = Arg::new(setting.name).long(setting.flag()).value_name(setting.value_name);
+            // Commands of their own need few settings, and take all.
+            arg.help(help).global(true)
         }))
+}
+
+fn storage() -> Command {
+    let queue = Arg::new("queue").long("queue").value_name("NAME").required(true).help("The queue");
+    let vhost =
+        Arg::new("vhost").long("vhost").value_name("NAME").default_value("/").help("Its vhost");
+    let dump = Command::new("dump")
+        .about("Writes the messages of a queue, one JSON object a line")
+        .args([queue, vhost]);
+    let check = Command::new("check").about("Reports everything in it that is damaged");
+    Command::new("storage")
+        .about("Reads a data directory that no broker works in, and changes nothing")
+        .subcommand_required(true)
+        .subcommands([check, dump])
 }
 
 fn file(matches: &ArgMatches, environment: &[(String, String)]) -> Option<PathBuf> {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use load::{LoadError, Loaded, load};
+pub use load::{LoadError, Loaded, Task, load};
 pub use setting::{ConfigError, Setting};
 pub use size::ByteSize;
 
@@ -32,13 +32,16 @@ settings! {
     /// What is logged: error, warn, info, debug or trace.
     log_level: LogLevel = LogLevel::Info, "LEVEL";
 
-    /// Where messages are kept: log (on disk) or memory (lost at a restart).
+    /// Where messages are kept: log (segment files), sled (a database; slower) or memory (lost at a
+    /// restart).
     storage_engine: Engine = Engine::Log, "ENGINE";
     /// When a promise counts as kept: always (synced to the disk before every confirm), never (left
     /// to the operating system) or an interval in milliseconds (up to that much may be lost).
     storage_sync: SyncPolicy = SyncPolicy::Always, "POLICY";
     /// Size of a journal segment, the unit in which disk space comes back.
     storage_segment_size: ByteSize = ByteSize::mib(64), "SIZE";
+    /// How much is written in a second, at the most, to give back the space of sparse segments.
+    storage_rewrite_rate: ByteSize = ByteSize::mib(64), "SIZE";
     /// Journal data not yet written at which publishers are held back.
     storage_backlog_max: ByteSize = ByteSize::mib(32), "SIZE";
 
@@ -89,8 +92,10 @@ settings! {
 /// A storage engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    /// The journal on disk.
+    /// The journal in segment files.
     Log,
+    /// The journal in a sled database.
+    Sled,
     /// Memory only.
     Memory,
 }
@@ -128,7 +133,7 @@ pub enum LogLevel {
     Trace,
 }
 
-setting::words!(Engine { Log = "log", Memory = "memory" });
+setting::words!(Engine { Log = "log", Sled = "sled", Memory = "memory" });
 setting::words!(Anonymous { Loopback = "loopback", Always = "always", Never = "never" });
 setting::words!(LogLevel {
     Error = "error",

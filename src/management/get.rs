@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use leveret_core::{ConsumerId, Delivery, EntryIndex, Got, QueueId, Settlement};
+use leveret_core::{ConsumerId, Delivery, EntryIndex, Got, Message, QueueId, Settlement};
 use serde_json::{Value, json};
 
 use super::auth::Right;
@@ -149,24 +149,30 @@ impl Drop for Taken {
 
 impl TakenMessage {
     fn to_json(&self, wanted: &Wanted) -> Value {
-        let message = &self.delivery.message;
-        let body = message.body();
-        let shown = &body[..body.len().min(wanted.truncate)];
-        let (payload, encoding) = match std::str::from_utf8(shown) {
-            Ok(text) if !wanted.base64 => (text.to_owned(), "string"),
-            _ => (STANDARD.encode(shown), "base64"),
-        };
-        json!({
-            "payload_bytes": body.len(),
-            "redelivered": self.delivery.redelivered,
-            "exchange": message.exchange(),
-            "routing_key": message.routing_key(),
-            "message_count": self.left,
-            "properties": properties::to_json(message, clock::now_ms()),
-            "payload": payload,
-            "payload_encoding": encoding,
-        })
+        let mut json = message_to_json(&self.delivery.message, wanted.base64, wanted.truncate);
+        json["redelivered"] = self.delivery.redelivered.into();
+        json["message_count"] = self.left.into();
+        json
     }
+}
+
+/// A message without what its place in a queue tells. The payload is a text if it can be, unless
+/// base64 is asked for, and cut off behind `truncate` bytes.
+pub fn message_to_json(message: &Message, base64: bool, truncate: usize) -> Value {
+    let body = message.body();
+    let shown = &body[..body.len().min(truncate)];
+    let (payload, encoding) = match std::str::from_utf8(shown) {
+        Ok(text) if !base64 => (text.to_owned(), "string"),
+        _ => (STANDARD.encode(shown), "base64"),
+    };
+    json!({
+        "payload_bytes": body.len(),
+        "exchange": message.exchange(),
+        "routing_key": message.routing_key(),
+        "properties": properties::to_json(message, clock::now_ms()),
+        "payload": payload,
+        "payload_encoding": encoding,
+    })
 }
 
 /// Entries are told apart by their index, so that one holder does for all requests.

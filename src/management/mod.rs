@@ -47,6 +47,7 @@ use crate::server::Node;
 use call::{Api, Endpoint, respond, respond_on_thread};
 use error::Refusal;
 
+pub use get::message_to_json;
 pub use server::serve;
 
 /// The routes of the API and a page that names it.

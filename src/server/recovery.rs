@@ -48,6 +48,21 @@ impl Node {
     /// # Errors
     /// If the disk cannot be read. Damaged records are no error: they are logged and counted.
     pub fn recover(&self) -> Result<RecoveryReport, RecoveryError> {
+        let report = self.replay()?;
+        self.record_retained_of_old_format();
+        for shard in &self.shards {
+            shard.post(|work| work.state.page_out(&mut work.fx));
+        }
+        self.set_up()?;
+        self.restore_sessions();
+        Ok(report)
+    }
+
+    /// Takes the snapshot and the records after it. Nothing is written.
+    ///
+    /// # Errors
+    /// As [`recover`](Self::recover).
+    pub fn replay(&self) -> Result<RecoveryReport, RecoveryError> {
         let mut restoring = Restoring::default();
         if let Some(snapshot) = self.storage.snapshot()? {
             restoring.control_as_of = snapshot.at;
@@ -77,12 +92,6 @@ impl Node {
             tracing::error!(pages_lost, "up to {entries_lost} messages are lost");
         }
         self.forget_packets_of_ended_sessions();
-        self.record_retained_of_old_format();
-        for shard in &self.shards {
-            shard.post(|work| work.state.page_out(&mut work.fx));
-        }
-        self.set_up()?;
-        self.restore_sessions();
         Ok(report)
     }
 
@@ -217,7 +226,8 @@ impl Node {
         }
     }
 
-    fn read_record(&self, at: Position) -> Option<Record> {
+    /// Reads a record that another one refers to.
+    pub fn read_record(&self, at: Position) -> Option<Record> {
         let record = self.storage.read(at);
         let record = record.inspect_err(|error| tracing::warn!(%error, "a record is not read"));
         let record = record.ok()?;

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::Error;
-use crate::disk::{Disk, DiskFile, Lock, LockGuard, read_full, write_full};
+use crate::disk::{Disk, DiskFile, Lock, LockGuard, ReadOnlyDisk, read_full, write_full};
 
 #[derive(Debug)]
 pub(crate) struct Directory {
@@ -42,6 +42,18 @@ impl Directory {
         let mut directory = Self { disk, dir, key: 0, next_tmp, lock: Mutex::new(Some(lock)) };
         directory.remove_leftovers()?;
         directory.key = directory.identity(engine)?;
+        Ok(directory)
+    }
+
+    /// Opens a directory that is there, to look at it.
+    pub(crate) fn open_read_only(dir: &Path, engine: &'static str) -> Result<Self, Error> {
+        let disk = Arc::new(ReadOnlyDisk);
+        let lock = Mutex::new(Some(take_lock(disk.as_ref(), dir)?));
+        let (dir, next_tmp) = (dir.to_owned(), AtomicU64::new(0));
+        let mut directory = Self { disk, dir, key: 0, next_tmp, lock };
+        if let Some(text) = directory.read(IDENTITY)? {
+            directory.key = directory.parse_identity(&text, engine)?.key();
+        }
         Ok(directory)
     }
 
@@ -161,18 +173,27 @@ impl Directory {
     /// Reads the identity, or gives the node one; its digest is the key.
     fn identity(&self, engine: &'static str) -> Result<u32, Error> {
         if let Some(text) = self.read(IDENTITY)? {
-            return self.parse_identity(&text, engine);
+            let identity = self.parse_identity(&text, engine)?;
+            if identity.format < FORMAT {
+                tracing::info!(
+                    from = identity.format,
+                    to = FORMAT,
+                    "the data directory is upgraded"
+                );
+                self.store(IDENTITY, &[identity_text(&identity.node, engine).as_bytes()])?;
+            }
+            return Ok(identity.key());
         }
         let mut node = [0; 16];
         getrandom::fill(&mut node)
             .map_err(io::Error::other)
             .map_err(Error::io("draw a random identity for", &self.dir))?;
-        let text = identity(&format!("{:032x}", u128::from_le_bytes(node)), engine);
-        self.store(IDENTITY, &[text.as_bytes()])?;
-        self.parse_identity(text.as_bytes(), engine)
+        let node = format!("{:032x}", u128::from_le_bytes(node));
+        self.store(IDENTITY, &[identity_text(&node, engine).as_bytes()])?;
+        Ok(Identity { format: FORMAT, node }.key())
     }
 
-    fn parse_identity(&self, text: &[u8], engine: &'static str) -> Result<u32, Error> {
+    fn parse_identity(&self, text: &[u8], engine: &'static str) -> Result<Identity, Error> {
         let path = self.path(IDENTITY);
         let text = std::str::from_utf8(text).unwrap_or_default();
         let value = |name| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -190,15 +211,23 @@ impl Directory {
             let (dir, found) = (self.dir.clone(), found.to_owned());
             return Err(Error::OtherEngine { dir, found, configured: engine });
         }
-        if format < FORMAT {
-            tracing::info!(from = format, to = FORMAT, "the data directory gets a newer format");
-            self.store(IDENTITY, &[identity(node, engine).as_bytes()])?;
-        }
-        Ok(crc32fast::hash(node.as_bytes()))
+        Ok(Identity { format, node: node.to_owned() })
     }
 }
 
-fn identity(node: &str, engine: &str) -> String {
+/// What the identity file says.
+struct Identity {
+    format: u32,
+    node: String,
+}
+
+impl Identity {
+    fn key(&self) -> u32 {
+        crc32fast::hash(self.node.as_bytes())
+    }
+}
+
+fn identity_text(node: &str, engine: &str) -> String {
     format!("{IDENTITY_TITLE}format {FORMAT}\nnode {node}\nengine {engine}\n")
 }
 

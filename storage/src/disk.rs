@@ -135,11 +135,7 @@ impl Disk for FileDisk {
                 writeln!(file, "{}", std::process::id())?;
                 Ok(Lock::Ours(Box::new(file)))
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let mut pid = String::new();
-                file.take(20).read_to_string(&mut pid)?;
-                Ok(Lock::Theirs(pid.trim().to_owned()))
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => theirs(file),
             Err(error) => Err(error.into()),
         }
     }
@@ -176,6 +172,68 @@ impl Disk for FileDisk {
         let system = rustix::fs::statvfs(dir)?;
         Ok(system.f_bavail.saturating_mul(system.f_frsize))
     }
+}
+
+/// The file system of the machine, looked at and never changed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ReadOnlyDisk;
+
+/// Nobody has ever locked the directory.
+impl LockGuard for () {}
+
+impl Disk for ReadOnlyDisk {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::metadata(dir).map(drop)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Lock::Ours(Box::new(())));
+            }
+            file => file?,
+        };
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(Lock::Ours(Box::new(file))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => theirs(file),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        FileDisk.list(dir)
+    }
+
+    fn create(&self, _path: &Path, _bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(File::open(path)?))
+    }
+
+    fn rename(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn remove(&self, _path: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        FileDisk.free_bytes(dir)
+    }
+}
+
+/// Who has the lock, as its file says.
+fn theirs(file: File) -> io::Result<Lock> {
+    let mut pid = String::new();
+    file.take(20).read_to_string(&mut pid)?;
+    Ok(Lock::Theirs(pid.trim().to_owned()))
 }
 
 impl DiskFile for File {

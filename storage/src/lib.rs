@@ -44,7 +44,7 @@ mod storage;
 mod watermark;
 
 pub use error::Error;
-pub use log::{Log, LogConfig, SyncPolicy};
+pub use log::{Checked, Damage, Log, LogConfig, SyncPolicy};
 pub use memory::Memory;
 pub use payload::{PAYLOAD_BYTES_MAX, Part, Payload};
 #[cfg(feature = "sled")]

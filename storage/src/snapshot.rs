@@ -49,6 +49,17 @@ pub(crate) fn load(directory: &Directory) -> Result<Option<Stored>, Error> {
     Ok(None)
 }
 
+/// The files that are no whole snapshots.
+pub(crate) fn damaged(directory: &Directory) -> Result<Vec<String>, Error> {
+    let mut damaged = directory.positions(SUFFIX)?;
+    damaged.retain(|at| {
+        let bytes = directory.read(&name(*at)).ok().flatten().unwrap_or_default();
+        let version = bytes.get(8..12).map_or(0, |bytes| u32_at(bytes, 0));
+        decode(bytes, version, *at).is_none()
+    });
+    Ok(damaged.into_iter().map(name).collect())
+}
+
 /// Stores a snapshot and forgets all but the newest two.
 pub(crate) fn store(
     directory: &Directory,

@@ -27,7 +27,7 @@ pub use backlog::{DiscardedPage, PageEntries, PageFetch};
 pub use command::{Got, InExclusiveUse, Placement, QueueSettings, QueueStats, Settlement};
 pub use consumer::{ConsumerOptions, SharedPrefetch};
 pub use effect::{Delivery, Effects, Fetch, PAGE_LEN_MAX, PageOut, Spill};
-pub use state::{RestoreFrom, Restored};
+pub use state::{RestoreFrom, Restored, StoredEntry};
 
 use crate::{ConsumerId, EntryIndex, Message, Position, QueueId, Reference, Subscription};
 use consumer::{Consumers, Holder};

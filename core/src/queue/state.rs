@@ -36,6 +36,26 @@ pub trait RestoreFrom {
     fn retain(&mut self, reference: Reference);
 }
 
+/// An entry as the journal has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Its place in the queue.
+    pub index: EntryIndex,
+    /// The record of the message.
+    pub at: Position,
+    /// How often it was handed out.
+    pub deliveries: u32,
+    /// An MQTT QoS 2 receiver has taken it over.
+    pub received: bool,
+}
+
+impl StoredEntry {
+    fn of(entry: &Entry) -> Option<Self> {
+        let Entry { index, deliveries, received, .. } = *entry;
+        Some(StoredEntry { index, at: entry.stored.reference()?.at, deliveries, received })
+    }
+}
+
 struct PageName {
     first: EntryIndex,
     last: EntryIndex,
@@ -85,6 +105,38 @@ impl Queue {
             Place::Journal(reference) => Some(reference.at),
             Place::Memory(_) => None,
         })
+    }
+
+    /// Gives all entries that are in the journal, in order. `read` reads the entries of a page. Says
+    /// how many are in pages that could not be read.
+    pub fn stored(
+        &self,
+        read: &mut dyn FnMut(Position) -> Option<Record>,
+        take: &mut dyn FnMut(StoredEntry),
+    ) -> u64 {
+        let mut in_memory = Vec::new();
+        self.each_in_memory(|entry| in_memory.extend(StoredEntry::of(entry)));
+        in_memory.sort_unstable_by_key(|entry| entry.index);
+        let mut in_memory = in_memory.into_iter().peekable();
+        let mut lost = 0;
+        for page in &self.ready.pages {
+            while let Some(entry) = in_memory.next_if(|entry| entry.index < page.first) {
+                take(entry);
+            }
+            let bytes = match &page.place {
+                Place::Memory(bytes) => Some(bytes.clone()),
+                Place::Journal(reference) => read(reference.at).and_then(page_entries),
+            };
+            match bytes.and_then(|bytes| page::read(&bytes).ok()) {
+                Some(entries) => {
+                    let durable = entries.iter().filter(|entry| entry.is_durable());
+                    durable.filter_map(StoredEntry::of).for_each(&mut *take);
+                }
+                None => lost += u64::from(page.len),
+            }
+        }
+        in_memory.for_each(take);
+        lost
     }
 
     /// Everything that is in memory or written out there, waiting or not, in no order.

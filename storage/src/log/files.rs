@@ -1,6 +1,7 @@
 //! Segment files: created ahead of their records, opened when somebody reads, a few kept open.
 
 use std::io::IoSlice;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -93,6 +94,11 @@ impl Files {
     pub(super) fn remove(&self, base: u64) -> Result<(), Error> {
         self.close(base);
         self.directory.remove(&name(base))
+    }
+
+    /// The file of the segment at `base`.
+    pub(super) fn path(&self, base: u64) -> PathBuf {
+        self.directory.path(&name(base))
     }
 
     /// The bases of all segments, ascending.

@@ -15,6 +15,7 @@
 //! segment.
 
 mod batch;
+mod check;
 mod config;
 mod files;
 mod format;
@@ -26,6 +27,7 @@ mod scan;
 mod segment;
 mod writer;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -35,6 +37,7 @@ use leveret_core::{Position, RecordHeader, Reference};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+pub use self::check::{Checked, Damage};
 pub use self::config::{LogConfig, SyncPolicy};
 use self::files::Files;
 pub(crate) use self::format::{u32_at, u64_at};
@@ -57,6 +60,7 @@ use crate::{
 pub struct Log {
     journal: Arc<Journal>,
     start: ReplayStart,
+    is_read_only: bool,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -79,6 +83,22 @@ impl Log {
     pub fn open_on(disk: Arc<dyn Disk>, mut config: LogConfig) -> Result<Self, Error> {
         config.segment_bytes = config.segment_bytes.max(SEGMENT_BYTES_MIN).next_multiple_of(8);
         let directory = Directory::open(disk, &config.dir, "log")?;
+        Self::open_in(directory, config, false)
+    }
+
+    /// Opens a data directory that nobody works in, to read what is there. Nothing is changed:
+    /// records that are appended are dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_read_only(dir: impl Into<PathBuf>) -> Result<Self, Error> {
+        let config = LogConfig::new(dir);
+        let directory = Directory::open_read_only(&config.dir, "log")?;
+        Self::open_in(directory, config, true)
+    }
+
+    fn open_in(directory: Directory, config: LogConfig, is_read_only: bool) -> Result<Self, Error> {
         let snapshot = snapshot::load(&directory)?;
         let journal = Journal::new(config, Files::new(directory));
         let mut start = ReplayStart::default();
@@ -86,8 +106,9 @@ impl Log {
             journal.segments.set_snapshot(snapshot.from, snapshot.state.len() as u64);
             start = ReplayStart { from: snapshot.from.0, through };
         }
-        recover::list_segments(&journal.files, &journal.segments)?;
-        Ok(Self { journal: Arc::new(journal), start, writer: Mutex::default() })
+        recover::list_segments(&journal.files, &journal.segments, is_read_only)?;
+        let journal = Arc::new(journal);
+        Ok(Self { journal, start, is_read_only, writer: Mutex::default() })
     }
 
     /// Creates the segment that the next records go to, and the thread that writes them.
@@ -188,8 +209,13 @@ impl Storage for Log {
         let journal = &self.journal;
         let clean_end = journal.files.directory.clean_end()?;
         let is_new = journal.segments.last().is_none() && self.start.through == 0;
-        let mut recovered =
-            Recovery { files: &journal.files, start: self.start, clean_end }.run(visit)?;
+        let recovery = Recovery { files: &journal.files, start: self.start, clean_end };
+        if self.is_read_only {
+            let report = recovery.visit_records(&recovery.bases()?, visit)?.report;
+            journal.stopped(None);
+            return Ok(RecoveryReport { clean: clean_end.is_some() || is_new, ..report });
+        }
+        let mut recovered = recovery.run(visit)?;
         recovered.report.clean = clean_end.is_some() || is_new;
         journal.counters.damaged.fetch_add(recovered.report.damaged, Ordering::Relaxed);
         self.start(&recovered)?;

@@ -52,9 +52,7 @@ pub(super) struct Recovery<'a> {
 
 impl Recovery<'_> {
     pub(super) fn run(&self, visit: Visit<'_>) -> Result<Recovered, Error> {
-        let mut bases = self.files.bases()?;
-        let before = bases.partition_point(|base| *base <= self.start.from).saturating_sub(1);
-        bases.drain(..before);
+        let mut bases = self.bases()?;
         let mut found = self.visit_records(&bases, visit)?;
         let end = found.report.end.0;
         if let Some(hole) = found.tail {
@@ -66,7 +64,16 @@ impl Recovery<'_> {
         Ok(Recovered { report: found.report, next_base, round })
     }
 
-    fn visit_records(&self, bases: &[u64], visit: Visit<'_>) -> Result<Found, Error> {
+    /// The segments that are replayed.
+    pub(super) fn bases(&self) -> Result<Vec<u64>, Error> {
+        let mut bases = self.files.bases()?;
+        let before = bases.partition_point(|base| *base <= self.start.from).saturating_sub(1);
+        bases.drain(..before);
+        Ok(bases)
+    }
+
+    /// Visits the records without changing anything.
+    pub(super) fn visit_records(&self, bases: &[u64], visit: Visit<'_>) -> Result<Found, Error> {
         let from = self.start.from;
         let mut found = Found::default();
         found.report.end.0 =
@@ -200,12 +207,18 @@ impl Recovery<'_> {
 
 /// Notes the segments that are there. A file whose positions are all in the one before is left from
 /// a rewrite, and goes.
-pub(super) fn list_segments(files: &Files, segments: &Segments) -> Result<(), Error> {
+pub(super) fn list_segments(
+    files: &Files,
+    segments: &Segments,
+    is_read_only: bool,
+) -> Result<(), Error> {
     let bases = files.bases()?;
     let mut last_end = 0;
     for (index, base) in bases.iter().enumerate() {
         if *base < last_end {
-            files.remove(*base)?;
+            if !is_read_only {
+                files.remove(*base)?;
+            }
             continue;
         }
         let next = bases.get(index + 1).copied();
@@ -228,16 +241,19 @@ pub(super) fn list_segments(files: &Files, segments: &Segments) -> Result<(), Er
 
 /// What the walk has found so far.
 #[derive(Debug, Default)]
-struct Found {
-    report: RecoveryReport,
+pub(super) struct Found {
+    pub(super) report: RecoveryReport,
     round: Option<u32>,
     /// Where to cut.
     tail: Option<u64>,
+    /// Where records were damaged or missing.
+    pub(super) damage: Vec<Hole>,
 }
 
 impl Found {
     fn damage(&mut self, holes: &[Hole]) {
         self.report.damaged += holes.len() as u64;
+        self.damage.extend_from_slice(holes);
         for hole in holes {
             tracing::warn!(from = hole.from, to = hole.to, "damaged part of the journal skipped");
         }

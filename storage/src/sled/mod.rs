@@ -46,7 +46,7 @@ use crate::{
 pub struct SledConfig {
     /// The data directory; created if it is missing.
     pub dir: PathBuf,
-    /// The step in which records are forgotten; it must not change. Default 64 MiB.
+    /// The step in which records are forgotten. Default 64 MiB.
     pub segment_bytes: u64,
     /// The backlog from which on publishers should wait. Default 64 MiB.
     pub backlog_bytes_max: u64,
