@@ -1,16 +1,11 @@
 """kill -9: what was promised is there afterwards, what was settled is not."""
 
-import itertools
-import os
-import random
-
 import pika
 import pytest
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pika import spec
 
 from support.amqp_client import PERSISTENT, confirm, connect, counts, drain, fill, get_one
-from support.ledger import AmqpConsumer, AmqpPublisher, MqttPublisher, check
 from support.mqtt_client import MqttClient
 from support.raw_amqp import RawAmqp, method, publish
 from support.raw_mqtt import PUBACK, PUBCOMP, PUBREC, PUBREL, RawMqtt, ack, u32
@@ -18,7 +13,6 @@ from support.raw_mqtt import publish as mqtt_publish
 from support.waiting import let_time_pass
 
 pytestmark = pytest.mark.own_process
-ROUNDS = int(os.environ.get("LEVERET_KILL_ROUNDS", "5"))
 SESSION = {"properties": b"\x11" + u32(3600)}
 
 
@@ -313,79 +307,3 @@ def test_acknowledgements_before_an_orderly_close_survive(own_broker, killed_twi
     fill(channel, "q", [b"behind"], PERSISTENT)
     killed_twice()
     assert drain(amqp(own_broker).channel(), "q") == [b"2", b"behind"]
-
-
-@pytest.mark.timeout(60 + 30 * ROUNDS)
-def test_nothing_is_lost_or_doubled_when_the_broker_is_killed_under_load_again_and_again(own_broker):
-    channel = amqp(own_broker).channel()
-    for queue in ("worked", "kept", "barrier"):
-        channel.queue_declare(queue, durable=True)
-    away(own_broker, "one", "load/1", 1)
-    away(own_broker, "two", "load/2", 2)
-    numbers, retained = itertools.count(1), Retained()
-    for round_ in range(ROUNDS):
-        one_round(own_broker, numbers, retained, random.Random(round_))
-
-
-def one_round(broker, numbers, retained, chance):
-    """Load, two kills at random moments, and the books compared with what is there."""
-    load = {
-        "worked": AmqpPublisher(broker, "worked", numbers), "kept": AmqpPublisher(broker, "kept", numbers),
-        "consumer": AmqpConsumer(broker, "worked", "barrier"),
-        "one": MqttPublisher(broker, "load/1", 1, numbers), "two": MqttPublisher(broker, "load/2", 2, numbers),
-        "retained": MqttPublisher(broker, "load/retained", 1, numbers, retain=True),
-    }
-    for thread in load.values():
-        thread.start()
-    let_time_pass(chance.uniform(0.1, 1.5))
-    broker.kill()
-    for thread in load.values():
-        thread.join(20)
-        assert not thread.is_alive()
-    broker.start()
-    let_time_pass(chance.uniform(0, 0.1))
-    broker.kill_and_restart()
-    compare(broker, load)
-    retained.check(broker, load["retained"])
-
-
-def compare(broker, load):
-    """The ledgers against queues and sessions, all of which are emptied."""
-    channel, worked, consumer = amqp(broker).channel(), load["worked"], load["consumer"]
-    there = [int(body) for body in drain(channel, "worked")]
-    check(there, worked.confirmed - consumer.acknowledged, consumer.settled, worked.sent)
-    check([int(body) for body in drain(channel, "kept")], load["kept"].confirmed, set(), load["kept"].sent)
-    drain(channel, "barrier")
-    for client_id in ("one", "two"):
-        publisher = load[client_id]
-        check(take_all(broker, client_id), publisher.confirmed, set(), publisher.sent)
-
-
-def take_all(broker, client_id):
-    """What waits in a session, up to a marker that is published behind it."""
-    topic = f"load/{1 if client_id == 'one' else 2}"
-    client(broker).publish(topic, b"end", 1 if client_id == "one" else 2)
-    subscriber, taken = back(broker, client_id), []
-    while (payload := subscriber.receive().payload) != b"end":
-        taken.append(int(payload))
-    subscriber.disconnect()
-    return taken
-
-
-class Retained:
-    """What may be retained after any number of rounds."""
-
-    def __init__(self):
-        self.last, self.sent = 0, set()
-
-    def check(self, broker, publisher):
-        """It is the last acknowledged number, or one that was sent after it."""
-        self.sent |= publisher.sent
-        self.last = max(publisher.confirmed, default=self.last)
-        watcher = client(broker)
-        watcher.subscribe("load/retained", 1)
-        watcher.publish("load/retained", b"end", 1)
-        value = watcher.receive().payload
-        watcher.disconnect()
-        assert self.last == 0 or value != b"end", "the retained message is lost"
-        assert value == b"end" or (int(value) >= self.last and int(value) in self.sent)

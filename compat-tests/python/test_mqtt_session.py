@@ -152,6 +152,8 @@ def test_unacknowledged_messages_are_sent_again_in_order_before_new_ones(broker,
             publisher.publish(topic, b"%d" % i, 1)
         for _ in range(5):
             first.expect_publish()
+        first.send(packet(DISCONNECT, 0, b""))
+        first.read_to_end()
     publisher.publish(topic, b"10", 1)
     with RawMqtt(broker.mqtt) as second:
         second.open(client_id, True, flags=0, **SESSION)

@@ -56,12 +56,13 @@ def accepts(address):
 class Broker:
     """One broker: its directory, ports and, while it runs, its process."""
 
-    def __init__(self, directory, arguments=(), environment=None):
+    def __init__(self, directory, arguments=(), environment=None, binary=BINARY):
         self.directory = Path(directory)
         self.data = self.directory / "data"
         self.log = self.directory / "broker.log"
         self.arguments = list(arguments)
         self.environment = environment
+        self.binary = binary
         self.amqp = ("127.0.0.1", free_port())
         self.mqtt = ("127.0.0.1", free_port())
         self.http = ("127.0.0.1", free_port())
@@ -70,7 +71,7 @@ class Broker:
     def command(self):
         """The command line that starts this broker."""
         return [
-            str(BINARY),
+            str(self.binary),
             "--data-dir", str(self.data),
             "--bind", "127.0.0.1",
             "--amqp-port", str(self.amqp[1]),
@@ -81,7 +82,7 @@ class Broker:
 
     def start(self):
         """Starts the process and waits until every port accepts."""
-        assert BINARY.is_file(), f"no broker binary at {BINARY}: run `make build` or set LEVERET_BIN"
+        assert self.binary.is_file(), f"no broker binary at {self.binary}: run `make build` or set LEVERET_BIN"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,

@@ -1,0 +1,160 @@
+"""kill -9 under load, again and again: what the broker promised its clients, and what it kept.
+
+`LEVERET_KILL_ROUNDS` is how many rounds there are, `LEVERET_KILL_SEED` where the chances begin.
+"""
+
+import itertools
+import os
+import random
+import subprocess
+
+import pytest
+
+from support.amqp_client import connect, drain
+from support.broker import ROOT, Broker
+from support.ledger import AmqpConsumer, AmqpPublisher, MqttPublisher, ResumingPublisher, check
+from support.mqtt_client import MqttClient
+from support.waiting import let_time_pass
+
+pytestmark = pytest.mark.own_process
+ROUNDS = int(os.environ.get("LEVERET_KILL_ROUNDS", "20"))
+SEED = int(os.environ.get("LEVERET_KILL_SEED", random.randrange(10**6)))
+# So small that backlogs leave memory, and that segments go and are rewritten within a round.
+SMALL = ["--storage-segment-size", "256KiB", "--message-memory", "256KiB"]
+# What the broker keeps its messages in, and the part of the rounds that it gets.
+ENGINES = {
+    "log": ([], 0.4),
+    "log, small": (SMALL, 0.4),
+    "sled": (["--storage-engine", "sled", *SMALL], 0.2),
+}
+# Rounds in which a careless broker has to be caught.
+CARELESS_ROUNDS = 12
+PADDING = 2000
+
+
+@pytest.mark.timeout(60 + 30 * ROUNDS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nothing_is_lost_or_doubled_when_the_broker_is_killed_under_load(tmp_path, engine):
+    arguments, part = ENGINES[engine]
+    crash_again_and_again(Broker(tmp_path, arguments), max(1, round(ROUNDS * part)))
+
+
+@pytest.mark.parametrize("carelessness, complaint", [("early", "lost"), ("forgetful", "came back")])
+def test_a_broker_that_breaks_its_promises_is_caught(tmp_path, carelessness, complaint):
+    subprocess.run(["cargo", "build", "--quiet", "--example", "careless"], cwd=ROOT, check=True)
+    binary = ROOT / "target" / "debug" / "examples" / "careless"
+    broker = Broker(tmp_path, environment={"CARELESS": carelessness}, binary=binary)
+    with pytest.raises(AssertionError, match=complaint):
+        crash_again_and_again(broker, CARELESS_ROUNDS)
+
+
+def crash_again_and_again(broker, rounds):
+    """All rounds on one data directory."""
+    try:
+        books = Books(broker.start())
+        for number in range(rounds):
+            print(f"round {number} of seed {SEED}")
+            books.one_round(random.Random(SEED + number))
+            if number % 5 == 4 or number == rounds - 1:
+                books.check_deep()
+        assert "panicked at" not in broker.output()
+    finally:
+        broker.stop()
+
+
+def client(broker, client_id="", **options):
+    return MqttClient(broker.mqtt, client_id, **options).connect()
+
+
+class Books:
+    """What clients know, over all rounds."""
+
+    def __init__(self, broker):
+        self.broker, self.numbers, self.retained = broker, itertools.count(1), Retained()
+        channel = connect(broker.amqp).channel()
+        for queue in ("worked", "kept", "deep", "barrier"):
+            channel.queue_declare(queue, durable=True)
+        for client_id, topic, qos in (("one", "load/1", 1), ("two", "load/2", 2), ("once", "load/3", 2)):
+            subscriber = client(broker, client_id, clean=False, expiry=3600)
+            subscriber.subscribe(topic, qos)
+            subscriber.disconnect()
+        self.once = ResumingPublisher(broker, "load/3", self.numbers)
+        self.deep_sent, self.deep_confirmed = set(), set()
+
+    def one_round(self, chance):
+        """Load, two kills at random moments, and the books compared with what is there."""
+        broker, numbers = self.broker, self.numbers
+        load = {
+            "worked": AmqpPublisher(broker, "worked", numbers), "kept": AmqpPublisher(broker, "kept", numbers),
+            "deep": AmqpPublisher(broker, "deep", numbers, chance.choice([0, PADDING])),
+            "consumer": AmqpConsumer(broker, "worked", "barrier"),
+            "one": MqttPublisher(broker, "load/1", 1, numbers), "two": MqttPublisher(broker, "load/2", 2, numbers),
+            "retained": MqttPublisher(broker, "load/retained", 1, numbers, retain=True),
+            "once": self.once.next_life(),
+        }
+        for thread in load.values():
+            thread.start()
+        let_time_pass(chance.uniform(0.05, 1.2))
+        broker.kill()
+        for thread in load.values():
+            thread.join(20)
+            assert not thread.is_alive()
+        broker.start()
+        let_time_pass(chance.uniform(0, 0.2))
+        broker.kill_and_restart()
+        self.compare(load)
+
+    def compare(self, load):
+        """The ledgers against queues and sessions, which are emptied, but for the deep queue."""
+        channel, worked, consumer = connect(self.broker.amqp).channel(), load["worked"], load["consumer"]
+        self.deep_sent |= load["deep"].sent
+        self.deep_confirmed |= load["deep"].confirmed
+        check(numbers_in(channel, "worked"), worked.confirmed - consumer.acknowledged, consumer.settled, worked.sent)
+        check(numbers_in(channel, "kept"), load["kept"].confirmed, set(), load["kept"].sent)
+        drain(channel, "barrier")
+        for client_id, topic, qos in (("one", "load/1", 1), ("two", "load/2", 2)):
+            check(self.take_all(client_id, topic, qos), load[client_id].confirmed, set(), load[client_id].sent)
+        self.once.complete()
+        check(self.take_all("once", "load/3", 2), self.once.take_sent(), set(), self.once.all_sent, ordered=False)
+        self.retained.check(self.broker, load["retained"])
+
+    def check_deep(self):
+        """The queue that nobody has emptied for some rounds."""
+        channel = connect(self.broker.amqp).channel()
+        check(numbers_in(channel, "deep"), self.deep_confirmed, set(), self.deep_sent)
+        self.deep_sent, self.deep_confirmed = set(), set()
+
+    def take_all(self, client_id, topic, qos):
+        """What waits in a session, up to a marker that is published behind it."""
+        client(self.broker).publish(topic, b"end", qos)
+        subscriber, taken = client(self.broker, client_id, clean=False, expiry=3600), []
+        assert subscriber.session_present is True, f"the session {client_id} is lost"
+        while (payload := subscriber.receive().payload) != b"end":
+            taken.append(int(payload))
+        subscriber.disconnect()
+        return taken
+
+
+def numbers_in(channel, queue):
+    """The numbers of the messages of a queue, which is emptied."""
+    return [int(body.split()[0]) for body in drain(channel, queue)]
+
+
+class Retained:
+    """What may be retained after any number of rounds."""
+
+    def __init__(self):
+        self.last, self.sent = 0, set()
+
+    def check(self, broker, publisher):
+        """It is the last acknowledged number, or one that was sent after it."""
+        self.sent |= publisher.sent
+        self.last = max(publisher.confirmed, default=self.last)
+        watcher = client(broker)
+        watcher.subscribe("load/retained", 1)
+        watcher.publish("load/retained", b"end", 1)
+        value = watcher.receive().payload
+        watcher.disconnect()
+        assert self.last == 0 or value != b"end", "the retained message is lost"
+        assert value == b"end" or int(value) >= self.last, "a later retained message is lost"
+        assert value == b"end" or int(value) in self.sent, "a retained message that nobody sent"
