@@ -80,7 +80,8 @@ impl Client {
     }
 
     /// Publishes a persistent message and waits until it is safe: routed, and on the disk if it went
-    /// to a durable queue. Says whether any queue got it.
+    /// to a durable queue. Says whether any queue got it. While disk space or memory is short it waits
+    /// before that.
     ///
     /// # Errors
     /// If there is no such exchange, the message is too large, or the broker stops meanwhile.
@@ -108,6 +109,11 @@ impl Client {
             body: Body::Owned(body),
             facts: Facts { persistent: true, qos: 1, timestamp_ms, ..Facts::default() },
         }));
+        tokio::select! {
+            biased;
+            () = self.node.alarms.cleared() => {}
+            () = self.node.stopped() => return Err(ClientError::Stopped),
+        }
         let (routed, position) = self.hand_over(&message)?;
         self.wait(position).await?;
         Ok(routed)

@@ -49,6 +49,11 @@ settings! {
     shards: u16 = 0, "COUNT";
     /// Memory for waiting messages; what is over that waits on disk.
     message_memory: ByteSize = ByteSize::mib(64), "SIZE";
+    /// Free disk space below which publishers are held back, so that it lasts for what consumers do.
+    /// More than three segments; 0 is no limit.
+    disk_free_min: ByteSize = ByteSize::mib(200), "SIZE";
+    /// Memory of the process above which publishers are held back; 0 takes 40 % of the machine's.
+    memory_max: ByteSize = ByteSize(0), "SIZE";
     /// Deliveries on their way to one consumer before the queue waits for its socket.
     consumer_window: ByteSize = ByteSize::kib(512), "SIZE";
     /// Largest message that is accepted.

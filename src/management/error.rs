@@ -87,6 +87,11 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "timeout", reason)
     }
 
+    /// A resource is short; it may be tried again later.
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", reason)
+    }
+
     /// The broker's fault.
     pub fn internal(reason: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", reason)

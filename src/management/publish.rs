@@ -36,6 +36,9 @@ pub fn publish(call: &Call) -> Answer {
     let message = message(call, exchange, &fields, &encoded)?;
     call.check(Right::Write, &vhost, exchange)?;
 
+    if let Some(reason) = call.node().alarms.reason() {
+        return Err(Refusal::unavailable(reason));
+    }
     let headers = headers_of(&given);
     let mut publisher = Publisher::new(None, call.node().shard_count());
     let to = (exchange, message.routing_key());

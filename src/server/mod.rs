@@ -4,6 +4,7 @@
 //! then the leaves (retained messages, an outbox, the journal, lists of this module). None is held
 //! across an await.
 
+pub mod alarms;
 pub mod auth;
 pub mod clock;
 pub mod connection;
@@ -15,6 +16,7 @@ pub mod gate;
 pub mod held;
 pub mod listener;
 pub mod outbox;
+pub mod pause;
 pub mod publisher;
 pub mod reclaim;
 pub mod recovery;
@@ -35,6 +37,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
+use alarms::Alarms;
 use connections::Connections;
 use effects::Duty;
 use frontend::Protocols;
@@ -56,6 +59,8 @@ pub struct Node {
     pub storage: Arc<dyn Storage>,
     /// The executors of queues, in the order of their ids.
     pub shards: Vec<Shard>,
+    /// Whether publishers have to wait for want of a resource.
+    pub alarms: Alarms,
     /// The connections.
     pub connections: Connections,
     /// The MQTT sessions.
@@ -97,6 +102,7 @@ impl Node {
             Node {
                 shards: (0..count).map(shard).collect(),
                 storage: storage.clone(),
+                alarms: Alarms::new(config.disk_free_min.0, config.memory_max.0),
                 connections: Connections::default(),
                 sessions: Mutex::default(),
                 retained: RetainedStore::default(),

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -64,6 +65,30 @@ fn many_are_read_in_any_order_and_a_wrong_position_costs_itself_only(storage: &d
         }
     }
     assert_eq!(read.iter().filter(|record| record.is_err()).count(), 1);
+}
+
+fn many_are_read_while_they_are_written(storage: &dyn Storage) {
+    let is_done = AtomicBool::new(false);
+    let appended = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for i in 0..20_000 {
+                let at = append(storage, i, 40, Urgency::Promise);
+                storage.retain(reference(at, 40), 1);
+                appended.lock().unwrap().push(at);
+            }
+            is_done.store(true, Ordering::Relaxed);
+        });
+        while !is_done.load(Ordering::Relaxed) {
+            let newest: Vec<_> = {
+                let appended = appended.lock().unwrap();
+                appended[appended.len().saturating_sub(300)..].to_vec()
+            };
+            for record in storage.read_many(&newest) {
+                record.unwrap();
+            }
+        }
+    });
 }
 
 fn segments_go_wherever_they_are_when_nothing_refers_to_them(storage: &dyn Storage) {
@@ -319,6 +344,7 @@ contract! {
     parts_are_concatenated,
     a_promise_becomes_durable,
     many_are_read_in_any_order_and_a_wrong_position_costs_itself_only,
+    many_are_read_while_they_are_written,
     segments_go_wherever_they_are_when_nothing_refers_to_them,
     nothing_goes_without_a_snapshot,
     what_the_newest_snapshot_may_refer_to_stays_until_the_next,

@@ -128,21 +128,14 @@ impl Files {
         window: &mut Option<Window>,
     ) -> Result<Raw, Error> {
         let segment = self.open(base)?.ok_or(Error::Gone { at })?;
-        let offset = match &segment.layout {
-            Layout::AsWritten => at.0 - base,
-            Layout::Rewritten(index) => locate(&segment, index, at, ahead, window)?,
-        };
-        let header = Window::fill(window, &segment, offset, RECORD_HEADER_BYTES, ahead)?;
-        let damaged = || Error::Damaged { at };
-        let head = Head::decode(segment.key, at.0, &header).ok_or_else(damaged)?;
-        let len = RECORD_HEADER_BYTES + head.length;
-        if offset + len as u64 > segment.bytes()? {
-            return Err(damaged());
+        if window.is_some() {
+            // What was read ahead may have been written since.
+            match read_from(&segment, at, ahead, window) {
+                Err(Error::Damaged { .. } | Error::Gone { .. }) => *window = None,
+                read => return read,
+            }
         }
-        let cached = window.as_ref().and_then(|window| window.slice(offset, len));
-        let bytes = cached.map_or_else(|| segment.read(offset, len), Ok)?;
-        let payload = bytes.get(RECORD_HEADER_BYTES..).unwrap_or_default();
-        if head.matches(payload) { Ok(Raw { head, bytes }) } else { Err(damaged()) }
+        read_from(&segment, at, ahead, window)
     }
 
     fn find_open(&self, base: u64) -> Option<Arc<SegmentFile>> {
@@ -163,6 +156,30 @@ impl Files {
     fn generation(&self) -> u64 {
         self.open.lock().generation
     }
+}
+
+/// Reads a record out of the window or, if it is not there, the file.
+fn read_from(
+    segment: &Arc<SegmentFile>,
+    at: Position,
+    ahead: usize,
+    window: &mut Option<Window>,
+) -> Result<Raw, Error> {
+    let offset = match &segment.layout {
+        Layout::AsWritten => at.0 - segment.base,
+        Layout::Rewritten(index) => locate(segment, index, at, ahead, window)?,
+    };
+    let header = Window::fill(window, segment, offset, RECORD_HEADER_BYTES, ahead)?;
+    let damaged = || Error::Damaged { at };
+    let head = Head::decode(segment.key, at.0, &header).ok_or_else(damaged)?;
+    let len = RECORD_HEADER_BYTES + head.length;
+    if offset + len as u64 > segment.bytes()? {
+        return Err(damaged());
+    }
+    let cached = window.as_ref().and_then(|window| window.slice(offset, len));
+    let bytes = cached.map_or_else(|| segment.read(offset, len), Ok)?;
+    let payload = bytes.get(RECORD_HEADER_BYTES..).unwrap_or_default();
+    if head.matches(payload) { Ok(Raw { head, bytes }) } else { Err(damaged()) }
 }
 
 /// Where in a rewritten segment a record is.

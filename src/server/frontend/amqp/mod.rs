@@ -19,7 +19,7 @@ pub use table::{from_table, headers_of};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use leveret_amqp::{Connection, Event, Method, MethodId, ReplyCode, ServerMethod};
@@ -30,6 +30,7 @@ use super::Frontend;
 use crate::server::connections::Peer;
 use crate::server::gate::Gate;
 use crate::server::outbox::{CloseReason, Mail, Notice};
+use crate::server::pause::Pause;
 use crate::server::publisher::Publisher;
 use crate::server::{DEFAULT_VHOST, Node, clock};
 use basic::WaitingGet;
@@ -54,10 +55,11 @@ pub struct Amqp {
     answers: usize,
     /// A `basic.get` whose message is on its way from the disk.
     waiting_get: Option<WaitingGet>,
-    /// While the disk is behind: when to look again.
-    paused_until: Option<Instant>,
+    pause: Pause,
     /// Whether the state machine knows that the peer is not listened to.
     is_paused: bool,
+    /// The alarm that the peer was told of.
+    told_alarm: Option<&'static str>,
 }
 
 type Sequences = SmallVec<[(u16, u64); 2]>;
@@ -76,8 +78,6 @@ enum Answer {
 
 /// Promises that may wait at a time; then the client has to.
 const PROMISES_MAX: usize = 4096;
-/// How long a publisher waits before it is looked again whether disk and consumers have caught up.
-const PAUSE: Duration = Duration::from_millis(2);
 
 impl Amqp {
     /// For a client that has just connected.
@@ -101,8 +101,9 @@ impl Amqp {
             unconfirmed: Sequences::new(),
             answers: 0,
             waiting_get: None,
-            paused_until: None,
+            pause: Pause::default(),
             is_paused: false,
+            told_alarm: None,
         }
     }
 
@@ -247,12 +248,20 @@ impl Amqp {
     }
 
     /// Tells the state machine whether its peer is listened to: if not, its silence is no fault.
+    /// Tells the peer if it is for an alarm.
     fn note_pause(&mut self) {
         let paused = !self.wants_input();
         if paused != self.is_paused {
             self.is_paused = paused;
             self.connection.set_reading_paused(paused);
         }
+        let alarm = self.pause.alarm();
+        match (self.told_alarm, alarm) {
+            (None, Some(reason)) => self.connection.blocked(reason),
+            (Some(_), None) => self.connection.unblocked(),
+            _ => return,
+        }
+        self.told_alarm = alarm;
     }
 }
 
@@ -260,8 +269,7 @@ impl Frontend for Amqp {
     fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
         // What an event has to wait for may be durable already; then the next one can be taken.
         while self.take_events(now, input) && self.takes_events() {}
-        let must_wait = self.node.is_backlogged() || self.publisher.is_ahead();
-        self.paused_until = must_wait.then(|| now + PAUSE);
+        self.pause.after_input(&self.node, now, self.publisher.is_ahead());
         self.note_pause();
         self.publish_facts();
     }
@@ -271,7 +279,7 @@ impl Frontend for Amqp {
     }
 
     fn wants_input(&self) -> bool {
-        self.paused_until.is_none() && self.takes_events()
+        self.pause.until().is_none() && self.takes_events()
     }
 
     fn handle_mail(&mut self, mail: &mut Mail) {
@@ -297,9 +305,7 @@ impl Frontend for Amqp {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if self.paused_until.is_some_and(|at| at <= now) {
-            self.paused_until = self.node.is_backlogged().then(|| now + PAUSE);
-        }
+        self.pause.handle_timeout(&self.node, now);
         self.retry_get(now);
         self.note_pause();
         if let Some(timeout) = self.connection.handle_timeout(now) {
@@ -309,7 +315,7 @@ impl Frontend for Amqp {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let retry = self.waiting_get.as_ref().map(|get| get.retry_at);
-        [self.paused_until, retry, self.connection.poll_timeout()].into_iter().flatten().min()
+        [self.pause.until(), retry, self.connection.poll_timeout()].into_iter().flatten().min()
     }
 
     fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>) {

@@ -61,8 +61,11 @@ impl Amqp {
 
     /// Hands the batch over; its confirms leave once it is safe.
     pub(super) fn flush_batch(&mut self) {
-        let promise =
-            if self.publisher.is_empty() { None } else { self.publisher.flush(&self.node) };
+        let mut promise = None;
+        if !self.publisher.is_empty() {
+            self.pause.note_publish();
+            promise = self.publisher.flush(&self.node);
+        }
         if !self.unconfirmed.is_empty() {
             for &(channel, _) in &self.unconfirmed {
                 if let Some(state) = self.channels.get_mut(&channel) {

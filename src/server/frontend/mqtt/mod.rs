@@ -14,7 +14,7 @@ pub use properties::to_amqp;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use leveret_core::{ConsumerId, Delivery, EntryIndex, Position, QueueId, Settlement};
@@ -24,6 +24,7 @@ use super::Frontend;
 use crate::server::connections::Peer;
 use crate::server::gate::Gate;
 use crate::server::outbox::{CloseReason, Mail, Notice};
+use crate::server::pause::Pause;
 use crate::server::publisher::Publisher;
 use crate::server::{DEFAULT_VHOST, Node, clock};
 use connect::Accepting;
@@ -50,8 +51,7 @@ pub struct Mqtt {
     blocked: VecDeque<Delivery>,
     /// Bytes of deliveries that the queue has not got back yet.
     debt_bytes: usize,
-    /// While the disk is behind: when to look again.
-    paused_until: Option<Instant>,
+    pause: Pause,
 }
 
 /// The session that the connection holds.
@@ -78,8 +78,6 @@ enum Promise {
 
 /// Promises that may wait at a time; then the client has to.
 const PROMISES_MAX: usize = 1024;
-/// How long a publisher waits before it is looked again whether disk and consumers have caught up.
-const PAUSE: Duration = Duration::from_millis(2);
 
 impl Mqtt {
     /// Takes events while it can; says whether it stopped for another reason than want of input.
@@ -124,7 +122,7 @@ impl Mqtt {
             settled: Vec::new(),
             blocked: VecDeque::new(),
             debt_bytes: 0,
-            paused_until: None,
+            pause: Pause::default(),
         }
     }
 
@@ -195,8 +193,7 @@ impl Frontend for Mqtt {
     fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
         // What an event has to wait for may be durable already; then the next one can be taken.
         while self.take_events(now, input) && self.takes_events() {}
-        let must_wait = self.node.is_backlogged() || self.publisher.is_ahead();
-        self.paused_until = must_wait.then(|| now + PAUSE);
+        self.pause.after_input(&self.node, now, self.publisher.is_ahead());
     }
 
     fn needed_input(&self) -> usize {
@@ -204,7 +201,7 @@ impl Frontend for Mqtt {
     }
 
     fn wants_input(&self) -> bool {
-        self.paused_until.is_none() && self.takes_events()
+        self.pause.until().is_none() && self.takes_events()
     }
 
     fn handle_mail(&mut self, mail: &mut Mail) {
@@ -229,9 +226,7 @@ impl Frontend for Mqtt {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if self.paused_until.is_some_and(|at| at <= now) {
-            self.paused_until = self.node.is_backlogged().then(|| now + PAUSE);
-        }
+        self.pause.handle_timeout(&self.node, now);
         // A client that is not listened to cannot be blamed for its silence.
         if self.wants_input()
             && let Some(error) = self.connection.handle_timeout(now)
@@ -241,7 +236,7 @@ impl Frontend for Mqtt {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if self.wants_input() { self.connection.poll_timeout() } else { self.paused_until }
+        if self.wants_input() { self.connection.poll_timeout() } else { self.pause.until() }
     }
 
     fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>) {

@@ -44,6 +44,7 @@ impl Mqtt {
     pub(super) fn flush_batch(&mut self) {
         let mut promise = self.batch_promise.take();
         if !self.publisher.is_empty() {
+            self.pause.note_publish();
             promise = promise.max(self.publisher.flush(&self.node));
         }
         if !self.acks.is_empty() {

@@ -1,0 +1,153 @@
+"""A disk that is nearly full, full, or broken: nobody loses what was promised, and who can go on does."""
+
+import threading
+
+import pytest
+
+from support.amqp_client import PERSISTENT, confirm, connect, drain, fill, get_one
+from support.broker import Broker
+from support.management import Management
+from support.mqtt_client import MqttClient
+from support.small_disk import MIB, SmallDisk
+from support.waiting import eventually, let_time_pass
+
+pytestmark = pytest.mark.own_process
+FLOOR = 40 * MIB
+SEGMENT = ["--storage-segment-size", "1MiB"]
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of 96 MiB."""
+    disk = SmallDisk(tmp_path)
+    yield disk
+    disk.unmount()
+
+
+@pytest.fixture
+def broker_on(tmp_path, disk):
+    """Starts a broker that keeps its data there, and its log elsewhere."""
+    started = []
+
+    def start(*arguments):
+        (tmp_path / "data").symlink_to(disk.path)
+        broker = Broker(tmp_path, [*SEGMENT, *arguments])
+        started.append(broker)
+        return broker.start()
+
+    yield start
+    for broker in started:
+        broker.stop()
+
+
+class Publisher(threading.Thread):
+    """An AMQP connection that publishes with confirms, and notes what it is told."""
+
+    def __init__(self, broker, queue):
+        super().__init__(daemon=True)
+        self.queue, self.confirmed, self.told = queue, 0, []
+        self.connection = connect(broker.amqp, blocked_connection_timeout=None)
+        self.connection.add_on_connection_blocked_callback(lambda _c, frame: self.told.append(frame.method.reason))
+        self.connection.add_on_connection_unblocked_callback(lambda _c, _f: self.told.append("unblocked"))
+        self.stopped = threading.Event()
+
+    def run(self):
+        """Until it is stopped, or the broker is gone."""
+        channel = self.connection.channel()
+        channel.confirm_delivery()
+        try:
+            while not self.stopped.is_set():
+                channel.basic_publish("", self.queue, b"%d %s" % (self.confirmed, b"x" * 2000), PERSISTENT)
+                self.confirmed += 1
+                self.connection.process_data_events(0.001)
+        except Exception:  # noqa: BLE001: whatever the client makes of a broker that stops
+            pass
+
+
+def test_below_the_floor_publishers_wait_and_consumers_go_on(broker_on, disk):
+    broker = broker_on("--disk-free-min", str(FLOOR))
+    channel = connect(broker.amqp).channel()
+    channel.queue_declare("q", durable=True)
+    channel.queue_bind("q", "amq.topic", "t")
+    fill(channel, "q", [b"before"], PERSISTENT)
+    publisher, mqtt = Publisher(broker, "q"), MqttClient(broker.mqtt).connect()
+    publisher.start()
+    eventually(lambda: publisher.confirmed > 10, "it publishes")
+    disk.leave(FLOOR - MIB)
+    eventually(lambda: publisher.told == ["low on disk"], "the publisher is told", 10)
+    waiting = [mqtt.publish_soon("t", b"late", 1) for _ in range(2)]
+    let_time_pass(0.5)
+    confirmed = publisher.confirmed
+    node = Management(broker.http).read("nodes")[0]
+    assert node["disk_free_alarm"] is True and node["disk_free"] < FLOOR and node["mem_alarm"] is False
+    # Somebody who only consumes is not held back, nor is its acknowledgement.
+    tag, _, body = get_one(channel, "q", auto_ack=False)
+    channel.basic_ack(tag.delivery_tag)
+    assert body == b"before" and get_one(channel, "q")[2].startswith(b"0 ")
+    let_time_pass(0.5)
+    assert publisher.confirmed == confirmed and publisher.told == ["low on disk"]
+    assert not waiting[1].is_published(), "MQTT publishers wait too, after the first"
+    disk.give_back()
+    eventually(lambda: publisher.told == ["low on disk", "unblocked"], "it ends by itself", 10)
+    eventually(lambda: publisher.confirmed > confirmed + 10, "it publishes again")
+    eventually(waiting[1].is_published, "MQTT publishers go on as well")
+    publisher.stopped.set()
+    publisher.join(10)
+    broker.assert_sound()
+
+
+def test_short_memory_holds_publishers_back_too(tmp_path):
+    broker = Broker(tmp_path, ["--memory-max", "1MiB"])
+    try:
+        broker.start()
+        channel = connect(broker.amqp).channel()
+        channel.queue_declare("q")
+        publisher = Publisher(broker, "q")
+        publisher.start()
+        eventually(lambda: publisher.told == ["low on memory"], "the publisher is told", 10)
+        answer = Management(broker.http).post("exchanges/%2F/amq.default/publish", {
+            "properties": {}, "routing_key": "q", "payload": "x", "payload_encoding": "string"})
+        assert (answer.status_code, answer.json()["reason"]) == (503, "low on memory")
+        broker.assert_sound()
+    finally:
+        broker.stop()
+
+
+def test_a_full_disk_stops_the_broker_and_loses_nothing(broker_on, disk):
+    broker = broker_on("--disk-free-min", "0")
+    connect(broker.amqp).channel().queue_declare("q", durable=True)
+    disk.leave(8 * MIB)
+    publisher = Publisher(broker, "q")
+    publisher.start()
+    eventually(lambda: not broker.is_running(), "the broker stops", 30)
+    publisher.join(10)
+    assert broker.process.returncode == 1
+    assert "the journal has failed" in broker.output() and "No space left on device" in broker.output()
+    disk.give_back()
+    broker.start()
+    check_all_there(broker, publisher)
+
+
+def test_a_disk_that_becomes_read_only_stops_the_broker_and_loses_nothing(broker_on, disk):
+    broker = broker_on("--disk-free-min", "0")
+    connect(broker.amqp).channel().queue_declare("q", durable=True)
+    publisher = Publisher(broker, "q")
+    publisher.start()
+    eventually(lambda: publisher.confirmed > 200, "it publishes")
+    disk.break_down()
+    eventually(lambda: not broker.is_running(), "the broker stops", 30)
+    publisher.join(10)
+    assert "the journal has failed" in broker.output()
+    again = Broker(broker.directory, broker.arguments)
+    with pytest.raises(AssertionError, match="ended with status 1"):
+        again.start()
+    assert "cannot be used" in again.output() or "Read-only file system" in again.output()
+    disk.repair()
+    broker.start()
+    check_all_there(broker, publisher)
+
+
+def check_all_there(broker, publisher):
+    """What was confirmed, in order, and at the most one more that was under way."""
+    found = [int(body.split()[0]) for body in drain(connect(broker.amqp).channel(), "q")]
+    assert found in (list(range(publisher.confirmed)), list(range(publisher.confirmed + 1)))

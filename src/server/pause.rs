@@ -1,0 +1,61 @@
+//! When a publisher is not listened to: it is faster than the disk or the consumers, or a resource
+//! is short.
+
+use std::time::{Duration, Instant};
+
+use super::Node;
+
+/// What one connection waits for before it is read from again.
+#[derive(Debug, Default)]
+pub struct Pause {
+    until: Option<Instant>,
+    /// The resource alarm that it has published under.
+    alarm: Option<&'static str>,
+    has_published: bool,
+}
+
+impl Pause {
+    /// Something was published.
+    pub fn note_publish(&mut self) {
+        self.has_published = true;
+    }
+
+    /// Input has been taken. Only who has published is held back by an alarm.
+    pub fn after_input(&mut self, node: &Node, now: Instant, is_ahead: bool) {
+        let has_published = std::mem::take(&mut self.has_published);
+        self.alarm = node.alarms.reason().filter(|_| has_published);
+        let must_wait = node.is_backlogged() || is_ahead;
+        self.until = match self.alarm {
+            Some(_) => Some(now + ALARM_PAUSE),
+            None => must_wait.then(|| now + PAUSE),
+        };
+    }
+
+    /// Time has come to `now`: looks again.
+    pub fn handle_timeout(&mut self, node: &Node, now: Instant) {
+        if self.until.is_none_or(|at| at > now) {
+            return;
+        }
+        self.alarm = self.alarm.and_then(|_| node.alarms.reason());
+        self.until = match self.alarm {
+            Some(_) => Some(now + ALARM_PAUSE),
+            None => node.is_backlogged().then(|| now + PAUSE),
+        };
+    }
+
+    /// When it is looked again; `None` if there is nothing to wait for.
+    pub fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// The alarm that holds it back.
+    pub fn alarm(&self) -> Option<&'static str> {
+        self.alarm
+    }
+}
+
+/// How long a publisher waits before it is looked again whether disk and consumers have caught up.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// The same for an alarm, which lasts.
+const ALARM_PAUSE: Duration = Duration::from_millis(250);
