@@ -161,10 +161,15 @@ impl Broker {
         while self.node.connections.len() > 0 && clock::now() < until {
             tokio::time::sleep(POLL).await;
         }
-        let storage = self.node.storage.clone();
-        tokio::task::spawn_blocking(move || storage.close())
-            .await
-            .expect("closing the storage does not panic")?;
+        let node = self.node.clone();
+        let close = move || {
+            // The next start then has nothing to replay.
+            if let Err(error) = node.store_snapshot() {
+                tracing::warn!(%error, "no snapshot at the end: the next start takes longer");
+            }
+            node.storage.close()
+        };
+        tokio::task::spawn_blocking(close).await.expect("closing the storage does not panic")?;
         Ok(())
     }
 

@@ -84,6 +84,8 @@ pub struct Node {
     /// The position of the last record of the topology; 0 before the first.
     last_control: AtomicU64,
     waiting: Mutex<Vec<(Position, Arc<Outbox>)>>,
+    /// Held while a snapshot is taken.
+    snapshots: Mutex<()>,
     names: AtomicU64,
     failed: Notify,
     stopped: watch::Sender<bool>,
@@ -116,6 +118,7 @@ impl Node {
                 topology_index: AtomicU64::new(0),
                 last_control: AtomicU64::new(0),
                 waiting: Mutex::default(),
+                snapshots: Mutex::default(),
                 names: AtomicU64::new(0),
                 failed: Notify::new(),
                 stopped: watch::Sender::default(),

@@ -1,5 +1,6 @@
 //! Gives disk space back while the node runs: snapshots, and rewrites of what is sparse.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,7 @@ impl Node {
             self.store_snapshot()?;
         }
         while let Some(plan) = self.storage.plan_rewrite() {
-            let Some(live) = self.live_positions(plan.range()) else { return Ok(()) };
+            let live = self.live_positions(plan.range())?;
             self.store_snapshot()?;
             let Rewritten { segments, bytes_before, bytes_after } =
                 self.storage.rewrite(plan, &live)?;
@@ -46,9 +47,11 @@ impl Node {
     }
 
     /// The positions in a range that anything refers to. What moves from one place to another
-    /// meanwhile is found in one of them, or retained anew, which the engine notes. `None` if a page
-    /// could not be read.
-    fn live_positions(&self, range: Range<Position>) -> Option<Vec<Position>> {
+    /// meanwhile is found in one of them, or retained anew, which the engine notes.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    fn live_positions(&self, range: Range<Position>) -> Result<Vec<Position>, Error> {
         let mut live = Vec::new();
         for shard in &self.shards {
             let queues = shard.post(|work| {
@@ -65,7 +68,7 @@ impl Node {
         }
         live.retain(|at| range.contains(at));
         live.extend(self.held.within(range));
-        Some(live)
+        Ok(live)
     }
 
     fn add_live(
@@ -74,32 +77,57 @@ impl Node {
         queues: &[QueueId],
         range: &Range<Position>,
         live: &mut Vec<Position>,
-    ) -> Option<()> {
-        let mut pages = Vec::new();
-        let mut take = |at| {
-            if range.contains(&at) {
-                live.push(at);
+    ) -> Result<(), Error> {
+        let mut unreadable = BTreeSet::new();
+        loop {
+            let mut pages = BTreeSet::new();
+            shard.post(|work| {
+                for &id in queues {
+                    let Some(queue) = work.state.queue(id) else { continue };
+                    queue.references(|at| live.push(at));
+                    pages.extend(queue.pages_about(range.start, range.end));
+                }
+            });
+            live.retain(|at| range.contains(at));
+            let missing = self.add_live_of(&pages, range, live)?;
+            // A page that has gone back into memory meanwhile is found there the next time. One that
+            // is still named and cannot be read is lost, and with it what it refers to.
+            if missing.is_subset(&unreadable) {
+                return Ok(());
             }
-        };
-        shard.post(|work| {
-            for &id in queues {
-                let Some(queue) = work.state.queue(id) else { continue };
-                queue.references(&mut take);
-                pages.extend(queue.pages_about(range.start, range.end));
-            }
-        });
-        pages.sort_unstable();
+            unreadable = missing;
+        }
+    }
+
+    /// Adds what pages refer to. Gives the pages that are not there.
+    fn add_live_of(
+        &self,
+        pages: &BTreeSet<Position>,
+        range: &Range<Position>,
+        live: &mut Vec<Position>,
+    ) -> Result<BTreeSet<Position>, Error> {
+        let mut missing = BTreeSet::new();
+        let pages: Vec<_> = pages.iter().copied().collect();
         for pages in pages.chunks(PAGES_PER_READ) {
-            for record in self.storage.read_many(pages) {
-                let record = record
-                    .inspect_err(|error| tracing::debug!(%error, "nothing is rewritten"))
-                    .ok()?;
-                let record = Record::decode(record.header.kind, &record.payload).ok()?;
-                let Record::Page { entries, .. } = record else { return None };
-                PageEntries::positions(&entries).ok()?.into_iter().for_each(&mut take);
+            for (&page, record) in pages.iter().zip(self.storage.read_many(pages)) {
+                let record = match record {
+                    Ok(record) => Record::decode(record.header.kind, &record.payload).ok(),
+                    Err(Error::Damaged { .. } | Error::Gone { .. }) => None,
+                    Err(error) => return Err(error),
+                };
+                let positions = match record {
+                    Some(Record::Page { entries, .. }) => PageEntries::positions(&entries).ok(),
+                    _ => None,
+                };
+                match positions {
+                    Some(positions) => {
+                        live.extend(positions.iter().filter(|at| range.contains(at)))
+                    }
+                    None => _ = missing.insert(page),
+                }
             }
         }
-        Some(())
+        Ok(missing)
     }
 }
 

@@ -28,6 +28,7 @@ impl Node {
     /// # Errors
     /// If the disk refuses.
     pub fn store_snapshot(&self) -> Result<(), leveret_storage::Error> {
+        let _one_at_a_time = self.snapshots.lock().expect("nothing panics while it takes one");
         let from = self.storage.begin_snapshot();
         let mut queues = Snapshot::default();
         for (number, shard) in self.shards.iter().enumerate() {

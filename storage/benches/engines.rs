@@ -18,6 +18,7 @@ use leveret_storage::{
     Log, LogConfig, Memory, Part, Payload, Sled, SledConfig, Storage, SyncPolicy, Urgency,
 };
 use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::{Builder, Runtime};
 
 /// How a queue is used.
 struct Load {
@@ -77,10 +78,11 @@ fn open(engine: &str, dir: &Path) -> Box<dyn Storage> {
 
 fn measure(storage: &dyn Storage, load: &Load, dir: &Path) -> String {
     let payload = vec![7; load.bytes];
+    let runtime = Builder::new_current_thread().build().expect("a runtime starts");
     let (started, cpu) = (Instant::now(), cpu_time());
     let mut waiting: Vec<Vec<Position>> = Vec::new();
     for number in 0..load.batches {
-        waiting.push(append(storage, load, number, &payload));
+        waiting.push(append(&runtime, storage, load, number, &payload));
         if waiting.len() > load.depth {
             settle(storage, &waiting.remove(0), load.bytes);
         }
@@ -100,7 +102,13 @@ fn measure(storage: &dyn Storage, load: &Load, dir: &Path) -> String {
     )
 }
 
-fn append(storage: &dyn Storage, load: &Load, number: usize, payload: &[u8]) -> Vec<Position> {
+fn append(
+    runtime: &Runtime,
+    storage: &dyn Storage,
+    load: &Load,
+    number: usize,
+    payload: &[u8],
+) -> Vec<Position> {
     let mut at = Vec::with_capacity(load.batch);
     for i in 0..load.batch {
         let index = (number * load.batch + i) as u64;
@@ -110,9 +118,9 @@ fn append(storage: &dyn Storage, load: &Load, number: usize, payload: &[u8]) -> 
     }
     at.iter().for_each(|at| storage.retain(Reference::new(*at, payload.len(), 1), 1));
     let last = at[at.len() - 1];
-    while storage.durable_position() <= last {
-        std::thread::yield_now();
-    }
+    let mut durable = storage.durable();
+    let reached = runtime.block_on(durable.wait_for(|durability| durability.through > last));
+    drop(reached.expect("the engine is there"));
     at
 }
 
