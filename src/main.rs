@@ -18,7 +18,8 @@ fn main() -> ExitCode {
         }
         Err(LoadError::Flags(error)) => {
             let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
+            let what = text.split("\n\n").next().unwrap_or_default();
+            let line = what.lines().map(str::trim).collect::<Vec<_>>().join(" ");
             return fail(&format_args!("{}; see --help", line.trim_start_matches("error: ")));
         }
         Err(error) => return fail(&error),
