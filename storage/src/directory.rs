@@ -124,7 +124,7 @@ impl Directory {
     pub(crate) fn draft(&self, name: &str) -> Result<Draft<'_>, Error> {
         let number = self.next_tmp.fetch_add(1, Ordering::Relaxed);
         let tmp = format!("{name}.{}-{number}.tmp", std::process::id());
-        let file = self.create(&tmp, 0)?;
+        let file = self.create(&tmp, 0).inspect_err(|_| _ = self.remove(&tmp))?;
         Ok(Draft { directory: self, name: name.to_owned(), tmp, file, bytes: 0 })
     }
 

@@ -146,6 +146,15 @@ impl FaultyDisk {
         content.dirty.clear();
     }
 
+    /// Puts a file there behind everybody's back.
+    pub fn put(&self, path: &Path, content: Vec<u8>) {
+        let mut world = self.0.lock();
+        let index = world.add(path);
+        world.files[index] =
+            Content { shown: content.clone(), platter: content, dirty: BTreeSet::new() };
+        world.durable_names.insert(path.to_owned(), index);
+    }
+
     /// Removes a file behind everybody's back.
     pub fn lose_file(&self, path: &Path) {
         let mut world = self.0.lock();

@@ -136,8 +136,12 @@ impl Recovery<'_> {
     fn has_lost_sector(&self, bases: &[u64], hole: Hole) -> Result<bool, Error> {
         let base = bases[bases.partition_point(|base| *base <= hole.from).saturating_sub(1)];
         let Some(file) = self.files.open(base)? else { return Ok(false) };
-        let (mut offset, end) = (hole.from - base, (hole.to - base).min(file.bytes()?));
-        let ends_segment = bases.binary_search(&hole.to).is_ok() || end < hole.to - base;
+        let (mut offset, end) = (hole.from - base, hole.to - base);
+        if end > file.bytes()? {
+            // The next segment does not follow on this one: a start began it there, or one is missing.
+            return Ok(false);
+        }
+        let ends_segment = bases.binary_search(&hole.to).is_ok();
         while offset < end {
             let sector_end = (offset + 1).next_multiple_of(SECTOR_BYTES);
             let whole = sector_end <= end || ends_segment;
