@@ -38,6 +38,8 @@ pub struct Faults {
     pub reads_fail: bool,
     /// Reads of the files with this in their path fail.
     pub reads_fail_of: Option<String>,
+    /// Whatever changes something fails like this.
+    pub changes_fail: Option<ErrorKind>,
     /// Bytes that the disk holds; behind it, it is full.
     pub capacity: Option<u64>,
     /// What the disk says that it has free, whatever is true.
@@ -177,6 +179,15 @@ impl Mounted {
         if off { Err(io::Error::other("the machine is off")) } else { Ok(world) }
     }
 
+    /// The world, if it may be changed.
+    fn changing(&self) -> io::Result<MutexGuard<'_, World>> {
+        let world = self.world()?;
+        match world.faults.changes_fail {
+            Some(kind) => Err(kind.into()),
+            None => Ok(world),
+        }
+    }
+
     fn file(&self, index: usize) -> Arc<dyn DiskFile> {
         Arc::new(FaultyFile { disk: self.clone(), index })
     }
@@ -297,7 +308,7 @@ impl Disk for Mounted {
     }
 
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
-        let mut world = self.world()?;
+        let mut world = self.changing()?;
         world.step();
         let index = world.names.get(path).copied().unwrap_or_else(|| world.add(path));
         world.files[index].shown.clear();
@@ -315,7 +326,7 @@ impl Disk for Mounted {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let index = self.find(from)?;
-        let mut world = self.world()?;
+        let mut world = self.changing()?;
         world.step();
         world.change_name(to, Some(index));
         world.change_name(from, None);
@@ -324,7 +335,7 @@ impl Disk for Mounted {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.find(path)?;
-        let mut world = self.world()?;
+        let mut world = self.changing()?;
         world.step();
         world.change_name(path, None);
         Ok(())
@@ -337,7 +348,7 @@ impl Disk for Mounted {
     }
 
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
-        let mut world = self.world()?;
+        let mut world = self.changing()?;
         world.step();
         world.durable_names = world.names.clone();
         world.unsynced_names.clear();
@@ -386,7 +397,7 @@ impl DiskFile for FaultyFile {
 
     fn write_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         let mut bytes = slices.iter().map(|slice| &**slice).collect::<Vec<_>>().concat();
-        let mut world = self.disk.world()?;
+        let mut world = self.disk.changing()?;
         if world.faults.short_writes {
             if world.below(4) == 0 {
                 return Err(ErrorKind::Interrupted.into());
@@ -427,7 +438,7 @@ impl DiskFile for FaultyFile {
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {
-        let mut world = self.disk.world()?;
+        let mut world = self.disk.changing()?;
         world.step();
         world.files[self.index].shown.resize(bytes as usize, 0);
         Ok(())
