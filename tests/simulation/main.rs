@@ -6,13 +6,14 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 #![allow(clippy::disallowed_methods, reason = "a deadline of a test")]
 
+mod message;
 mod node;
 mod sender;
 mod truth;
 mod upkeep;
 
 use leveret_storage::faulty::{Faults, FaultyDisk};
-use node::{Node, Publish, Stopped};
+use node::{Node, Publish, Seen, Stopped};
 use sender::Sender;
 use truth::Truth;
 
@@ -37,23 +38,52 @@ const SEEDS: u64 = 200;
 fn what_was_confirmed_is_kept_and_what_was_acknowledged_stays_away() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
     match number("SIMULATION_SEED") {
-        Some(seed) => run(seed),
-        None => (0..number("SIMULATION_SEEDS").unwrap_or(SEEDS)).for_each(run),
+        Some(seed) => _ = run(seed),
+        None => {
+            let seeds = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+            let seen = (0..seeds).map(run).fold(Seen::default(), |a, b| a + b);
+            println!("{seen:?}");
+            let least = [
+                seen.pages_written,
+                seen.pages_read,
+                seen.restored,
+                seen.rewritten,
+                seen.repeated,
+                seen.not_placed,
+            ];
+            assert!(least.iter().all(|count| *count as u64 > seeds / 4), "all of it was tried");
+        }
+    }
+}
+
+impl std::ops::Add for Seen {
+    type Output = Seen;
+
+    fn add(self, other: Seen) -> Seen {
+        Seen {
+            pages_written: self.pages_written + other.pages_written,
+            pages_read: self.pages_read + other.pages_read,
+            restored: self.restored + other.restored,
+            rewritten: self.rewritten + other.rewritten,
+            repeated: self.repeated + other.repeated,
+            not_placed: self.not_placed + other.not_placed,
+        }
     }
 }
 
 /// Several lives of a node. What is printed is shown when it fails.
-fn run(seed: u64) {
+fn run(seed: u64) -> Seen {
     println!("seed {seed}");
     let mut dice = Dice(seed);
     let (disk, mut clients) = (FaultyDisk::new(seed), Clients::default());
+    let mut seen = Seen::default();
     for _ in 0..LIVES {
         let starts_badly = dice.one_in(4);
         if starts_badly {
             disk.set_faults(faults(&mut dice, 20));
         }
         match live(&disk, &mut dice, &mut clients, starts_badly) {
-            Ok(()) => {}
+            Ok(life) => seen = seen + life,
             Err(Stopped) => assert!(starts_badly, "a start fails only for want of a disk"),
         }
         if dice.one_in(4) { disk.kill() } else { disk.power_cut() }
@@ -70,6 +100,7 @@ fn run(seed: u64) {
     clients.truth.inspect(&mut node).unwrap();
     assert_eq!(clients.truth.alive(), 0, "after a clean stop, what was acknowledged is away");
     assert_eq!(node.packets(), 0, "after a clean stop, what was released is away");
+    seen
 }
 
 /// What clients know, and do after a start.
@@ -97,7 +128,7 @@ fn live(
     dice: &mut Dice,
     clients: &mut Clients,
     is_failing: bool,
-) -> Result<(), Stopped> {
+) -> Result<Seen, Stopped> {
     let mut node = Node::start(disk)?;
     clients.truth.inspect(&mut node)?;
     if !is_failing {
@@ -111,7 +142,7 @@ fn live(
     }
     clients.note_durable(&node);
     clients.truth.crash(node.durable());
-    Ok(())
+    Ok(node.seen)
 }
 
 fn faults(dice: &mut Dice, steps: u64) -> Faults {

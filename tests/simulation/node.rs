@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use leveret_core::record::{Kind, Origin, Packet, Record, runs_by_queue, write};
 use leveret_core::{
-    Body, ConnectionId, ConsumerId, ConsumerOptions, Delivery, DiscardedPage, Draft, Effects,
-    Encoding, EntryIndex, Facts, Fetch, Got, Message, Placement, Position, QueueId, QueueSettings,
-    RecordHeader, Reference, Settlement, ShardState, Target,
+    ConnectionId, ConsumerId, ConsumerOptions, Delivery, DiscardedPage, Effects, EntryIndex, Fetch,
+    Got, Message, Placement, Position, QueueId, QueueSettings, RecordHeader, Reference, Settlement,
+    ShardState, Target,
 };
 use leveret_storage::faulty::FaultyDisk;
 use leveret_storage::{Error, Log, LogConfig, Part, Payload, Storage, Urgency};
 
+use super::message::{message, number};
 use super::truth::Truth;
 
 /// One in each shard.
@@ -27,7 +28,7 @@ const SESSION: QueueId = QueueId(99);
 /// Small enough that segments come and go.
 const SEGMENT_BYTES: u64 = 16 * 1024;
 /// Small enough that backlogs are written out.
-const MEMORY_BYTES: i64 = 12 * 1024;
+const MEMORY_BYTES: i64 = 6 * 1024;
 const PAGE_LEN: usize = 4;
 
 /// The disk does not answer any more: the process would stop.
@@ -42,6 +43,22 @@ pub struct Node {
     index: u64,
     /// The last record.
     appended: Position,
+    pub seen: Seen,
+}
+
+/// What has happened, so that a run shows that it has tried it.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Seen {
+    /// Pages written out of memory, and read back.
+    pub pages_written: usize,
+    pub pages_read: usize,
+    /// Queues taken from a snapshot at a start.
+    pub restored: usize,
+    /// Segments replaced by rewrites.
+    pub rewritten: usize,
+    /// QoS 2 publishes sent again, and found to be there already.
+    pub repeated: usize,
+    pub not_placed: usize,
 }
 
 pub struct Shard {
@@ -77,7 +94,14 @@ impl Node {
             };
             Shard { state, fx }
         });
-        let mut node = Node { log, shards, held: Vec::new(), index: 0, appended: Position(0) };
+        let mut node = Node {
+            log,
+            shards,
+            held: Vec::new(),
+            index: 0,
+            appended: Position(0),
+            seen: Seen::default(),
+        };
         node.recover()?;
         for queue in QUEUES {
             let Shard { state, fx } = node.shard(queue);
@@ -137,6 +161,7 @@ impl Node {
             let placements = self.place(queue, &message, origin);
             if placements.is_empty() {
                 truth.not_placed(queue, number);
+                self.seen.not_placed += 1;
                 continue;
             }
             let (stored, promise) = self.record(queue, (origin, &placements), &message, body);
@@ -347,6 +372,7 @@ impl Node {
             if pages.is_empty() {
                 return;
             }
+            self.seen.pages_written += pages.len();
             for page in pages {
                 let written = self.append(Kind::Page, shard_of(queue), Urgency::Lazy, |out| {
                     write::page(out, page.queue);
@@ -365,6 +391,7 @@ impl Node {
             let Record::Page { entries: bytes, .. } = read(&self.log, wanted.at)? else {
                 panic!("no page at {:?}", wanted.at)
             };
+            self.seen.pages_read += 1;
             let read = wanted.read(&bytes).unwrap();
             entries = read.messages(wanted.bytes_max);
             page = Some(read);
@@ -461,24 +488,4 @@ impl From<Error> for Stopped {
 /// The shard of a queue, as a place in [`Node::shards`].
 fn shard_of(queue: QueueId) -> u16 {
     queue.0 as u16 - 1
-}
-
-fn message(number: u64, bytes: usize) -> Message {
-    let mut body = number.to_le_bytes().to_vec();
-    body.resize(bytes.max(8), number as u8);
-    Message::new(Draft {
-        exchange: "",
-        routing_key: "q",
-        encoding: Encoding::None,
-        properties: &[],
-        body: Body::Owned(body.into()),
-        facts: Facts { persistent: true, qos: 1, ..Facts::default() },
-    })
-}
-
-fn number(message: &Message) -> u64 {
-    let (number, rest) = message.body().split_first_chunk().expect("a number and more");
-    let number = u64::from_le_bytes(*number);
-    assert!(rest.iter().all(|&byte| byte == number as u8), "a message comes back as it went in");
-    number
 }

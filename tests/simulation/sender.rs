@@ -84,6 +84,7 @@ impl Sender {
                 *packet = Packet::Released(node.release(*packet_id)?);
             }
         }
+        node.seen.repeated += published.len();
         for (packet_id, publish) in published {
             let promise = node.publish(publish, truth)?;
             self.packets.insert(packet_id, Packet::Published(publish, promise));

@@ -9,7 +9,7 @@ use super::node::{Node, QUEUES, Shard, Stopped};
 impl Node {
     /// Takes the newest snapshot and replays what came after it.
     pub(super) fn recover(&mut self) -> Result<(), Stopped> {
-        let Node { log, shards, .. } = self;
+        let Node { log, shards, seen, .. } = self;
         let snapshot = log.snapshot()?;
         for record in snapshot.map(|snapshot| records(snapshot.state)).unwrap_or_default() {
             match record {
@@ -18,6 +18,7 @@ impl Node {
                     let Shard { state: queues, fx } = shard;
                     let journal = &mut Journal(log);
                     let restored = queues.restore(queue, (as_of, &state), journal, fx).unwrap();
+                    seen.restored += 1;
                     assert_eq!(restored, Default::default(), "what a snapshot refers to is there");
                     shard.settle_references(log)?;
                 }
@@ -56,6 +57,7 @@ impl Node {
             live.retain(|at| range.contains(at));
             self.snapshot()?;
             let rewritten = self.log.rewrite(plan, &live)?;
+            self.seen.rewritten += rewritten.segments;
             assert!(rewritten.segments > 0 && rewritten.bytes_after < rewritten.bytes_before);
         }
         Ok(())
