@@ -55,6 +55,9 @@ fn settings_that_documents_name_exist() {
         .iter()
         .flat_map(|setting| [format!("--{}", setting.flag()), setting.variable()])
         .chain(["LEVERET_CONFIG", "--config", "--help", "--version"].map(str::to_owned))
+        .chain(
+            ["--queue", "--vhost", "LEVERET_KILL_ROUNDS", "LEVERET_KILL_SEED"].map(str::to_owned),
+        )
         .collect();
     for page in pages().iter().filter(|page| !page.path.starts_with("compat-tests/")) {
         let unknown: Vec<_> =

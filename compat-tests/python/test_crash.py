@@ -39,7 +39,9 @@ def test_nothing_is_lost_or_doubled_when_the_broker_is_killed_under_load(tmp_pat
     crash_again_and_again(Broker(tmp_path, arguments), max(1, round(ROUNDS * part)))
 
 
-@pytest.mark.parametrize("carelessness, complaint", [("early", "lost"), ("forgetful", "came back")])
+@pytest.mark.parametrize("carelessness, complaint", [
+    ("early", "lost|came back"), ("forgetful", "came back"),
+])
 def test_a_broker_that_breaks_its_promises_is_caught(tmp_path, carelessness, complaint):
     subprocess.run(["cargo", "build", "--quiet", "--example", "careless"], cwd=ROOT, check=True)
     binary = ROOT / "target" / "debug" / "examples" / "careless"

@@ -5,7 +5,7 @@ import select
 import pytest
 
 from support.raw_mqtt import (
-    CONNACK, PUBACK, PUBCOMP, PUBREC, PUBREL, RawMqtt, ack, connect, packet, publish, u32,
+    CONNACK, DISCONNECT, PUBACK, PUBCOMP, PUBREC, PUBREL, RawMqtt, ack, connect, packet, publish, u32,
 )
 from support.waiting import eventually, let_time_pass
 

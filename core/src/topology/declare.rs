@@ -133,11 +133,14 @@ fn check_exchange_arguments(
             argument: ALTERNATE,
             found: value.type_name(),
         }),
-        Some(_) => Err(TopologyError::InvalidArgument {
-            resource: of(),
-            argument: ALTERNATE.to_owned(),
-            reason: "not supported yet".to_owned(),
-        }),
+        Some(_) => Ok(()),
+    }
+}
+
+impl ExchangeEntry {
+    /// The exchange that gets what this one leads nowhere.
+    pub(super) fn alternate(&self) -> Option<&str> {
+        self.spec.arguments.get(ALTERNATE)?.as_str()
     }
 }
 

@@ -114,10 +114,12 @@ struct Found<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn visit(&mut self, exchange: &ExchangeEntry) {
+    fn visit(&mut self, exchange: &'a ExchangeEntry) {
         let Walk { vhost, publisher, found, .. } = self;
+        let mut leads_somewhere = false;
         found.header_dependent |= exchange.table.reads_headers();
         exchange.table.for_each_match(self.key, self.headers, |id| {
+            leads_somewhere = true;
             let bound = vhost.bindings.bound(id);
             match &bound.binding.destination {
                 Destination::Queue(queue) if bound.leaves_out(*queue, *publisher) => {}
@@ -125,10 +127,14 @@ impl<'a> Walk<'a> {
                 Destination::Exchange(name) => found.exchanges.push(name),
             }
         });
+        if !leads_somewhere {
+            found.exchanges.extend(exchange.alternate());
+        }
     }
 
-    /// Visits what bindings between exchanges lead to, each exchange once, so that cycles end.
-    fn visit_reachable(&mut self, source: &ExchangeEntry) {
+    /// Visits what bindings between exchanges and alternate exchanges lead to, each exchange once, so
+    /// that cycles end.
+    fn visit_reachable(&mut self, source: &'a ExchangeEntry) {
         let mut visited = BTreeSet::from([&*source.name]);
         while let Some(name) = self.found.exchanges.pop() {
             if let Some(exchange) = self.vhost.exchanges.get(name)

@@ -260,20 +260,21 @@ fn arguments_that_change_nothing_are_accepted_and_not_compared() {
 }
 
 #[test]
-fn an_alternate_exchange_is_refused() {
+fn an_alternate_exchange_is_named_by_a_text() {
     let mut fixture = Fixture::new();
-    let mut refusal = |value: Value| {
+    let spec = |value: Value| {
         let arguments = table([("alternate-exchange", value)]);
-        let spec = ExchangeSpec { arguments, ..ExchangeSpec::durable(ExchangeKind::Direct) };
-        fixture.refusal(declare_exchange("x", spec))
+        ExchangeSpec { arguments, ..ExchangeSpec::durable(ExchangeKind::Direct) }
     };
     assert_eq!(
-        refusal("ae".into()),
-        "invalid arg 'alternate-exchange' for exchange 'x' in vhost '/': not supported yet"
-    );
-    assert_eq!(
-        refusal(true.into()),
+        fixture.refusal(declare_exchange("x", spec(true.into()))),
         "invalid type 'bool' for arg 'alternate-exchange' in exchange 'x' in vhost '/'"
+    );
+    fixture.apply(declare_exchange("x", spec("ae".into()))).unwrap();
+    assert_eq!(
+        fixture.refusal(declare_exchange("x", spec("other".into()))),
+        "inequivalent arg 'alternate-exchange' for exchange 'x' in vhost '/': received the value \
+         'other' of type 'longstr' but current is the value 'ae' of type 'longstr'"
     );
 }
 

@@ -92,6 +92,27 @@ fn bindings_between_exchanges_may_form_cycles() {
 }
 
 #[test]
+fn what_leads_nowhere_goes_to_the_alternate_exchange() {
+    let mut fixture = Fixture::new();
+    let (a, rest) = (fixture.queue("a"), fixture.queue("rest"));
+    let with_alternate = |alternate: &str| ExchangeSpec {
+        arguments: table([("alternate-exchange", alternate.into())]),
+        ..ExchangeSpec::durable(ExchangeKind::Direct)
+    };
+    for (name, alternate) in [("first", "second"), ("second", "third"), ("third", "first")] {
+        fixture.apply(declare_exchange(name, with_alternate(alternate))).unwrap();
+    }
+    assert!(fixture.queues_routed("first", "k").is_empty(), "a cycle of alternates ends");
+    fixture.bind("third", rest, "k");
+    assert_eq!(fixture.queues_routed("first", "k"), [rest.0], "over several alternates");
+    fixture.bind("first", a, "k");
+    assert_eq!(fixture.queues_routed("first", "k"), [a.0], "only what leads nowhere");
+    assert_eq!(fixture.queues_routed("second", "k"), [rest.0]);
+    fixture.apply(declare_exchange("lost", with_alternate("nowhere"))).unwrap();
+    assert!(fixture.queues_routed("lost", "k").is_empty());
+}
+
+#[test]
 fn an_internal_exchange_is_reached_through_others_only() {
     let mut fixture = Fixture::new();
     let queue = fixture.queue("q");
