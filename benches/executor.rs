@@ -46,6 +46,7 @@ impl Work {
         let options = ConsumerOptions {
             no_ack: true,
             exclusive: false,
+            priority: 0,
             prefetch: 0,
             shared: None,
             window_bytes: usize::MAX / 2,

@@ -214,6 +214,7 @@ impl Client {
         let options = ConsumerOptions {
             no_ack: false,
             exclusive: false,
+            priority: 0,
             prefetch: PREFETCH,
             shared: None,
             window_bytes: self.node.config.consumer_window.len(),

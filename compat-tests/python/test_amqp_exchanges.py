@@ -304,3 +304,19 @@ def test_deleting_an_exchange_removes_its_bindings(channel, name):
     channel.exchange_delete(exchange)
     channel.exchange_declare(exchange, "fanout", auto_delete=True)
     assert routed(channel, exchange, ["k"], queue) == []
+
+
+def test_what_leads_nowhere_goes_to_the_alternate_exchange(amqp, name):
+    channel, queue = amqp().channel(), name("rest")
+    first, second = name("first"), name("second")
+    channel.exchange_declare(second, "fanout", durable=True)
+    channel.exchange_declare(first, "direct", durable=True, arguments={"alternate-exchange": second})
+    channel.queue_declare(queue, exclusive=True)
+    channel.confirm_delivery()
+    with pytest.raises(pika.exceptions.UnroutableError):
+        channel.basic_publish(first, "k", b"nowhere", mandatory=True)
+    channel.queue_bind(queue, second)
+    channel.basic_publish(first, "k", b"somewhere", mandatory=True)
+    channel.queue_bind(queue, first, "k")
+    channel.basic_publish(first, "k", b"directly", mandatory=True)
+    assert drain(channel, queue) == [b"somewhere", b"directly"]

@@ -330,3 +330,25 @@ def test_methods_behind_a_durable_declare_are_taken_when_it_is_answered(broker, 
         raw.send(content[60_000:] + method(1, spec.Queue.Declare(queue=queue, durable=True)) + b"".join(passive))
         for _ in range(4):
             assert raw.expect(spec.Queue.DeclareOk).queue == queue
+
+
+def test_a_consumer_of_greater_priority_is_served_first_while_it_has_room(amqp, name):
+    channel, queue, served = amqp().channel(), name(), []
+    channel.queue_declare(queue, exclusive=True)
+    channel.basic_qos(prefetch_count=2)
+    for priority in (0, 5, -1):
+        channel.basic_consume(queue, lambda _c, method, _p, _b, p=priority: served.append(p),
+                              arguments={"x-priority": priority})
+    for _ in range(5):
+        channel.basic_publish("", queue, b"x")
+    channel.connection.process_data_events(0.5)
+    eventually(lambda: channel.connection.process_data_events(0.05) or len(served) == 5, "all are served")
+    assert sorted(served, reverse=True) == [5, 5, 0, 0, -1]
+
+
+def test_a_priority_of_a_consumer_is_a_number(amqp, name):
+    channel, queue = amqp().channel(), name()
+    channel.queue_declare(queue, exclusive=True)
+    code, text = close_of_channel(
+        lambda: channel.basic_consume(queue, lambda *_: None, arguments={"x-priority": "high"}))
+    assert code == 406 and "invalid arg 'x-priority'" in text

@@ -216,5 +216,5 @@ const SEGMENT_BYTES: u64 = 1 << 20;
 
 /// What a record counts: as in the log, so that two never share a position.
 fn record_bytes(payload_len: usize) -> u64 {
-    (RecordHeader::BYTES + payload_len) as u64
+    (RecordHeader::BYTES + payload_len).next_multiple_of(8) as u64
 }

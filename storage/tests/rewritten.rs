@@ -181,6 +181,36 @@ fn an_unreadable_segment_behind_the_snapshot_stops_no_start() {
 }
 
 #[test]
+fn a_rewritten_segment_stays_whole_when_everything_behind_it_is_lost() {
+    let (disk, log, _) = rewritten();
+    drop(log);
+    let rewritten = rewritten_file(&disk);
+    let files = disk.files().into_iter().filter(|path| path.extension().is_some());
+    files.filter(|path| *path != rewritten).for_each(|path| disk.lose_file(&path));
+    // The last record in it is damaged, so that a hole stands at the end.
+    let mut end = 0;
+    disk.edit(&rewritten, |bytes| {
+        let number = |from_end: usize| bytes[bytes.len() - from_end..][..8].try_into().unwrap();
+        let index_at = u64::from_le_bytes(number(24)) as usize;
+        end = u64::from_le_bytes(number(32));
+        bytes[index_at - 10] ^= 1;
+    });
+    let mut before = Vec::new();
+    disk.edit(&rewritten, |bytes| before.clone_from(bytes));
+    let (log, report, found) = reopen(&disk);
+    assert_eq!((report.damaged, numbers(&found).len() > 5), (0, true));
+    let mut after = Vec::new();
+    disk.edit(&rewritten, |bytes| after.clone_from(bytes));
+    assert!(before == after, "nothing of it is cut off");
+    let next = append_durably(&log, 201, 100);
+    assert!(next.0 > end, "no position is used twice");
+    drop(log);
+    let (log, _, found) = reopen(&disk);
+    assert_eq!(log.read(next).unwrap().header.index, 201);
+    assert!(numbers(&found).contains(&10) && numbers(&found).contains(&201));
+}
+
+#[test]
 fn a_snapshot_of_the_first_format_has_the_whole_journal_replayed() {
     let disk = FaultyDisk::new(1);
     let log = fresh(&disk);

@@ -130,6 +130,7 @@ impl Node {
                 let options = ConsumerOptions {
                     no_ack: false,
                     exclusive: false,
+                    priority: 0,
                     prefetch: 8,
                     shared: None,
                     window_bytes: usize::MAX / 2,

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use smallvec::SmallVec;
+
 use crate::ConsumerId;
 
 /// How a consumer wants to be served.
@@ -16,6 +18,8 @@ pub struct ConsumerOptions {
     pub no_ack: bool,
     /// No other consumer may be on the queue.
     pub exclusive: bool,
+    /// Those with the greatest priority are served first, as long as one of them has room.
+    pub priority: i32,
     /// How many deliveries may wait for settlement; 0 is unlimited.
     pub prefetch: u32,
     /// A limit shared with other consumers (AMQP `basic.qos` with `global`).
@@ -79,8 +83,17 @@ impl Consumer {
 
 #[derive(Debug, Default)]
 pub(super) struct Consumers {
+    /// The greatest priority first, equals in the order in which they came.
     list: Vec<Consumer>,
-    /// Where the search for the next one to serve begins.
+    groups: SmallVec<[Group; 1]>,
+}
+
+/// Consumers of one priority: a part of the list.
+#[derive(Debug)]
+struct Group {
+    priority: i32,
+    end: usize,
+    /// Where the search for the next one to serve begins; it may be the end.
     next: usize,
 }
 
@@ -99,7 +112,25 @@ impl Consumers {
 
     pub fn add(&mut self, id: ConsumerId, options: ConsumerOptions) {
         let window_bytes_left = options.window_bytes as i64;
-        self.list.push(Consumer { id, options, used: 0, window_bytes_left });
+        let priority = options.priority;
+        let place = self.groups.partition_point(|group| group.priority > priority);
+        let start = self.start(place);
+        match self.groups.get_mut(place).filter(|group| group.priority == priority) {
+            Some(group) => group.end += 1,
+            None => self.groups.insert(place, Group { priority, end: start + 1, next: start }),
+        }
+        self.list.insert(
+            self.groups[place].end - 1,
+            Consumer { id, options, used: 0, window_bytes_left },
+        );
+        for group in &mut self.groups[place + 1..] {
+            (group.end, group.next) = (group.end + 1, group.next + 1);
+        }
+    }
+
+    /// Where a group begins.
+    fn start(&self, group: usize) -> usize {
+        group.checked_sub(1).map_or(0, |before| self.groups[before].end)
     }
 
     pub fn remove(&mut self, id: ConsumerId) -> bool {
@@ -107,8 +138,14 @@ impl Consumers {
             return false;
         };
         self.list.remove(at);
-        if at < self.next {
-            self.next -= 1;
+        let place = self.groups.partition_point(|group| group.end <= at);
+        for group in &mut self.groups[place..] {
+            group.end -= 1;
+            group.next -= usize::from(group.next > at);
+        }
+        let start = self.start(place);
+        if self.groups[place].end == start {
+            self.groups.remove(place);
         }
         true
     }
@@ -119,15 +156,24 @@ impl Consumers {
 
     /// The next consumer in turn that can take an entry, by its place.
     pub fn next(&self, needs_settlement: bool) -> Option<usize> {
-        let len = self.list.len();
-        (0..len)
-            .map(|step| (self.next + step) % len)
-            .find(|&at| self.list[at].has_room(needs_settlement))
+        let mut start = 0;
+        for group in &self.groups {
+            let in_turn = (group.next..group.end).chain(start..group.next);
+            start = group.end;
+            let mut with_room = in_turn.filter(|&at| self.list[at].has_room(needs_settlement));
+            if let Some(at) = with_room.next() {
+                return Some(at);
+            }
+        }
+        None
     }
 
     /// Counts an entry against the consumer at a place and moves the turn on.
     pub fn serve(&mut self, at: usize, size_bytes: usize, needs_settlement: bool) -> &Consumer {
-        self.next = (at + 1) % self.list.len();
+        let place = self.groups.partition_point(|group| group.end <= at);
+        let start = self.start(place);
+        let group = &mut self.groups[place];
+        group.next = if at + 1 == group.end { start } else { at + 1 };
         let consumer = &mut self.list[at];
         consumer.window_bytes_left -= size_bytes as i64;
         if needs_settlement && !consumer.options.no_ack {
@@ -194,6 +240,7 @@ mod tests {
         ConsumerOptions {
             no_ack: false,
             exclusive: false,
+            priority: 0,
             prefetch,
             shared: None,
             window_bytes: 100,
@@ -211,6 +258,35 @@ mod tests {
             })
             .collect();
         assert_eq!(served, [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_greater_priority_is_served_first_as_long_as_it_has_room() {
+        let mut consumers = Consumers::default();
+        for (number, priority) in [(0, 0), (1, 5), (2, -3), (3, 5), (4, 0)] {
+            consumers.add(id(number), ConsumerOptions { priority, ..options(2) });
+        }
+        let mut serve = |times: usize| -> Vec<u64> {
+            (0..times)
+                .map_while(|_| {
+                    let at = consumers.next(true)?;
+                    Some(consumers.serve(at, 1, true).id.number)
+                })
+                .collect()
+        };
+        assert_eq!(serve(5), [1, 3, 1, 3, 0]);
+        assert_eq!(serve(9), [4, 0, 4, 2, 2]);
+        consumers.settled(&Holder { consumer: id(3), shared: None, counted: true });
+        consumers.settled(&Holder { consumer: id(4), shared: None, counted: true });
+        assert!(consumers.remove(id(1)) && consumers.remove(id(2)) && !consumers.remove(id(2)));
+        let next = consumers.next(true).unwrap();
+        assert_eq!(consumers.serve(next, 1, true).id, id(3));
+        let next = consumers.next(true).unwrap();
+        assert_eq!(consumers.serve(next, 1, true).id, id(4));
+        [0, 3, 4].into_iter().for_each(|number| assert!(consumers.remove(id(number))));
+        assert!(consumers.is_empty() && consumers.next(true).is_none());
+        consumers.add(id(5), options(1));
+        assert_eq!(consumers.next(true), Some(0));
     }
 
     #[test]

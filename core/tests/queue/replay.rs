@@ -112,6 +112,7 @@ fn read_all(shard: &mut Executor, queue: QueueId) -> Vec<Delivery> {
     let options = ConsumerOptions {
         no_ack: false,
         exclusive: true,
+        priority: 0,
         prefetch: 0,
         shared: None,
         window_bytes: usize::MAX / 2,

@@ -158,6 +158,7 @@ impl World {
         let options = ConsumerOptions {
             no_ack: consumer.no_ack,
             exclusive: consumer.exclusive,
+            priority: 0,
             prefetch: consumer.prefetch,
             shared: consumer.shares.then(|| self.shared.clone()),
             window_bytes: consumer.window_bytes as usize,

@@ -59,7 +59,7 @@ impl Recovery<'_> {
             found.report.torn_bytes = self.cut_tail(&mut bases, hole)?;
         }
         bases.iter().try_for_each(|base| self.sync(*base))?;
-        let next_base = self.next_base(&bases, end);
+        let next_base = self.next_base(&bases, end)?;
         let round = found.round.map_or(0, |round| round.wrapping_add(1));
         Ok(Recovered { report: found.report, next_base, round })
     }
@@ -87,7 +87,8 @@ impl Recovery<'_> {
         let mut holes: Vec<Hole> = Vec::new();
         while let Some(item) = walk.next()? {
             match item {
-                Item::Hole(hole) => holes.push(hole),
+                Item::Hole(hole) if hole.to <= from => {}
+                Item::Hole(hole) => holes.push(Hole { from: hole.from.max(from), ..hole }),
                 Item::Unreadable(hole) => {
                     holes.push(hole);
                     found.damage(&holes);
@@ -166,8 +167,11 @@ impl Recovery<'_> {
             self.files.directory.sync()?;
         }
         let Some(base) = bases.last() else { return Ok(torn) };
-        torn += self.written(*base, cut - base)?;
-        if let Some(file) = self.files.open(*base)? {
+        // A rewritten segment was put in its place whole: nothing in it is a write cut short.
+        if let Some(file) = self.files.open(*base)?
+            && matches!(file.layout, Layout::AsWritten)
+        {
+            torn += self.written(*base, cut - base)?;
             file.cut(cut)?;
         }
         Ok(torn)
@@ -199,13 +203,19 @@ impl Recovery<'_> {
     }
 
     /// An empty last segment is used again, unless the journal had been further.
-    fn next_base(&self, bases: &[u64], end: u64) -> u64 {
-        let floor = self.start.through.max(self.clean_end.unwrap_or(0));
-        match bases.last() {
+    fn next_base(&self, bases: &[u64], end: u64) -> Result<u64, Error> {
+        let mut floor = self.start.through.max(self.clean_end.unwrap_or(0));
+        if let Some(base) = bases.last()
+            && let Ok(Some(file)) = self.files.open(*base)
+            && matches!(file.layout, Layout::Rewritten(_))
+        {
+            floor = floor.max(file.end()?);
+        }
+        Ok(match bases.last() {
             Some(base) if end <= base + SEGMENT_HEADER_BYTES && floor <= end => *base,
             None if floor == 0 => 0,
             _ => end.max(floor),
-        }
+        })
     }
 }
 

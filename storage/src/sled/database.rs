@@ -71,15 +71,18 @@ impl Database {
         decode(&value).ok_or(Error::Damaged { at })
     }
 
-    /// Gives all records from a position on.
-    pub(super) fn visit(&self, from: u64, visit: Visit<'_>) -> Result<(), Error> {
+    /// Gives all records from a position on. Says how many values are none.
+    pub(super) fn visit(&self, from: u64, visit: Visit<'_>) -> Result<u64, Error> {
+        let mut damaged = 0;
         for entry in self.tree.range(from.to_be_bytes()..) {
             let (key, value) = entry.map_err(engine)?;
             let at = Position(position(&key));
-            let (header, payload) = decode(&value).ok_or(Error::Damaged { at })?;
-            visit(at, header, payload);
+            match decode(&value) {
+                Some((header, payload)) => visit(at, header, payload),
+                None => damaged += 1,
+            }
         }
-        Ok(())
+        Ok(damaged)
     }
 
     /// Removes the records of a range that are not wanted.

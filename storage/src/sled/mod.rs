@@ -227,11 +227,13 @@ impl Storage for Sled {
         let clean = shared.directory.clean_end()?.is_some() || is_new;
         let end = Position(shared.queue.end());
         let mut report = RecoveryReport { clean, end, ..RecoveryReport::default() };
-        shared.database.visit(shared.from, &mut |at, header, payload| {
-            report.records += 1;
-            report.bytes += payload.len() as u64;
+        let (mut records, mut bytes) = (0, 0);
+        report.damaged = shared.database.visit(shared.from, &mut |at, header, payload| {
+            records += 1;
+            bytes += payload.len() as u64;
             visit(at, header, payload);
         })?;
+        (report.records, report.bytes) = (records, bytes);
         shared.database.sync()?;
         shared.directory.forget_clean_end()?;
         shared.queue.start();

@@ -55,15 +55,13 @@ impl Amqp {
             let text = format!("reached maximum ({max}) of consumers per channel");
             return Err(Refusal::connection(ReplyCode::NotAllowed, text));
         }
-        if from_table(consume.arguments).get("x-priority").is_some() {
-            let text = format!("invalid arg 'x-priority' for {resource}: not supported yet");
-            return Err(Refusal::precondition(text));
-        }
+        let priority = priority(consume.arguments, &resource)?;
         let state = self.channel(channel);
         let (prefetch, shared) = (u32::from(state.prefetch), Arc::clone(&state.shared));
         let options = ConsumerOptions {
             no_ack: consume.no_ack,
             exclusive: consume.exclusive,
+            priority,
             prefetch,
             shared: Some(shared),
             window_bytes: self.node.config.consumer_window.len(),
@@ -191,3 +189,17 @@ impl Amqp {
 
 /// What a refused publish is about.
 pub(super) const PUBLISH: MethodId = method::basic::PUBLISH;
+
+/// The priority that a consumer asks for.
+fn priority(arguments: leveret_amqp::Table<'_>, queue: &str) -> Result<i32, Refusal> {
+    match from_table(arguments).get("x-priority") {
+        None => Ok(0),
+        Some(value) => match value.as_integer() {
+            Some(priority) => Ok(priority.clamp(i32::MIN.into(), i32::MAX.into()) as i32),
+            None => Err(Refusal::precondition(format!(
+                "invalid arg 'x-priority' for {queue}: {{unacceptable_type,{}}}",
+                value.type_name()
+            ))),
+        },
+    }
+}

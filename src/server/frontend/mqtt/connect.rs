@@ -92,6 +92,7 @@ impl Mqtt {
         let options = ConsumerOptions {
             no_ack: false,
             exclusive: true,
+            priority: 0,
             prefetch: u32::from(self.connection.receive_quota()),
             shared: None,
             window_bytes: self.node.config.consumer_window.len(),
