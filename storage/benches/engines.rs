@@ -10,7 +10,8 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use leveret_core::{Position, RecordHeader, Reference};
@@ -43,21 +44,38 @@ const LOADS: [Load; 3] = [
 ];
 
 fn main() {
-    let given = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
-    let dir = given.map_or_else(|| PathBuf::from("target/bench-engines"), PathBuf::from);
-    println!("fdatasync of 4 KiB: {} per second", fdatasync_rate(&dir));
+    let arguments: Vec<_> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    match &arguments[..] {
+        [dir, engine, load] => {
+            one(Path::new(dir), engine, &LOADS[load.parse::<usize>().expect("a number")])
+        }
+        [dir] => all(Path::new(dir)),
+        _ => all(Path::new("target/bench-engines")),
+    }
+}
+
+/// Each engine under each load, in a process of its own.
+fn all(dir: &Path) {
+    println!("fdatasync of 4 KiB: {} per second", fdatasync_rate(dir));
     println!("per record: wall clock, CPU; resident and on disk at the end");
-    for load in &LOADS {
+    for (number, load) in LOADS.iter().enumerate() {
         println!("{}", load.name);
         for engine in ["memory", "log", "log, never synced", "sled"] {
-            let dir = dir.join("data");
-            clear(&dir);
-            let storage = open(engine, &dir);
-            println!("  {engine:<18} {}", measure(storage.as_ref(), load, &dir));
-            storage.close().expect("it closes");
+            clear(&dir.join("data"));
+            let program = std::env::current_exe().expect("it has a path");
+            let mut command = Command::new(program);
+            command.arg(dir).arg(engine).arg(number.to_string());
+            assert!(command.status().expect("it starts").success());
         }
     }
-    clear(&dir);
+    clear(dir);
+}
+
+fn one(dir: &Path, engine: &str, load: &Load) {
+    let dir = dir.join("data");
+    let storage = open(engine, &dir);
+    println!("  {engine:<18} {}", measure(storage.as_ref(), load, &dir));
+    storage.close().expect("it closes");
 }
 
 fn open(engine: &str, dir: &Path) -> Box<dyn Storage> {
