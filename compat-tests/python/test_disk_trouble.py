@@ -3,16 +3,21 @@
 import threading
 
 import pytest
+from pika import spec
 
 from support.amqp_client import PERSISTENT, confirm, connect, drain, fill, get_one
 from support.broker import Broker
 from support.management import Management
 from support.mqtt_client import MqttClient
+from support.raw_amqp import RawAmqp, method, publish
+from support.raw_mqtt import PUBACK, RawMqtt
+from support.raw_mqtt import publish as mqtt_publish
 from support.small_disk import MIB, SmallDisk
 from support.waiting import eventually, let_time_pass
 
 pytestmark = pytest.mark.own_process
 FLOOR = 40 * MIB
+HEARTBEAT = 8
 SEGMENT = ["--storage-segment-size", "1MiB"]
 
 
@@ -94,6 +99,72 @@ def test_below_the_floor_publishers_wait_and_consumers_go_on(broker_on, disk):
     publisher.stopped.set()
     publisher.join(10)
     broker.assert_sound()
+
+
+@pytest.fixture
+def low(broker_on, disk):
+    """A broker under an alarm."""
+    broker = broker_on("--disk-free-min", str(FLOOR))
+    connection = connect(broker.amqp)
+    connection.channel().queue_declare("q", durable=True)
+    connection.close()
+    disk.leave(FLOOR - MIB)
+    eventually(lambda: Management(broker.http).read("nodes")[0]["disk_free_alarm"], "the alarm")
+    yield broker
+    broker.assert_sound()
+
+
+def states(broker):
+    """The states of all connections."""
+    return sorted(each["state"] for each in Management(broker.http).read("connections"))
+
+
+def test_who_publishes_nothing_is_not_told_and_does_not_wait(low):
+    with RawAmqp(low.amqp) as raw:
+        raw.open().declare("other", durable=True)
+        raw.declare("other", durable=True)
+        assert states(low)[-1] == "running"
+        raw.send(publish(1, "", "q", b"x"))
+        assert raw.expect(spec.Connection.Blocked).reason == "low on disk"
+        assert "blocked" in states(low)
+
+
+def test_a_blocked_client_is_not_dropped_for_its_silence_and_hears_heartbeats(low, disk):
+    with RawAmqp(low.amqp) as raw:
+        raw.open(heartbeat=1).send(publish(1, "", "q", b"x"))
+        raw.expect(spec.Connection.Blocked)
+        for _ in range(8):
+            assert raw.read_frame()[0] == HEARTBEAT
+        disk.give_back()
+        eventually(lambda: raw.read_frame()[0] != HEARTBEAT, "connection.unblocked")
+        raw.declare("q", durable=True)
+
+
+def test_a_blocked_client_hears_that_the_broker_stops(low):
+    with RawAmqp(low.amqp) as raw:
+        raw.open().send(publish(1, "", "q", b"x"))
+        raw.expect(spec.Connection.Blocked)
+        raw.send(publish(1, "", "q", b"x" * MIB))
+        low.process.terminate()
+        assert raw.expect(spec.Connection.Close).reply_code == 320
+        raw.send(method(0, spec.Connection.CloseOk()))
+        assert low.process.wait(5) == 0
+    low.start()
+
+
+def test_mqtt_clients_outlive_an_alarm_that_is_longer_than_their_keep_alive(low, disk):
+    subscriber = MqttClient(low.mqtt, keep_alive=1).connect()
+    subscriber.subscribe("t", 1)
+    with RawMqtt(low.mqtt) as raw:
+        raw.open("publisher", keep_alive=1).send(mqtt_publish("t", b"the last", 1, packet_id=1))
+        raw.expect_ack(PUBACK, 1)
+        raw.send(mqtt_publish("t", b"later", 1, packet_id=2))
+        assert subscriber.receive().payload == b"the last"
+        let_time_pass(3)
+        assert subscriber.messages.empty() and subscriber.paho.is_connected()
+        disk.give_back()
+        raw.expect_ack(PUBACK, 2)
+        assert subscriber.receive().payload == b"later"
 
 
 def test_short_memory_holds_publishers_back_too(tmp_path):

@@ -121,7 +121,7 @@ fn describe(call: &Call, connected: &Connected) -> Value {
         ("vhost", json!(&*login.vhost)),
         ("user", json!(login.user)),
         ("user_who_performed_action", json!(login.user)),
-        ("state", json!("running")),
+        ("state", json!(if peer.is_blocked() { "blocked" } else { "running" })),
         ("type", json!("network")),
         ("protocol", json!(login.protocol)),
         ("host", json!(peer.local.ip().to_canonical().to_string())),

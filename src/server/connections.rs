@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use leveret_core::ConnectionId;
@@ -39,6 +39,7 @@ pub struct Peer {
     pub login: Mutex<Option<Login>>,
     /// Its channels, for management; written by its frontend.
     pub channels: Mutex<BTreeMap<u16, ChannelFacts>>,
+    is_blocked: AtomicBool,
 }
 
 /// A client that has logged in.
@@ -93,6 +94,7 @@ impl Connections {
             traffic: Arc::default(),
             login: Mutex::default(),
             channels: Mutex::default(),
+            is_blocked: AtomicBool::new(false),
         });
         let mut list = self.lock();
         if list.len() >= max {
@@ -161,6 +163,16 @@ impl Peer {
     /// Notes what the client said of itself.
     pub fn set_login(&self, login: Login) {
         *self.login.lock().expect("nothing panics while it holds a login") = Some(login);
+    }
+
+    /// Whether it has published during an alarm: it is not read from before that is over.
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it is blocked, or no longer; for its frontend.
+    pub fn set_blocked(&self, is_blocked: bool) {
+        self.is_blocked.store(is_blocked, Ordering::Relaxed);
     }
 
     /// The channels, for management.

@@ -31,6 +31,11 @@ impl Connection {
         Some(self.fail(error))
     }
 
+    /// Begins the keep alive anew: its owner has not read what the client may have said.
+    pub fn note_heard(&mut self, now: Instant) {
+        self.last_packet = self.last_packet.max(now);
+    }
+
     /// One and a half times the keep alive [MQTT-3.1.2-22].
     fn silence_max(&self) -> Option<Duration> {
         (self.keep_alive_s > 0).then(|| Duration::from_millis(1500) * u32::from(self.keep_alive_s))

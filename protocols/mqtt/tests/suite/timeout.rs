@@ -68,3 +68,12 @@ fn a_keep_alive_of_zero_never_ends() {
     server.connection.accept(server.now, ConnAck::default(), SessionState::default()).unwrap();
     assert_eq!(server.connection.poll_timeout(), None);
 }
+
+#[test]
+fn a_client_that_was_not_read_from_gets_its_keep_alive_anew() {
+    let mut server = Server::connected(Version::V5);
+    server.pass(100 * SECOND);
+    server.connection.note_heard(server.now);
+    assert_eq!(server.connection.handle_timeout(server.now), None);
+    assert_eq!(server.connection.poll_timeout(), Some(server.now + 90 * SECOND));
+}

@@ -262,6 +262,7 @@ impl Amqp {
             _ => return,
         }
         self.told_alarm = alarm;
+        self.peer.set_blocked(alarm.is_some());
     }
 }
 
@@ -279,7 +280,9 @@ impl Frontend for Amqp {
     }
 
     fn wants_input(&self) -> bool {
-        self.pause.until().is_none() && self.takes_events()
+        // A connection that is closing has to hear the answer.
+        let is_paused = self.pause.until().is_some() && self.connection.is_running();
+        !is_paused && self.takes_events()
     }
 
     fn handle_mail(&mut self, mail: &mut Mail) {

@@ -194,6 +194,7 @@ impl Frontend for Mqtt {
         // What an event has to wait for may be durable already; then the next one can be taken.
         while self.take_events(now, input) && self.takes_events() {}
         self.pause.after_input(&self.node, now, self.publisher.is_ahead());
+        self.peer.set_blocked(self.pause.alarm().is_some());
     }
 
     fn needed_input(&self) -> usize {
@@ -226,7 +227,11 @@ impl Frontend for Mqtt {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.pause.handle_timeout(&self.node, now);
+        if self.pause.until().is_some_and(|at| at <= now) {
+            self.pause.handle_timeout(&self.node, now);
+            self.connection.note_heard(now);
+            self.peer.set_blocked(self.pause.alarm().is_some());
+        }
         // A client that is not listened to cannot be blamed for its silence.
         if self.wants_input()
             && let Some(error) = self.connection.handle_timeout(now)
