@@ -352,3 +352,33 @@ def test_a_priority_of_a_consumer_is_a_number(amqp, name):
     code, text = close_of_channel(
         lambda: channel.basic_consume(queue, lambda *_: None, arguments={"x-priority": "high"}))
     assert code == 406 and "invalid arg 'x-priority'" in text
+
+
+def test_cc_and_bcc_are_further_routing_keys_and_nobody_sees_bcc(amqp, name):
+    channel, queues = amqp().channel(), [name(suffix) for suffix in "abcd"]
+    for queue in queues:
+        channel.queue_declare(queue, exclusive=True)
+    first, second, third, other = queues
+    headers = {"CC": [second, first], "BCC": [third, third], "kept": 1}
+    channel.basic_publish("", first, b"x", pika.BasicProperties(headers=headers, message_id="m"), mandatory=True)
+    for queue in (first, second, third):
+        method_, properties, body = get_one(channel, queue)
+        assert (method_.routing_key, body, properties.message_id) == (first, b"x", "m")
+        assert properties.headers == {"CC": [second, first], "kept": 1}
+        assert drain(channel, queue) == []
+    assert drain(channel, other) == []
+    channel.queue_bind(other, "amq.topic", "k.#")
+    channel.basic_publish("amq.topic", "nowhere", b"y", pika.BasicProperties(headers={"CC": ["k.1", "k.2"]}))
+    assert drain(channel, other) == [b"y"]
+
+
+@pytest.mark.parametrize("header, value, found", [("CC", "text", "longstr"), ("BCC", 7, "signedint"), ("CC", [7], "signedint")])
+def test_cc_and_bcc_have_to_be_lists_of_texts(amqp, header, value, found):
+    channel = amqp().channel()
+
+    def publish_and_wait():
+        channel.basic_publish("", "q", b"x", pika.BasicProperties(headers={header: value}))
+        synchronise(channel)
+
+    code, text = close_of_channel(publish_and_wait)
+    assert (code, text) == (406, f'PRECONDITION_FAILED - invalid message: {{unacceptable_type_in_header,"{header}",{found}}}')

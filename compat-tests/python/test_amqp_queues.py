@@ -232,7 +232,7 @@ def test_queue_bind_with_empty_queue_and_key_binds_the_queue_name(channel):
 UNSUPPORTED = {
     "x-message-ttl": 60000, "x-expires": 60000, "x-max-length": 10, "x-max-length-bytes": 1000,
     "x-overflow": "reject-publish", "x-dead-letter-exchange": "amq.fanout", "x-max-priority": 5,
-    "x-single-active-consumer": True, "x-queue-type": "quorum",
+    "x-queue-type": "quorum",
 }
 
 
@@ -244,3 +244,29 @@ def test_what_is_not_supported_yet_is_refused_by_name_and_never_ignored(amqp, na
         connection.channel().queue_declare(queue, durable=True, arguments={argument: value})
     assert caught.value.reply_code in (406, 540)
     assert argument in caught.value.reply_text
+
+
+def test_a_single_active_consumer_gets_everything_until_it_goes(amqp, name):
+    queue, channels = name(), [amqp().channel() for _ in range(3)]
+    channels[0].queue_declare(queue, arguments={"x-single-active-consumer": True})
+    collectors = [Collector(channel, queue, auto_ack=False) for channel in channels]
+    fill(channels[0], queue, [b"1", b"2"])
+    collectors[0].wait_for(2)
+    assert [collector.bodies() for collector in collectors[1:]] == [[], []]
+    channels[0].connection.close()
+    collectors[1].wait_for(2)
+    fill(channels[2], queue, [b"3"])
+    collectors[1].wait_for(3)
+    assert collectors[1].bodies() == [b"1", b"2", b"3"] and collectors[2].bodies() == []
+    channels[1].queue_delete(queue)
+
+
+def test_a_single_active_consumer_is_asked_for_with_a_truth_value_and_is_not_exclusive(amqp, name):
+    queue, connection = name(), amqp()
+    code, text = close_of_channel(lambda: connection.channel().queue_declare(
+        queue, arguments={"x-single-active-consumer": "yes"}))
+    assert code == 406 and "invalid arg 'x-single-active-consumer'" in text
+    channel = connection.channel()
+    channel.queue_declare(queue, exclusive=True, arguments={"x-single-active-consumer": True})
+    code, text = close_of_channel(lambda: channel.basic_consume(queue, lambda *_: None, exclusive=True))
+    assert code == 403 and "in exclusive use" in text

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 
 use leveret_core::record::{self, Kind};
 use leveret_core::{
-    Applied, ConnectionId, Outcome, Position, QueueId, QueueSettings, QueueSpec, QueueStats,
-    Topology, TopologyCommand, TopologyError,
+    Applied, ConnectionId, Outcome, Position, QueueId, QueueSpec, QueueStats, Topology,
+    TopologyCommand, TopologyError,
 };
 use leveret_storage::Urgency;
 
@@ -170,8 +170,7 @@ impl Node {
 
     pub(super) fn create_in_shard(&self, topology: &Topology, id: QueueId) {
         let Some(queue) = topology.queue_by_id(id) else { return };
-        let settings =
-            QueueSettings { durable: queue.spec.is_durable(), auto_delete: queue.spec.auto_delete };
+        let settings = queue.spec.settings();
         self.shard_of(id).post(|work| work.state.create(id, settings));
     }
 

@@ -107,6 +107,24 @@ impl Publisher {
         Ok(routed)
     }
 
+    /// As [`Publisher::route`], for a message with more routing keys. Such routes are not remembered.
+    ///
+    /// # Errors
+    /// As [`Publisher::route`].
+    pub fn route_by_keys(
+        &self,
+        node: &Node,
+        vhost: &Arc<str>,
+        (exchange, key, more): (&str, &str, &[&str]),
+        headers: &dyn Headers,
+    ) -> Result<Arc<Routed>, TopologyError> {
+        let topology = node.topology();
+        topology.check_publish(vhost, exchange)?;
+        let address = Address { vhost, exchange, key };
+        let routes = topology.route_by_keys(address, more, headers, self.session)?;
+        Ok(Arc::new(Routed::group(&routes, node.shard_count())))
+    }
+
     /// Adds a message to the batch. It is in no queue before [`Publisher::flush`].
     pub fn add(
         &mut self,

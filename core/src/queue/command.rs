@@ -12,6 +12,8 @@ pub struct QueueSettings {
     pub durable: bool,
     /// It goes when its last consumer goes.
     pub auto_delete: bool,
+    /// One of its consumers gets everything, until it goes.
+    pub single_active_consumer: bool,
 }
 
 /// A message on its way into a queue. See [`crate::ShardState::place`].

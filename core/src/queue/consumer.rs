@@ -86,6 +86,8 @@ pub(super) struct Consumers {
     /// The greatest priority first, equals in the order in which they came.
     list: Vec<Consumer>,
     groups: SmallVec<[Group; 1]>,
+    /// The only one that is served, if there may be one only.
+    active: Option<ConsumerId>,
 }
 
 /// Consumers of one priority: a part of the list.
@@ -138,6 +140,7 @@ impl Consumers {
             return false;
         };
         self.list.remove(at);
+        let was_active = self.active.take_if(|active| *active == id).is_some();
         let place = self.groups.partition_point(|group| group.end <= at);
         for group in &mut self.groups[place..] {
             group.end -= 1;
@@ -147,7 +150,18 @@ impl Consumers {
         if self.groups[place].end == start {
             self.groups.remove(place);
         }
+        if was_active {
+            self.choose_active();
+        }
         true
+    }
+
+    /// Sees to it that one consumer alone is served: the one that is already, or the first of the
+    /// greatest priority.
+    pub fn choose_active(&mut self) {
+        if self.active.is_none() {
+            self.active = self.list.first().map(|consumer| consumer.id);
+        }
     }
 
     pub fn ids(&self) -> impl Iterator<Item = ConsumerId> {
@@ -156,6 +170,10 @@ impl Consumers {
 
     /// The next consumer in turn that can take an entry, by its place.
     pub fn next(&self, needs_settlement: bool) -> Option<usize> {
+        if let Some(active) = self.active {
+            let at = self.list.iter().position(|consumer| consumer.id == active)?;
+            return self.list[at].has_room(needs_settlement).then_some(at);
+        }
         let mut start = 0;
         for group in &self.groups {
             let in_turn = (group.next..group.end).chain(start..group.next);
@@ -287,6 +305,26 @@ mod tests {
         assert!(consumers.is_empty() && consumers.next(true).is_none());
         consumers.add(id(5), options(1));
         assert_eq!(consumers.next(true), Some(0));
+    }
+
+    #[test]
+    fn a_single_active_consumer_is_served_alone_until_it_goes() {
+        let mut consumers = Consumers::default();
+        for (number, priority) in [(0, 0), (1, 0), (2, 9), (3, 9)] {
+            consumers.add(id(number), ConsumerOptions { priority, ..options(1) });
+            consumers.choose_active();
+        }
+        let served = |consumers: &mut Consumers| {
+            consumers.next(true).map(|at| consumers.serve(at, 1, true).id.number)
+        };
+        assert_eq!(served(&mut consumers), Some(0), "the first that came");
+        assert_eq!(served(&mut consumers), None, "the others wait, with room or without");
+        consumers.remove(id(1));
+        assert_eq!(served(&mut consumers), None);
+        consumers.remove(id(0));
+        assert_eq!(served(&mut consumers), Some(2), "then the first of the greatest priority");
+        [2, 3].into_iter().for_each(|number| assert!(consumers.remove(id(number))));
+        assert_eq!(served(&mut consumers), None);
     }
 
     #[test]

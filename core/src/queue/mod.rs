@@ -183,14 +183,19 @@ impl Queue {
         id: ConsumerId,
         options: ConsumerOptions,
     ) -> Result<(), InExclusiveUse> {
-        if self.consumers.has_exclusive() || (options.exclusive && !self.consumers.is_empty()) {
+        let is_shared = self.settings.single_active_consumer || !self.consumers.is_empty();
+        if self.consumers.has_exclusive() || (options.exclusive && is_shared) {
             return Err(InExclusiveUse);
         }
         self.consumers.add(id, options);
+        if self.settings.single_active_consumer {
+            self.consumers.choose_active();
+        }
         Ok(())
     }
 
-    /// Removes a consumer; what it holds stays with it until it is settled.
+    /// Removes a consumer; what it holds stays with it until it is settled. If it was the single active
+    /// one, another is: the queue is to be pumped.
     pub fn cancel(&mut self, id: ConsumerId, fx: &mut Effects) {
         if self.consumers.remove(id) && self.consumers.is_empty() && self.settings.auto_delete {
             fx.unused.push(self.id);

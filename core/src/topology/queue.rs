@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Resource, TopologyError, arguments};
+use crate::QueueSettings;
 use crate::exchange::BindingId;
 use crate::id::{ConnectionId, QueueId};
 use crate::value::{Table, Value};
@@ -61,6 +62,16 @@ pub enum QueueKind {
 }
 
 impl QueueSpec {
+    /// What its shard has to know of it.
+    pub fn settings(&self) -> QueueSettings {
+        let is_set = |argument| self.arguments.get(argument) == Some(&Value::Bool(true));
+        QueueSettings {
+            durable: self.is_durable(),
+            auto_delete: self.auto_delete,
+            single_active_consumer: is_set(SINGLE_ACTIVE_CONSUMER),
+        }
+    }
+
     /// Whether the queue survives a restart. An exclusive one does not, whatever was declared.
     pub fn is_durable(&self) -> bool {
         self.durable && self.exclusive.is_none()
@@ -145,6 +156,7 @@ impl QueueEntry {
         for (name, value) in self.spec.arguments.iter() {
             let reason = match name {
                 QUEUE_TYPE => queue_type_flaw(value),
+                SINGLE_ACTIVE_CONSUMER => flag_flaw(value),
                 "x-queue-mode" if matches!(value.as_str(), Some("default" | "lazy")) => None,
                 _ => KNOWN.contains(&name).then(|| NOT_SUPPORTED.to_owned()),
             };
@@ -169,6 +181,11 @@ fn queue_type_flaw(value: &Value) -> Option<String> {
     }
 }
 
+fn flag_flaw(value: &Value) -> Option<String> {
+    let is_flag = matches!(value, Value::Bool(_));
+    (!is_flag).then(|| format!("{{unacceptable_type,{}}}", value.type_name()))
+}
+
 /// `x-queue-type: classic` says the same as nothing.
 fn without_default_type(arguments: &Table) -> Table {
     let is_default = |name: &str, value: &Value| {
@@ -186,6 +203,7 @@ pub(super) fn text(value: bool) -> &'static str {
 }
 
 const QUEUE_TYPE: &str = "x-queue-type";
+const SINGLE_ACTIVE_CONSUMER: &str = "x-single-active-consumer";
 const NOT_SUPPORTED: &str = "not supported yet";
 
 /// The arguments by which two declarations of a queue may differ, in the order of comparison.
@@ -216,7 +234,6 @@ const KNOWN: &[&str] = &[
     "x-max-length-bytes",
     "x-overflow",
     "x-max-priority",
-    "x-single-active-consumer",
     "x-delivery-limit",
     "x-consumer-timeout",
     "x-queue-mode",

@@ -61,13 +61,30 @@ impl Topology {
         headers: &dyn Headers,
         publisher: Option<QueueId>,
     ) -> Result<Routes, TopologyError> {
+        self.route_by_keys(address, &[], headers, publisher)
+    }
+
+    /// The queues that a message with several routing keys goes to: that of the address, and more.
+    /// Each queue gets one copy. Such routes are not cacheable, as the address does not tell them.
+    ///
+    /// # Errors
+    /// The virtual host or the exchange does not exist.
+    pub fn route_by_keys(
+        &self,
+        address: Address<'_>,
+        more: &[&str],
+        headers: &dyn Headers,
+        publisher: Option<QueueId>,
+    ) -> Result<Routes, TopologyError> {
         let vhost = self.vhost(address.vhost)?;
+        let mut keys = SmallVec::from_slice(more);
+        keys.insert(0, address.key);
         if address.exchange.is_empty() {
-            return Ok(self.route_by_name(vhost, address.key));
+            return Ok(self.route_by_names(vhost, &keys));
         }
         let source = vhost.exchange(address.exchange)?;
-        let mut walk =
-            Walk { vhost, key: address.key, headers, publisher, found: Found::default() };
+        let mut walk = Walk { vhost, keys, headers, publisher, found: Found::default() };
+        walk.found.header_dependent = !more.is_empty();
         walk.visit(source);
         if !walk.found.exchanges.is_empty() {
             walk.visit_reachable(source);
@@ -86,20 +103,26 @@ impl Topology {
         Ok(())
     }
 
-    fn route_by_name(&self, vhost: &Vhost, name: &str) -> Routes {
-        let queue = vhost.queue_ids.get(name).and_then(|id| self.queues.get(id));
-        let target = queue.map(|queue| Target {
-            queue: queue.id,
-            durable: queue.spec.is_durable(),
-            subscription: None,
-        });
-        Routes { targets: target.into_iter().collect(), header_dependent: false }
+    fn route_by_names(&self, vhost: &Vhost, names: &[&str]) -> Routes {
+        let ids = names.iter().filter_map(|name| vhost.queue_ids.get(*name));
+        let queues = ids.filter_map(|id| self.queues.get(id));
+        let mut targets: SmallVec<[Target; 2]> = queues
+            .map(|queue| Target {
+                queue: queue.id,
+                durable: queue.spec.is_durable(),
+                subscription: None,
+            })
+            .collect();
+        targets.sort_unstable_by_key(|target| target.queue);
+        targets.dedup_by_key(|target| target.queue);
+        Routes { targets, header_dependent: names.len() > 1 }
     }
 }
 
 struct Walk<'a> {
     vhost: &'a Vhost,
-    key: &'a str,
+    /// One at least.
+    keys: SmallVec<[&'a str; 1]>,
     headers: &'a dyn Headers,
     publisher: Option<QueueId>,
     found: Found<'a>,
@@ -115,18 +138,22 @@ struct Found<'a> {
 
 impl<'a> Walk<'a> {
     fn visit(&mut self, exchange: &'a ExchangeEntry) {
-        let Walk { vhost, publisher, found, .. } = self;
+        let Walk { vhost, keys, publisher, found, .. } = self;
         let mut leads_somewhere = false;
         found.header_dependent |= exchange.table.reads_headers();
-        exchange.table.for_each_match(self.key, self.headers, |id| {
-            leads_somewhere = true;
-            let bound = vhost.bindings.bound(id);
-            match &bound.binding.destination {
-                Destination::Queue(queue) if bound.leaves_out(*queue, *publisher) => {}
-                Destination::Queue(queue) => found.queues.push((*queue, bound)),
-                Destination::Exchange(name) => found.exchanges.push(name),
-            }
-        });
+        for (number, key) in keys.iter().enumerate() {
+            exchange.table.for_each_match(key, self.headers, |id| {
+                leads_somewhere = true;
+                let bound = vhost.bindings.bound(id);
+                match &bound.binding.destination {
+                    Destination::Queue(queue) if bound.leaves_out(*queue, *publisher) => {}
+                    // A binding that matches another key as well counts once.
+                    Destination::Queue(_) if number > 0 && found.has(bound) => {}
+                    Destination::Queue(queue) => found.queues.push((*queue, bound)),
+                    Destination::Exchange(name) => found.exchanges.push(name),
+                }
+            });
+        }
         if !leads_somewhere {
             found.exchanges.extend(exchange.alternate());
         }
@@ -147,6 +174,10 @@ impl<'a> Walk<'a> {
 }
 
 impl Found<'_> {
+    fn has(&self, bound: &Bound) -> bool {
+        self.queues.iter().any(|(_, known)| std::ptr::eq(*known, bound))
+    }
+
     fn into_routes(mut self) -> Routes {
         // A stable sort: identifiers of subscriptions keep the order in which they matched.
         self.queues.sort_by_key(|(queue, _)| *queue);

@@ -45,10 +45,10 @@ pub struct Publish {
 pub const QUEUES: usize = 4;
 pub const SESSION: usize = 2;
 pub const SETTINGS: [QueueSettings; QUEUES] = [
-    QueueSettings { durable: true, auto_delete: false },
-    QueueSettings { durable: false, auto_delete: true },
-    QueueSettings { durable: true, auto_delete: false },
-    QueueSettings { durable: true, auto_delete: false },
+    QueueSettings { durable: true, auto_delete: false, single_active_consumer: false },
+    QueueSettings { durable: false, auto_delete: true, single_active_consumer: false },
+    QueueSettings { durable: true, auto_delete: false, single_active_consumer: false },
+    QueueSettings { durable: true, auto_delete: false, single_active_consumer: false },
 ];
 
 pub fn steps() -> impl Strategy<Value = Step> {

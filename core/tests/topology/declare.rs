@@ -229,7 +229,7 @@ fn arguments_that_would_be_ignored_are_refused() {
         ("x-message-ttl", Value::from(1), "not supported yet"),
         ("x-dead-letter-exchange", "dlx".into(), "not supported yet"),
         ("x-max-priority", Value::from(5), "not supported yet"),
-        ("x-single-active-consumer", true.into(), "not supported yet"),
+        ("x-single-active-consumer", "yes".into(), "{unacceptable_type,longstr}"),
         ("x-queue-mode", "eager".into(), "not supported yet"),
         ("x-queue-type", "quorum".into(), "not supported yet"),
         ("x-queue-type", "stream".into(), "not supported yet"),

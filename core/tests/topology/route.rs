@@ -113,6 +113,29 @@ fn what_leads_nowhere_goes_to_the_alternate_exchange() {
 }
 
 #[test]
+fn a_message_with_several_keys_goes_to_each_queue_once() {
+    let mut fixture = Fixture::new();
+    let (a, b, c) = (fixture.queue("a"), fixture.queue("b"), fixture.queue("c"));
+    fixture.bind("amq.topic", a, "x.*");
+    fixture.bind("amq.topic", b, "y");
+    let route = |fixture: &Fixture, exchange: &str, key: &str, more: &[&str]| {
+        let to = address(exchange, key);
+        let routes = fixture.topology.route_by_keys(to, more, &Table::default(), None).unwrap();
+        let ids: Vec<_> = routes.targets.iter().map(|target| target.queue.0).collect();
+        (ids, routes.is_cacheable())
+    };
+    assert_eq!(route(&fixture, "amq.topic", "x.1", &["x.2", "y"]), (vec![a.0, b.0], false));
+    assert_eq!(route(&fixture, "amq.topic", "z", &["y"]), (vec![b.0], false));
+    assert_eq!(route(&fixture, "amq.topic", "x.1", &[]), (vec![a.0], true));
+    assert_eq!(route(&fixture, "", "c", &["a", "c", "nobody"]), (vec![a.0, c.0], false));
+    fixture.subscribe(c, "#", options(1, 7));
+    let to = address("amq.topic", "x.1");
+    let routes = fixture.topology.route_by_keys(to, &["y"], &Table::default(), None).unwrap();
+    let merged = routes.targets.last().unwrap().subscription.clone().unwrap();
+    assert_eq!(merged.ids.as_slice(), [7], "a subscription that matches twice counts once");
+}
+
+#[test]
 fn an_internal_exchange_is_reached_through_others_only() {
     let mut fixture = Fixture::new();
     let queue = fixture.queue("q");

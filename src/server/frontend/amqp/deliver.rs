@@ -123,10 +123,11 @@ impl Amqp {
     pub(super) fn cancel_in_shard(&mut self, number: u64) {
         let Some(consumer) = self.consumers.get(number) else { return };
         let queue: QueueId = consumer.queue;
-        let id = self.id(number);
+        let (id, now_ms) = (self.id(number), clock::now_ms());
         self.node.shard_of(queue).post(|work| {
             if let Some(queue) = work.state.queue(queue) {
                 queue.cancel(id, &mut work.fx);
+                queue.pump(now_ms, &mut work.fx);
             }
         });
     }

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use leveret_amqp::{self as amqp, Properties, Publish, ReplyCode};
+use leveret_amqp::{
+    self as amqp, Properties, PropertiesBuilder, Publish, ReplyCode, TableBuilder, Value,
+};
 use leveret_core::{Body, Draft, Encoding, Facts, Message};
+use smallvec::SmallVec;
 
 use super::basic::PUBLISH;
 use super::deliver::content;
 use super::refusal::Refusal;
+use super::table::to_value;
 use super::{Amqp, Promise, headers_of};
 use crate::server::clock;
 
@@ -34,8 +38,16 @@ impl Amqp {
     fn publish(&mut self, publish: Publish<'_>) -> Result<(), Refusal> {
         let properties = publish.properties();
         let facts = self.facts(properties)?;
-        let to = (publish.exchange(), publish.routing_key());
-        let routed = self.publisher.route(&self.node, &self.vhost, to, &headers_of(properties))?;
+        let (exchange, key) = (publish.exchange(), publish.routing_key());
+        let (node, vhost, headers) = (&self.node, &self.vhost, headers_of(properties));
+        let more = MoreKeys::of(properties)?;
+        let routed = match more.keys.is_empty() {
+            true => self.publisher.route(node, vhost, (exchange, key), &headers)?,
+            false => {
+                self.publisher.route_by_keys(node, vhost, (exchange, key, &more.keys), &headers)?
+            }
+        };
+        let shown = more.has_blind.then(|| without_blind(properties));
         if routed.is_empty() && !publish.mandatory {
             return Ok(());
         }
@@ -43,7 +55,7 @@ impl Amqp {
             exchange: publish.exchange(),
             routing_key: publish.routing_key(),
             encoding: Encoding::Amqp,
-            properties: properties.as_encoded(),
+            properties: shown.as_deref().unwrap_or(properties.as_encoded()),
             body: match &publish.body {
                 amqp::Body::Borrowed(octets) => Body::Borrowed(octets),
                 amqp::Body::Owned(octets) => Body::Owned(octets.clone()),
@@ -99,17 +111,67 @@ impl Amqp {
             })?;
             facts.expires_at_ms = Some(timestamp_ms + ttl_ms);
         }
-        if let Some(headers) = properties.headers() {
-            for name in ["CC", "BCC"] {
-                if headers.find(name).is_some() {
-                    let text = format!("header '{name}' is not supported yet");
-                    return Err(Refusal::precondition(text));
-                }
-            }
-        }
         Ok(facts)
     }
 }
+
+/// The routing keys that a message has beside its own: those in its headers CC and BCC.
+#[derive(Default)]
+struct MoreKeys<'a> {
+    keys: SmallVec<[&'a str; 4]>,
+    /// There is a BCC, which no receiver gets to see.
+    has_blind: bool,
+}
+
+impl<'a> MoreKeys<'a> {
+    fn of(properties: Properties<'a>) -> Result<Self, Refusal> {
+        let Some(headers) = properties.headers() else { return Ok(Self::default()) };
+        let mut more = Self::default();
+        for name in [CC, BCC] {
+            match headers.find(name) {
+                None => {}
+                Some(Value::Array(keys)) => {
+                    for key in keys.iter() {
+                        more.keys.push(routing_key(name, key)?);
+                    }
+                    more.has_blind |= name == BCC;
+                }
+                Some(value) => return Err(unacceptable(name, value)),
+            }
+        }
+        Ok(more)
+    }
+}
+
+fn routing_key<'a>(name: &str, value: Value<'a>) -> Result<&'a str, Refusal> {
+    match value {
+        Value::LongStr(octets) => std::str::from_utf8(octets)
+            .map_err(|_| Refusal::precondition(format!("invalid message: {name} is no text"))),
+        value => Err(unacceptable(name, value)),
+    }
+}
+
+fn unacceptable(name: &str, value: Value<'_>) -> Refusal {
+    let found = to_value(value).type_name();
+    Refusal::precondition(format!(
+        "invalid message: {{unacceptable_type_in_header,\"{name}\",{found}}}"
+    ))
+}
+
+/// The properties without BCC, encoded.
+fn without_blind(properties: Properties<'_>) -> Vec<u8> {
+    let mut headers = TableBuilder::new();
+    for (name, value) in properties.headers().iter().flat_map(|headers| headers.iter()) {
+        if name != BCC {
+            headers.insert(name, value);
+        }
+    }
+    let headers = Some(headers.as_table());
+    PropertiesBuilder { headers, ..properties.into() }.encode()
+}
+
+const CC: &str = "CC";
+const BCC: &str = "BCC";
 
 /// Reads the `expiration` property, in milliseconds; the error is in RabbitMQ's words.
 fn expiration(text: &str) -> Result<u64, String> {

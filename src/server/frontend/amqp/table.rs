@@ -9,7 +9,7 @@ pub fn from_table(table: WireTable<'_>) -> Table {
 }
 
 /// A value of the wire for the core.
-fn to_value(value: WireValue<'_>) -> Value {
+pub fn to_value(value: WireValue<'_>) -> Value {
     match value {
         WireValue::Bool(value) => Value::Bool(value),
         WireValue::I8(value) => Value::Int(value.into(), IntWidth::W8),
