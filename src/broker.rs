@@ -15,7 +15,7 @@ use crate::config::{Config, Engine, SyncPolicy};
 use crate::server::listener::{self, ListenError, Protocol};
 use crate::server::outbox::CloseReason;
 use crate::server::recovery::RecoveryError;
-use crate::server::{Node, alarms, clock, follow_durable, frontend, reclaim, timers};
+use crate::server::{Node, alarms, clock, dead_letters, follow_durable, frontend, reclaim, timers};
 
 /// A running broker. It stops when it is [shut down](Broker::shutdown), or when it is dropped, then
 /// without taking leave of its clients.
@@ -102,6 +102,7 @@ impl Broker {
             tokio::spawn(timers::run(broker.node.clone())),
             tokio::spawn(reclaim::run(broker.node.clone())),
             tokio::spawn(alarms::run(broker.node.clone())),
+            tokio::spawn(dead_letters::run(broker.node.clone())),
         ];
         for (protocol, sockets) in bound {
             sockets.into_iter().for_each(|socket| broker.listen(protocol, socket));

@@ -10,7 +10,7 @@ from support.mqtt_client import MqttClient
 from support.raw_amqp import RawAmqp, method, publish
 from support.raw_mqtt import PUBACK, PUBCOMP, PUBREC, PUBREL, RawMqtt, ack, u32
 from support.raw_mqtt import publish as mqtt_publish
-from support.waiting import let_time_pass
+from support.waiting import eventually, let_time_pass
 
 pytestmark = pytest.mark.own_process
 SESSION = {"properties": b"\x11" + u32(3600)}
@@ -130,6 +130,33 @@ def test_acknowledged_messages_do_not_come_back(own_broker, killed_twice):
     killed_twice()
     expected = [b"%d" % i for i in range(4, 10)] + [b"behind the acknowledgement"]
     assert drain(amqp(own_broker).channel(), "q") == expected
+
+
+def test_dead_letters_survive_at_their_new_place_only(own_broker, killed_twice):
+    channel = amqp(own_broker).channel()
+    channel.queue_declare("grave", durable=True)
+    channel.queue_declare("q", durable=True, arguments={
+        "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "grave"})
+    fill(channel, "q", [b"%d" % i for i in range(5)], PERSISTENT)
+    for _ in range(3):
+        channel.basic_reject(get_one(channel, "q", auto_ack=False)[0].delivery_tag, requeue=False)
+    eventually(lambda: counts(amqp(own_broker), "grave")[0] == 3, "they are buried")
+    fill(channel, "q", [b"behind"], PERSISTENT)
+    killed_twice()
+    channel = amqp(own_broker).channel()
+    assert drain(channel, "grave") == [b"0", b"1", b"2"]
+    assert drain(channel, "q") == [b"3", b"4", b"behind"]
+
+
+def test_a_time_to_live_goes_on_over_a_restart(own_broker, killed_twice):
+    channel = amqp(own_broker).channel()
+    channel.queue_declare("grave", durable=True)
+    channel.queue_declare("q", durable=True, arguments={
+        "x-message-ttl": 1000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "grave"})
+    fill(channel, "q", [b"x"], PERSISTENT)
+    killed_twice()
+    eventually(lambda: counts(amqp(own_broker), "grave")[0] == 1, "it expires")
+    assert counts(amqp(own_broker), "q") == (0, 0)
 
 
 def test_redelivered_is_set_on_what_was_delivered_and_on_nothing_else(own_broker, killed_twice):

@@ -20,9 +20,9 @@ pub use id::{ConnectionId, ConsumerId, EntryIndex, QueueId, ShardId};
 pub use message::{Body, Draft, Encoding, Facts, LARGE_BODY_BYTES, Message};
 pub use position::{Position, RecordHeader, Reference};
 pub use queue::{
-    ConsumerOptions, Delivery, DiscardedPage, Effects, Fetch, Got, InExclusiveUse, PAGE_LEN_MAX,
-    PageEntries, PageFetch, PageOut, Placement, Queue, QueueSettings, QueueStats, RestoreFrom,
-    Restored, Settlement, SharedPrefetch, Spill, StoredEntry,
+    ConsumerOptions, Death, DeathReason, Delivery, DiscardedPage, Effects, Fetch, Got,
+    InExclusiveUse, PAGE_LEN_MAX, PageEntries, PageFetch, PageOut, Placement, Queue, QueueSettings,
+    QueueStats, RestoreFrom, Restored, Settlement, SharedPrefetch, Spill, StoredEntry,
 };
 pub use retained::{Kept, Matching, Retained};
 pub use shard::{ReadRecord, ShardState};

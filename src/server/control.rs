@@ -13,8 +13,8 @@ use leveret_core::{
 };
 use leveret_storage::Urgency;
 
-use super::Node;
 use super::shard::Appended;
+use super::{Node, clock};
 
 /// A command that was carried out.
 #[derive(Debug)]
@@ -124,6 +124,16 @@ impl Node {
     /// Counts of a queue; zeros if it is gone.
     pub fn queue_stats(&self, id: QueueId) -> QueueStats {
         self.shard_of(id).post(|work| work.state.queue(id).map(|q| q.stats()).unwrap_or_default())
+    }
+
+    /// Has a queue do what is due.
+    pub fn pump(&self, id: QueueId) {
+        let now_ms = clock::now_ms();
+        self.shard_of(id).post(|work| {
+            if let Some(queue) = work.state.queue(id) {
+                queue.pump(now_ms, &mut work.fx);
+            }
+        });
     }
 
     /// Drops what waits in a queue. Gives how much that was and what has to be durable before the

@@ -7,13 +7,14 @@ use std::vec::Drain;
 
 use leveret_core::record::Record;
 use leveret_core::{
-    DiscardedPage, EntryIndex, Fetch, Message, PageEntries, PageFetch, Position, QueueId,
+    Death, DiscardedPage, EntryIndex, Fetch, Message, PageEntries, PageFetch, Position, QueueId,
 };
 use leveret_storage::Error;
 use tokio::runtime::Handle;
 
 use super::Node;
 use super::shard::release_page;
+use super::timers::Timer;
 
 /// Carries such effects out on the runtime.
 #[derive(Clone)]
@@ -50,6 +51,28 @@ impl Duty {
                 node.held.remove(page.at.at);
             }
         });
+    }
+
+    /// Has messages published elsewhere, all by one task so that they stay in order.
+    pub(super) fn bury(&self, deaths: Drain<'_, Death>) {
+        if deaths.len() == 0 {
+            return;
+        }
+        let Some(node) = self.node.upgrade() else { return };
+        node.dead_letters.add(deaths);
+    }
+
+    /// Has queues pumped when their time comes.
+    pub(super) fn wake(&self, wakes: Drain<'_, (QueueId, u64)>) {
+        if wakes.len() == 0 {
+            return;
+        }
+        let Some(node) = self.node.upgrade() else { return };
+        let now_ms = super::clock::now_ms();
+        for (queue, at_ms) in wakes {
+            let after = Duration::from_millis(at_ms.saturating_sub(now_ms));
+            node.timers.set(after, Timer::QueueFront(queue));
+        }
     }
 
     /// Deletes auto-delete queues that are still unused when their turn comes.

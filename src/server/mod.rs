@@ -10,6 +10,7 @@ pub mod clock;
 pub mod connection;
 pub mod connections;
 pub mod control;
+pub mod dead_letters;
 pub mod effects;
 pub mod frontend;
 pub mod gate;
@@ -39,6 +40,7 @@ use tokio::sync::{Notify, watch};
 use crate::config::Config;
 use alarms::Alarms;
 use connections::Connections;
+use dead_letters::DeadLetters;
 use effects::Duty;
 use frontend::Protocols;
 use held::Held;
@@ -67,6 +69,8 @@ pub struct Node {
     pub sessions: Mutex<Sessions>,
     /// The retained messages.
     pub retained: RetainedStore,
+    /// Messages that are to be published elsewhere.
+    pub dead_letters: DeadLetters,
     /// Records that nothing in the shards refers to yet, or any more.
     pub held: Held,
     /// What all connections of a protocol share.
@@ -108,6 +112,7 @@ impl Node {
                 connections: Connections::default(),
                 sessions: Mutex::default(),
                 retained: RetainedStore::default(),
+                dead_letters: DeadLetters::default(),
                 held: Held::default(),
                 protocols: Protocols::new(&config),
                 timers: Timers::default(),
@@ -175,9 +180,11 @@ impl Node {
         _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
     }
 
-    /// Whether the disk is so far behind that publishers have to wait.
+    /// Whether the disk, or whoever publishes dead letters, is so far behind that publishers have to
+    /// wait.
     pub fn is_backlogged(&self) -> bool {
         self.storage.backlog_bytes() > self.config.storage_backlog_max.0
+            || self.dead_letters.are_many()
     }
 
     /// A name that no other thing of this node has, nor had in an earlier run.

@@ -272,7 +272,8 @@ impl Item {
 }
 
 impl Routed {
-    fn group(routes: &Routes, shards: u16) -> Self {
+    /// Groups routes by the shards of their queues.
+    pub fn group(routes: &Routes, shards: u16) -> Self {
         let mut routed = Routed::default();
         for target in &routes.targets {
             let shard = target.queue.shard(shards);

@@ -109,6 +109,8 @@ impl Work {
             }
         }
         duty.fetch(self.fx.fetches.drain(..));
+        duty.bury(self.fx.deaths.drain(..));
+        duty.wake(self.fx.wakes.drain(..));
         duty.delete_unused(self.fx.unused.drain(..));
     }
 

@@ -18,6 +18,8 @@ pub enum Timer {
     SessionExpiry(QueueId),
     /// The delay of an MQTT will is over.
     Will(QueueId),
+    /// The message at the front of a queue has expired.
+    QueueFront(QueueId),
 }
 
 /// The node's list of timers.
@@ -86,6 +88,7 @@ pub async fn run(node: Arc<Node>) {
         match node.timers.next().await {
             Timer::SessionExpiry(session) => node.expire_session(session),
             Timer::Will(session) => node.publish_delayed_will(session),
+            Timer::QueueFront(queue) => node.pump(queue),
         }
     }
 }

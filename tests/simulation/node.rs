@@ -20,8 +20,14 @@ use super::truth::Truth;
 /// One in each shard.
 pub const QUEUES: [QueueId; 2] = [QueueId(1), QueueId(2)];
 
-const SETTINGS: QueueSettings =
-    QueueSettings { durable: true, auto_delete: false, single_active_consumer: false };
+const SETTINGS: QueueSettings = QueueSettings {
+    durable: true,
+    auto_delete: false,
+    single_active_consumer: false,
+    message_ttl_ms: None,
+    max_length: None,
+    dead_letters: false,
+};
 const CONSUMER: ConsumerId = ConsumerId { connection: ConnectionId(1), number: 1 };
 const READER: ConsumerId = ConsumerId { connection: ConnectionId(1), number: 2 };
 /// The session of the QoS 2 publisher.

@@ -14,6 +14,12 @@ pub struct QueueSettings {
     pub auto_delete: bool,
     /// One of its consumers gets everything, until it goes.
     pub single_active_consumer: bool,
+    /// Messages are dropped so many milliseconds after they were published.
+    pub message_ttl_ms: Option<u64>,
+    /// So many messages may wait; the oldest ones make place for new ones.
+    pub max_length: Option<u64>,
+    /// What is rejected or dropped is handed over, and stays until it is published elsewhere.
+    pub dead_letters: bool,
 }
 
 /// A message on its way into a queue. See [`crate::ShardState::place`].

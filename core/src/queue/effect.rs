@@ -31,6 +31,11 @@ pub struct Effects {
     pub discarded: Vec<DiscardedPage>,
     /// Messages to be read from the journal; answered by [`Queue::fetched`](crate::Queue::fetched).
     pub fetches: Vec<Fetch>,
+    /// Messages that were rejected or dropped, to be published elsewhere and then answered by
+    /// [`Queue::left`](crate::Queue::left).
+    pub deaths: Vec<Death>,
+    /// Queues that want to be pumped at a time, in milliseconds since the Unix epoch.
+    pub wakes: Vec<(QueueId, u64)>,
     /// Consumers that lost their queue.
     pub cancelled: Vec<(QueueId, ConsumerId)>,
     /// Auto-delete queues whose last consumer went.
@@ -69,6 +74,43 @@ pub struct Delivery {
     pub retained: bool,
     /// The consumer has to settle it.
     pub acknowledge: bool,
+}
+
+/// A message that leaves its queue otherwise than by an acknowledgement.
+#[derive(Debug, Clone)]
+pub struct Death {
+    /// The queue.
+    pub queue: QueueId,
+    /// Its place there.
+    pub index: EntryIndex,
+    /// The message, if it is in memory.
+    pub message: Option<Arc<Message>>,
+    /// Where the journal has it, if it has.
+    pub at: Option<Position>,
+    /// Why it leaves.
+    pub reason: DeathReason,
+}
+
+/// Why a message leaves its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeathReason {
+    /// A consumer did not want it.
+    Rejected,
+    /// Its time to live is over.
+    Expired,
+    /// It made place for newer ones.
+    MaxLength,
+}
+
+impl DeathReason {
+    /// As AMQP clients know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeathReason::Rejected => "rejected",
+            DeathReason::Expired => "expired",
+            DeathReason::MaxLength => "maxlen",
+        }
+    }
 }
 
 /// A message to be put into the journal to save memory.
@@ -116,6 +158,8 @@ impl Default for Effects {
             pages: Vec::new(),
             discarded: Vec::new(),
             fetches: Vec::new(),
+            deaths: Vec::new(),
+            wakes: Vec::new(),
             cancelled: Vec::new(),
             unused: Vec::new(),
             resident_bytes_free: 0,
@@ -136,6 +180,8 @@ impl Effects {
             && self.pages.is_empty()
             && self.discarded.is_empty()
             && self.fetches.is_empty()
+            && self.deaths.is_empty()
+            && self.wakes.is_empty()
             && self.cancelled.is_empty()
             && self.unused.is_empty()
     }
@@ -151,6 +197,8 @@ impl Effects {
         self.pages.clear();
         self.discarded.clear();
         self.fetches.clear();
+        self.deaths.clear();
+        self.wakes.clear();
         self.cancelled.clear();
         self.unused.clear();
     }

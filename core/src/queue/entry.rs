@@ -57,8 +57,16 @@ impl Entry {
         self.subscription.is_none() || self.qos > 0
     }
 
-    pub fn is_expired(&self, now_ms: u64) -> bool {
-        self.message.as_ref().is_some_and(|message| message.is_expired(now_ms))
+    /// When it expires, by its own time to live or by that of its queue, as far as its message is
+    /// known.
+    pub fn expires_at_ms(&self, ttl_ms: Option<u64>) -> Option<u64> {
+        let facts = self.message.as_ref()?.facts();
+        let by_queue = ttl_ms.map(|ttl_ms| facts.timestamp_ms.saturating_add(ttl_ms));
+        facts.expires_at_ms.into_iter().chain(by_queue).min()
+    }
+
+    pub fn is_expired(&self, now_ms: u64, ttl_ms: Option<u64>) -> bool {
+        self.expires_at_ms(ttl_ms).is_some_and(|at_ms| at_ms <= now_ms)
     }
 
     /// Whether it waits and its message has to be read before it can be handed out.

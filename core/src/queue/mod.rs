@@ -13,6 +13,7 @@
 mod backlog;
 mod command;
 mod consumer;
+mod death;
 mod effect;
 mod entry;
 mod page;
@@ -21,12 +22,13 @@ mod replay;
 mod state;
 mod unacked;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use backlog::{DiscardedPage, PageEntries, PageFetch};
 pub use command::{Got, InExclusiveUse, Placement, QueueSettings, QueueStats, Settlement};
 pub use consumer::{ConsumerOptions, SharedPrefetch};
-pub use effect::{Delivery, Effects, Fetch, PAGE_LEN_MAX, PageOut, Spill};
+pub use effect::{Death, DeathReason, Delivery, Effects, Fetch, PAGE_LEN_MAX, PageOut, Spill};
 pub use state::{RestoreFrom, Restored, StoredEntry};
 
 use crate::{ConsumerId, EntryIndex, Message, Position, QueueId, Reference, Subscription};
@@ -44,7 +46,11 @@ pub struct Queue {
     next_sequence: u64,
     ready: Ready,
     unacked: Unacked,
+    /// Entries that are on their way elsewhere.
+    leaving: BTreeMap<EntryIndex, Entry>,
     consumers: Consumers,
+    /// When it is to be pumped next, as far as that was asked for.
+    wakes_at_ms: Option<u64>,
     /// A fetch is under way: nothing is handed out until it is back.
     fetching: bool,
     /// The size of the waiting messages that are in memory.
@@ -66,6 +72,8 @@ impl Queue {
             next_sequence: 0,
             ready: Ready::default(),
             unacked: Unacked::default(),
+            leaving: BTreeMap::new(),
+            wakes_at_ms: None,
             consumers: Consumers::default(),
             fetching: false,
             resident_bytes: 0,
@@ -148,11 +156,16 @@ impl Queue {
         self.admit(entry, fx);
     }
 
-    /// Hands out what can be handed out.
+    /// Hands out what can be handed out, and drops what has no place or time here any more.
     pub fn pump(&mut self, now_ms: u64, fx: &mut Effects) {
-        if self.consumers.is_empty() {
-            return;
+        if !self.consumers.is_empty() {
+            self.serve(now_ms, fx);
         }
+        self.keep_to_length(fx);
+        self.keep_to_time(now_ms, fx);
+    }
+
+    fn serve(&mut self, now_ms: u64, fx: &mut Effects) {
         loop {
             let Some(front) = self.ready.front() else {
                 if self.consumers.next(false).is_some() && self.read_ahead(fx) {
@@ -160,8 +173,8 @@ impl Queue {
                 }
                 return;
             };
-            if front.is_expired(now_ms) {
-                self.drop_front(fx);
+            if front.is_expired(now_ms, self.settings.message_ttl_ms) {
+                self.drop_front(DeathReason::Expired, fx);
                 continue;
             }
             let (needs_settlement, lacks_message) =
@@ -239,10 +252,11 @@ impl Queue {
         }
         match settlement {
             Settlement::Requeue => self.put_back(held.entry, fx),
-            Settlement::Ack | Settlement::Discard => {
-                self.stats.acked += u64::from(settlement == Settlement::Ack);
+            Settlement::Ack => {
+                self.stats.acked += 1;
                 self.finish(&held.entry, fx);
             }
+            Settlement::Discard => self.part_with(held.entry, DeathReason::Rejected, fx),
         }
     }
 
@@ -279,8 +293,8 @@ impl Queue {
                 }
                 return if self.fetching { Got::Fetching } else { Got::Empty };
             };
-            if front.is_expired(now_ms) {
-                self.drop_front(fx);
+            if front.is_expired(now_ms, self.settings.message_ttl_ms) {
+                self.drop_front(DeathReason::Expired, fx);
                 continue;
             }
             if front.lacks_message() {
@@ -315,6 +329,9 @@ impl Queue {
             // The consumers of other queues may share the limit.
             held.holder.iter().for_each(|holder| self.consumers.settled(holder));
             self.release_reference(&held.entry, fx);
+        }
+        for (_, entry) in std::mem::take(&mut self.leaving) {
+            self.release_reference(&entry, fx);
         }
         fx.cancelled.extend(self.consumers.ids().map(|consumer| (self.id, consumer)));
         purged
@@ -395,10 +412,10 @@ impl Queue {
         self.release_reference(entry, fx);
     }
 
-    fn drop_front(&mut self, fx: &mut Effects) {
+    fn drop_front(&mut self, reason: DeathReason, fx: &mut Effects) {
         if let Some(entry) = self.ready.pop() {
             self.give_memory(entry.resident_bytes(), fx);
-            self.finish(&entry, fx);
+            self.part_with(entry, reason, fx);
         }
     }
 }

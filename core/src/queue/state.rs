@@ -142,6 +142,7 @@ impl Queue {
     /// Everything that is in memory or written out there, waiting or not, in no order.
     fn each_in_memory(&self, mut take: impl FnMut(&Entry)) {
         self.unacked.entries().for_each(&mut take);
+        self.leaving.values().for_each(&mut take);
         self.ready.entries().for_each(&mut take);
         if let Some(back) = &self.ready.back {
             page::read(back.bytes()).unwrap_or_default().iter().for_each(take);

@@ -69,7 +69,24 @@ impl QueueSpec {
             durable: self.is_durable(),
             auto_delete: self.auto_delete,
             single_active_consumer: is_set(SINGLE_ACTIVE_CONSUMER),
+            message_ttl_ms: self.number(MESSAGE_TTL),
+            max_length: self.number(MAX_LENGTH),
+            dead_letters: self.arguments.get(DEAD_LETTER_EXCHANGE).is_some(),
         }
+    }
+
+    fn number(&self, argument: &str) -> Option<u64> {
+        u64::try_from(self.arguments.get(argument)?.as_integer()?).ok()
+    }
+
+    /// The exchange that gets what is rejected or dropped.
+    pub fn dead_letter_exchange(&self) -> Option<&str> {
+        self.arguments.get(DEAD_LETTER_EXCHANGE)?.as_str()
+    }
+
+    /// The routing key that it gets it with, in the place of the message's own.
+    pub fn dead_letter_key(&self) -> Option<&str> {
+        self.arguments.get(DEAD_LETTER_KEY)?.as_str()
     }
 
     /// Whether the queue survives a restart. An exclusive one does not, whatever was declared.
@@ -157,6 +174,21 @@ impl QueueEntry {
             let reason = match name {
                 QUEUE_TYPE => queue_type_flaw(value),
                 SINGLE_ACTIVE_CONSUMER => flag_flaw(value),
+                MESSAGE_TTL => number_flaw(value, TTL_MAX_MS),
+                MAX_LENGTH => number_flaw(value, i64::MAX),
+                DEAD_LETTER_EXCHANGE | DEAD_LETTER_KEY if value.type_name() != "longstr" => {
+                    return Err(TopologyError::InvalidArgumentType {
+                        resource: self.resource(),
+                        argument: DEAD_LETTER_ARGUMENTS[usize::from(name == DEAD_LETTER_KEY)],
+                        found: value.type_name(),
+                    });
+                }
+                DEAD_LETTER_EXCHANGE => None,
+                DEAD_LETTER_KEY => {
+                    let alone = self.spec.arguments.get(DEAD_LETTER_EXCHANGE).is_none();
+                    alone.then(|| "routing_key_but_no_dlx_defined".to_owned())
+                }
+                OVERFLOW if value.as_str() == Some("drop-head") => None,
                 "x-queue-mode" if matches!(value.as_str(), Some("default" | "lazy")) => None,
                 _ => KNOWN.contains(&name).then(|| NOT_SUPPORTED.to_owned()),
             };
@@ -178,6 +210,16 @@ fn queue_type_flaw(value: &Value) -> Option<String> {
         Some("quorum" | "stream") => Some(NOT_SUPPORTED.to_owned()),
         Some(other) => Some(format!("\"unsupported queue type '{other}'\"")),
         None => Some(format!("{{unacceptable_type,{}}}", value.type_name())),
+    }
+}
+
+/// What is wrong with a number that has to be between 0 and a limit, in RabbitMQ's words.
+fn number_flaw(value: &Value, max: i64) -> Option<String> {
+    match value.as_integer() {
+        None => Some(format!("{{unacceptable_type,{}}}", value.type_name())),
+        Some(number) if number < 0 => Some(format!("{{value_negative,{number}}}")),
+        Some(number) if number > max => Some(format!("{{value_too_large,{number}}}")),
+        Some(_) => None,
     }
 }
 
@@ -204,6 +246,15 @@ pub(super) fn text(value: bool) -> &'static str {
 
 const QUEUE_TYPE: &str = "x-queue-type";
 const SINGLE_ACTIVE_CONSUMER: &str = "x-single-active-consumer";
+const MESSAGE_TTL: &str = "x-message-ttl";
+const MAX_LENGTH: &str = "x-max-length";
+const OVERFLOW: &str = "x-overflow";
+const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
+const DEAD_LETTER_KEY: &str = "x-dead-letter-routing-key";
+const DEAD_LETTER_ARGUMENTS: [&str; 2] = [DEAD_LETTER_EXCHANGE, DEAD_LETTER_KEY];
+
+/// RabbitMQ's longest time to live: ten years of 365 days.
+const TTL_MAX_MS: i64 = 315_360_000_000;
 const NOT_SUPPORTED: &str = "not supported yet";
 
 /// The arguments by which two declarations of a queue may differ, in the order of comparison.
@@ -226,11 +277,7 @@ const COMPARED: &[&str] = &[
 /// The arguments that mean something to RabbitMQ and, so far, nothing here.
 const KNOWN: &[&str] = &[
     "x-expires",
-    "x-message-ttl",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
     "x-dead-letter-strategy",
-    "x-max-length",
     "x-max-length-bytes",
     "x-overflow",
     "x-max-priority",

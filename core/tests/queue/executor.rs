@@ -251,6 +251,7 @@ impl Executor {
         journal.discard(std::mem::take(&mut fx.discarded));
         fx.released.drain(..).for_each(|at| journal.release(at));
         fetches.extend(fx.fetches.drain(..));
+        fx.wakes.clear();
         assert!(fx.is_empty());
         done
     }

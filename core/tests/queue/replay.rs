@@ -180,10 +180,7 @@ proptest! {
 
 #[test]
 fn a_deep_backlog_comes_back_in_order_and_in_batches() {
-    let (queue, settings) = (
-        QueueId(1),
-        QueueSettings { durable: true, auto_delete: false, single_active_consumer: false },
-    );
+    let (queue, settings) = (QueueId(1), crate::steps::settings(true, false));
     for durable in [true, false] {
         let mut shard = Executor::new(0);
         shard.state.create(queue, settings);

@@ -44,12 +44,20 @@ pub struct Publish {
 /// A durable and a transient queue of AMQP, an MQTT session and a shared subscription.
 pub const QUEUES: usize = 4;
 pub const SESSION: usize = 2;
-pub const SETTINGS: [QueueSettings; QUEUES] = [
-    QueueSettings { durable: true, auto_delete: false, single_active_consumer: false },
-    QueueSettings { durable: false, auto_delete: true, single_active_consumer: false },
-    QueueSettings { durable: true, auto_delete: false, single_active_consumer: false },
-    QueueSettings { durable: true, auto_delete: false, single_active_consumer: false },
-];
+/// A queue without arguments.
+pub const fn settings(durable: bool, auto_delete: bool) -> QueueSettings {
+    QueueSettings {
+        durable,
+        auto_delete,
+        single_active_consumer: false,
+        message_ttl_ms: None,
+        max_length: None,
+        dead_letters: false,
+    }
+}
+
+pub const SETTINGS: [QueueSettings; QUEUES] =
+    [settings(true, false), settings(false, true), settings(true, false), settings(true, false)];
 
 pub fn steps() -> impl Strategy<Value = Step> {
     let settlement = prop_oneof![

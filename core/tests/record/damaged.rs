@@ -18,10 +18,7 @@ const QUEUE: QueueId = QueueId(1);
 /// A shard with a durable queue that has three messages.
 fn shard(fx: &mut Effects) -> ShardState {
     let mut state = ShardState::default();
-    state.create(
-        QUEUE,
-        QueueSettings { durable: true, auto_delete: false, single_active_consumer: false },
-    );
+    state.create(QUEUE, QueueSettings { durable: true, ..QueueSettings::default() });
     (0..3).for_each(|_| _ = publish(&mut state, fx));
     state
 }

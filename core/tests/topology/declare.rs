@@ -226,8 +226,12 @@ fn the_exclusive_queues_of_a_connection_are_known_until_they_are_gone() {
 fn arguments_that_would_be_ignored_are_refused() {
     let mut fixture = Fixture::new();
     let cases = [
-        ("x-message-ttl", Value::from(1), "not supported yet"),
-        ("x-dead-letter-exchange", "dlx".into(), "not supported yet"),
+        ("x-message-ttl", Value::from(-1), "{value_negative,-1}"),
+        ("x-message-ttl", Value::from(315_360_000_001i64), "{value_too_large,315360000001}"),
+        ("x-max-length", "1".into(), "{unacceptable_type,longstr}"),
+        ("x-dead-letter-routing-key", "k".into(), "routing_key_but_no_dlx_defined"),
+        ("x-overflow", "reject-publish".into(), "not supported yet"),
+        ("x-expires", Value::from(1), "not supported yet"),
         ("x-max-priority", Value::from(5), "not supported yet"),
         ("x-single-active-consumer", "yes".into(), "{unacceptable_type,longstr}"),
         ("x-queue-mode", "eager".into(), "not supported yet"),

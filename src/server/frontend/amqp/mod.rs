@@ -7,6 +7,7 @@
 mod basic;
 mod channel;
 mod consumer;
+pub(in crate::server) mod death;
 mod deliver;
 mod exchange;
 mod login;
