@@ -82,14 +82,18 @@ class Broker:
 
     def start(self):
         """Starts the process and waits until every port accepts."""
+        self.launch()
+        eventually(self._is_up, "the broker accepts connections", START_SECONDS_MAX)
+        return self
+
+    def launch(self):
+        """Starts the process and waits for nothing."""
         assert self.binary.is_file(), f"no broker binary at {self.binary}: run `make build` or set LEVERET_BIN"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 cwd=self.directory, env=clean_environment(self.environment),
             )
-        eventually(self._is_up, "the broker accepts connections", START_SECONDS_MAX)
-        return self
 
     def _is_up(self):
         status = self.process.poll()

@@ -56,6 +56,7 @@ class AmqpConsumer(threading.Thread):
         super().__init__(daemon=True)
         self.broker, self.queue, self.barrier = broker, queue, barrier
         self.acknowledged, self.settled, self.barriers = set(), set(), 0
+        self.delivered = []
 
     def run(self):
         """Until the broker is gone."""
@@ -79,6 +80,7 @@ class AmqpConsumer(threading.Thread):
             return
         raw.read_frame()
         batch.append(int(raw.read_frame()[2]))
+        self.delivered.append(batch[-1])
         if len(batch) == 30:
             self.acknowledged |= set(batch)
             self.barriers += 1
@@ -121,6 +123,26 @@ class MqttPublisher(threading.Thread):
                     return
                 info.wait_for_publish(0.05)
             self.confirmed.add(number)
+
+
+class LiveSubscriber:
+    """One QoS 1 subscriber with a session of its own, that is there when the broker is killed."""
+
+    def __init__(self, broker, client_id, topic):
+        self.topic, self.received = topic, []
+        self.client = MqttClient(broker.mqtt, client_id, clean=False, expiry=3600).connect()
+        self.client.subscribe(topic, 1)
+
+    def after_the_kill(self, publisher):
+        """Connects again and gives the numbers that came, in the order in which they came first."""
+        self.client.paho.loop_stop()
+        self.client.connect()
+        assert self.client.session_present is True, "the session of the subscriber is lost"
+        publisher.publish(self.topic, b"end", 1)
+        while (payload := self.client.receive().payload) != b"end":
+            self.received.append(int(payload))
+        numbers, self.received = list(dict.fromkeys(self.received)), []
+        return numbers
 
 
 class ResumingPublisher:
