@@ -6,7 +6,7 @@ import pika
 import pytest
 
 from support.amqp_client import Collector, close_of_channel, counts, drain, fill, get_one
-from support.waiting import eventually
+from support.waiting import eventually, let_time_pass
 
 
 def locked(queue):
@@ -232,7 +232,7 @@ def test_queue_bind_with_empty_queue_and_key_binds_the_queue_name(channel):
 
 
 UNSUPPORTED = {
-    "x-expires": 60000, "x-max-length-bytes": 1000, "x-overflow": "reject-publish", "x-max-priority": 5,
+    "x-max-length-bytes": 1000, "x-overflow": "reject-publish", "x-max-priority": 5,
     "x-queue-type": "quorum",
 }
 
@@ -366,8 +366,32 @@ def test_a_cycle_without_a_consumer_ends(grave, name):
     grave.channel.queue_delete(two)
 
 
+def test_a_queue_that_nobody_uses_for_its_time_is_deleted(amqp, name):
+    connection, queue = amqp(), name()
+    channel = connection.channel()
+
+    def is_there():
+        try:
+            connection.channel().queue_declare(queue, passive=True)
+            return True
+        except pika.exceptions.ChannelClosedByBroker:
+            return False
+
+    channel.queue_declare(queue, arguments={"x-expires": 600})
+    for use in (lambda: channel.basic_get(queue), lambda: channel.queue_declare(queue, arguments={"x-expires": 600})):
+        let_time_pass(0.4)
+        use()
+    let_time_pass(0.4)
+    assert is_there()
+    tag = channel.basic_consume(queue, lambda *_: None)
+    let_time_pass(1)
+    assert is_there(), "it has a consumer"
+    channel.basic_cancel(tag)
+    eventually(lambda: not is_there(), "it is deleted", 3)
+
+
 @pytest.mark.parametrize("arguments, complaint", [
-    ({"x-message-ttl": -1}, "{value_negative,-1}"), ({"x-message-ttl": "1"}, "{unacceptable_type,longstr}"),
+    ({"x-expires": 0}, "{value_zero,0}"), ({"x-message-ttl": -1}, "{value_negative,-1}"), ({"x-message-ttl": "1"}, "{unacceptable_type,longstr}"),
     ({"x-max-length": -5}, "{value_negative,-5}"), ({"x-dead-letter-routing-key": "k"}, "routing_key_but_no_dlx_defined"),
     ({"x-dead-letter-exchange": 7}, "invalid type 'signedint' for arg 'x-dead-letter-exchange'"),
     ({"x-overflow": "reject-publish"}, "not supported yet"),

@@ -80,6 +80,7 @@ impl Node {
         };
         let commanded = self.carry_out(&mut topology, command)?;
         let id = commanded.applied.queue.expect("a declare that was not refused names its queue");
+        self.note_use(id);
         Ok((id, commanded))
     }
 
@@ -112,7 +113,8 @@ impl Node {
         self.command(TopologyCommand::DeleteQueue { id }).ok()?.promise
     }
 
-    /// Deletes an auto-delete queue, unless a consumer has come in the meantime.
+    /// Deletes an auto-delete queue, or one that was not used for its time, unless a consumer has come
+    /// in the meantime.
     pub fn delete_if_unused(&self, id: QueueId) {
         let mut topology = self.topology_mut();
         if self.queue_stats(id).consumers == 0 {
@@ -124,6 +126,15 @@ impl Node {
     /// Counts of a queue; zeros if it is gone.
     pub fn queue_stats(&self, id: QueueId) -> QueueStats {
         self.shard_of(id).post(|work| work.state.queue(id).map(|q| q.stats()).unwrap_or_default())
+    }
+
+    /// Somebody has used a queue: if it is to go for want of use, its time begins anew.
+    pub fn note_use(&self, id: QueueId) {
+        self.shard_of(id).post(|work| {
+            if let Some(queue) = work.state.queue(id) {
+                queue.note_use(&mut work.fx);
+            }
+        });
     }
 
     /// Has a queue do what is due.

@@ -75,6 +75,14 @@ impl Duty {
         }
     }
 
+    /// Has queues deleted when they are not used for their time.
+    pub(super) fn expire(&self, idle: Drain<'_, (QueueId, u64)>) {
+        for (queue, after_ms) in idle {
+            let Some(node) = self.node.upgrade() else { return };
+            node.timers.set(Duration::from_millis(after_ms), Timer::QueueExpiry(queue));
+        }
+    }
+
     /// Deletes auto-delete queues that are still unused when their turn comes.
     pub(super) fn delete_unused(&self, queues: Drain<'_, QueueId>) {
         for queue in queues {

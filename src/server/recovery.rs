@@ -52,7 +52,10 @@ impl Node {
         self.record_retained_of_old_format();
         for shard in &self.shards {
             shard.post(|work| work.state.page_out(&mut work.fx));
-            shard.post(|work| work.state.queue_ids()).into_iter().for_each(|id| self.pump(id));
+            shard.post(|work| work.state.queue_ids()).into_iter().for_each(|id| {
+                self.pump(id);
+                self.note_use(id);
+            });
         }
         self.set_up()?;
         self.restore_sessions();

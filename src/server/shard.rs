@@ -111,6 +111,7 @@ impl Work {
         duty.fetch(self.fx.fetches.drain(..));
         duty.bury(self.fx.deaths.drain(..));
         duty.wake(self.fx.wakes.drain(..));
+        duty.expire(self.fx.idle.drain(..));
         duty.delete_unused(self.fx.unused.drain(..));
     }
 

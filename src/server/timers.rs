@@ -18,6 +18,8 @@ pub enum Timer {
     SessionExpiry(QueueId),
     /// The delay of an MQTT will is over.
     Will(QueueId),
+    /// A queue was not used for its time.
+    QueueExpiry(QueueId),
     /// The message at the front of a queue has expired.
     QueueFront(QueueId),
 }
@@ -88,6 +90,7 @@ pub async fn run(node: Arc<Node>) {
         match node.timers.next().await {
             Timer::SessionExpiry(session) => node.expire_session(session),
             Timer::Will(session) => node.publish_delayed_will(session),
+            Timer::QueueExpiry(queue) => node.delete_if_unused(queue),
             Timer::QueueFront(queue) => node.pump(queue),
         }
     }

@@ -25,6 +25,7 @@ const SETTINGS: QueueSettings = QueueSettings {
     auto_delete: false,
     single_active_consumer: false,
     message_ttl_ms: None,
+    expires_ms: None,
     max_length: None,
     dead_letters: false,
 };

@@ -16,6 +16,8 @@ pub struct QueueSettings {
     pub single_active_consumer: bool,
     /// Messages are dropped so many milliseconds after they were published.
     pub message_ttl_ms: Option<u64>,
+    /// It goes when it was not used for so many milliseconds.
+    pub expires_ms: Option<u64>,
     /// So many messages may wait; the oldest ones make place for new ones.
     pub max_length: Option<u64>,
     /// What is rejected or dropped is handed over, and stays until it is published elsewhere.

@@ -36,6 +36,8 @@ pub struct Effects {
     pub deaths: Vec<Death>,
     /// Queues that want to be pumped at a time, in milliseconds since the Unix epoch.
     pub wakes: Vec<(QueueId, u64)>,
+    /// Queues that go when they are not used for so many milliseconds from now.
+    pub idle: Vec<(QueueId, u64)>,
     /// Consumers that lost their queue.
     pub cancelled: Vec<(QueueId, ConsumerId)>,
     /// Auto-delete queues whose last consumer went.
@@ -160,6 +162,7 @@ impl Default for Effects {
             fetches: Vec::new(),
             deaths: Vec::new(),
             wakes: Vec::new(),
+            idle: Vec::new(),
             cancelled: Vec::new(),
             unused: Vec::new(),
             resident_bytes_free: 0,
@@ -182,6 +185,7 @@ impl Effects {
             && self.fetches.is_empty()
             && self.deaths.is_empty()
             && self.wakes.is_empty()
+            && self.idle.is_empty()
             && self.cancelled.is_empty()
             && self.unused.is_empty()
     }
@@ -199,6 +203,7 @@ impl Effects {
         self.fetches.clear();
         self.deaths.clear();
         self.wakes.clear();
+        self.idle.clear();
         self.cancelled.clear();
         self.unused.clear();
     }

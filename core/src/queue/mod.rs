@@ -210,8 +210,18 @@ impl Queue {
     /// Removes a consumer; what it holds stays with it until it is settled. If it was the single active
     /// one, another is: the queue is to be pumped.
     pub fn cancel(&mut self, id: ConsumerId, fx: &mut Effects) {
-        if self.consumers.remove(id) && self.consumers.is_empty() && self.settings.auto_delete {
-            fx.unused.push(self.id);
+        if self.consumers.remove(id) && self.consumers.is_empty() {
+            if self.settings.auto_delete {
+                fx.unused.push(self.id);
+            }
+            self.note_use(fx);
+        }
+    }
+
+    /// Somebody has used it. If it is to go for want of use, its time begins anew.
+    pub fn note_use(&self, fx: &mut Effects) {
+        if self.consumers.is_empty() {
+            fx.idle.extend(self.settings.expires_ms.map(|expires_ms| (self.id, expires_ms)));
         }
     }
 
@@ -286,6 +296,7 @@ impl Queue {
     /// Takes one message, outside of any consumer. With `no_ack` it is settled at once, otherwise
     /// `holder` has to settle it.
     pub fn get(&mut self, holder: ConsumerId, no_ack: bool, now_ms: u64, fx: &mut Effects) -> Got {
+        self.note_use(fx);
         loop {
             let Some(front) = self.ready.front() else {
                 if self.read_ahead(fx) {

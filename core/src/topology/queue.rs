@@ -70,6 +70,7 @@ impl QueueSpec {
             auto_delete: self.auto_delete,
             single_active_consumer: is_set(SINGLE_ACTIVE_CONSUMER),
             message_ttl_ms: self.number(MESSAGE_TTL),
+            expires_ms: self.number(EXPIRES),
             max_length: self.number(MAX_LENGTH),
             dead_letters: self.arguments.get(DEAD_LETTER_EXCHANGE).is_some(),
         }
@@ -175,6 +176,8 @@ impl QueueEntry {
                 QUEUE_TYPE => queue_type_flaw(value),
                 SINGLE_ACTIVE_CONSUMER => flag_flaw(value),
                 MESSAGE_TTL => number_flaw(value, TTL_MAX_MS),
+                EXPIRES if value.as_integer() == Some(0) => Some("{value_zero,0}".to_owned()),
+                EXPIRES => number_flaw(value, TTL_MAX_MS),
                 MAX_LENGTH => number_flaw(value, i64::MAX),
                 DEAD_LETTER_EXCHANGE | DEAD_LETTER_KEY if value.type_name() != "longstr" => {
                     return Err(TopologyError::InvalidArgumentType {
@@ -247,6 +250,7 @@ pub(super) fn text(value: bool) -> &'static str {
 const QUEUE_TYPE: &str = "x-queue-type";
 const SINGLE_ACTIVE_CONSUMER: &str = "x-single-active-consumer";
 const MESSAGE_TTL: &str = "x-message-ttl";
+const EXPIRES: &str = "x-expires";
 const MAX_LENGTH: &str = "x-max-length";
 const OVERFLOW: &str = "x-overflow";
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
@@ -276,7 +280,6 @@ const COMPARED: &[&str] = &[
 
 /// The arguments that mean something to RabbitMQ and, so far, nothing here.
 const KNOWN: &[&str] = &[
-    "x-expires",
     "x-dead-letter-strategy",
     "x-max-length-bytes",
     "x-overflow",

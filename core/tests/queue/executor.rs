@@ -252,6 +252,7 @@ impl Executor {
         fx.released.drain(..).for_each(|at| journal.release(at));
         fetches.extend(fx.fetches.drain(..));
         fx.wakes.clear();
+        fx.idle.clear();
         assert!(fx.is_empty());
         done
     }

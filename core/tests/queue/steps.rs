@@ -51,6 +51,7 @@ pub const fn settings(durable: bool, auto_delete: bool) -> QueueSettings {
         auto_delete,
         single_active_consumer: false,
         message_ttl_ms: None,
+        expires_ms: None,
         max_length: None,
         dead_letters: false,
     }
