@@ -10,6 +10,7 @@ use leveret_core::{ConsumerOptions, Got, QueueId};
 use super::deliver::{content, converted_properties};
 use super::queue::count;
 use super::refusal::Refusal;
+use super::reply_to::REPLY_TO;
 use super::{Amqp, from_table};
 use crate::server::clock;
 use crate::server::outbox::Mail;
@@ -40,7 +41,11 @@ impl Amqp {
     }
 
     pub(super) fn consume(&mut self, channel: u16, consume: &Consume<'_>) -> Result<(), Refusal> {
-        let queue = self.find_queue(channel, consume.queue)?;
+        let for_replies = consume.queue == REPLY_TO;
+        let queue = match for_replies {
+            true => self.reply_queue(channel, consume.no_ack)?,
+            false => self.find_queue(channel, consume.queue)?,
+        };
         let resource = self.resource(queue);
         let tag = match consume.consumer_tag {
             "" => self.node.unique_name("amq.ctag-"),
@@ -67,6 +72,9 @@ impl Amqp {
             window_bytes: self.node.config.consumer_window.len(),
         };
         let number = self.consumers.add(channel, &tag, queue);
+        if let Some(replies) = self.channel(channel).replies.as_mut().filter(|_| for_replies) {
+            replies.consumer = number;
+        }
         if !self.start_consumer(number, queue, options) {
             self.consumers.end(number);
             let text = format!("{resource} in exclusive use");
@@ -100,6 +108,7 @@ impl Amqp {
     pub(super) fn cancel(&mut self, channel: u16, cancel: &Cancel<'_>) -> Result<(), Refusal> {
         if let Some(number) = self.consumers.find(channel, cancel.consumer_tag) {
             self.cancel_in_shard(number);
+            self.channel(channel).replies.take_if(|replies| replies.consumer == number);
             // What was on its way stands before the answer.
             let mut mail = Mail::default();
             self.peer.outbox.take(&mut mail, None);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use leveret_amqp::Delivery;
 use leveret_core::SharedPrefetch;
 
+use super::reply_to::Replies;
 use super::{Amqp, Promise};
 use crate::server::connections::ChannelFacts;
 
@@ -17,6 +18,8 @@ pub(super) struct Channel {
     pub prefetch: u16,
     /// The prefetch of all its consumers together.
     pub shared: Arc<SharedPrefetch>,
+    /// Where direct replies go, while it has a consumer for them.
+    pub replies: Option<Replies>,
     /// Whether management has to be told.
     pub is_changed: bool,
 }

@@ -14,6 +14,7 @@ mod login;
 mod publish;
 mod queue;
 mod refusal;
+mod reply_to;
 mod table;
 
 pub use table::{from_table, headers_of};

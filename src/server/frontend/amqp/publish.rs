@@ -38,6 +38,7 @@ impl Amqp {
     fn publish(&mut self, publish: Publish<'_>) -> Result<(), Refusal> {
         let properties = publish.properties();
         let facts = self.facts(properties)?;
+        let reply_to = self.reply_to(publish.channel, properties)?;
         let (exchange, key) = (publish.exchange(), publish.routing_key());
         let (node, vhost, headers) = (&self.node, &self.vhost, headers_of(properties));
         let more = MoreKeys::of(properties)?;
@@ -47,7 +48,8 @@ impl Amqp {
                 self.publisher.route_by_keys(node, vhost, (exchange, key, &more.keys), &headers)?
             }
         };
-        let shown = more.has_blind.then(|| without_blind(properties));
+        let is_rewritten = more.has_blind || reply_to.is_some();
+        let shown = is_rewritten.then(|| rewritten(properties, reply_to.as_deref()));
         if routed.is_empty() && !publish.mandatory {
             return Ok(());
         }
@@ -158,16 +160,17 @@ fn unacceptable(name: &str, value: Value<'_>) -> Refusal {
     ))
 }
 
-/// The properties without BCC, encoded.
-fn without_blind(properties: Properties<'_>) -> Vec<u8> {
+/// The properties without BCC, and with another `reply-to`, encoded.
+fn rewritten(properties: Properties<'_>, reply_to: Option<&str>) -> Vec<u8> {
     let mut headers = TableBuilder::new();
     for (name, value) in properties.headers().iter().flat_map(|headers| headers.iter()) {
         if name != BCC {
             headers.insert(name, value);
         }
     }
-    let headers = Some(headers.as_table());
-    PropertiesBuilder { headers, ..properties.into() }.encode()
+    let headers = properties.headers().map(|_| headers.as_table());
+    let reply_to = reply_to.or(properties.reply_to());
+    PropertiesBuilder { headers, reply_to, ..properties.into() }.encode()
 }
 
 const CC: &str = "CC";

@@ -7,7 +7,7 @@ use leveret_core::{
 };
 
 use super::refusal::Refusal;
-use super::{Amqp, Answer, from_table};
+use super::{Amqp, Answer, from_table, reply_to};
 use crate::server::control::DeleteIf;
 
 impl Amqp {
@@ -140,6 +140,7 @@ impl Amqp {
         arguments: Table<'_>,
     ) -> Result<Binding, Refusal> {
         let name = self.queue_name(channel, ends.queue)?;
+        reply_to::check_binding(&name)?;
         let topology = self.node.topology();
         if !ends.exchange.is_empty() {
             topology.exchange(&self.vhost, ends.exchange)?;
