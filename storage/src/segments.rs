@@ -239,9 +239,11 @@ impl Ledger {
         self.full().iter().filter(|segment| segment.is_dead())
     }
 
-    /// The first run with a sparse segment in it, or with many small ones.
+    /// The first run with a sparse segment in it, or with many small ones. What is newer than the last
+    /// snapshot may be dead before the next one.
     fn rewritable(&self, segment_bytes: u64) -> Option<Range<usize>> {
         let full = self.full();
+        let full = &full[..full.partition_point(|segment| segment.end <= self.snapshot.from)];
         let mut start = 0;
         while start < full.len() {
             let mut bytes = 0;
@@ -400,6 +402,7 @@ mod tests {
         let segments = Segments::default();
         [0, 10_000, 20_000, 30_000].into_iter().for_each(|base| segments.add(base));
         segments.retain(reference(1, 8000), 1);
+        segments.set_snapshot(Position(30_000), 10);
         assert!(segments.plan_rewrite(35_000, 10_000).is_none(), "a dense one and dead ones");
         segments.retain(reference(10_001, 4000), 1);
         segments.retain(reference(20_001, 4000), 1);
@@ -428,6 +431,8 @@ mod tests {
         let segments = Segments::default();
         [0, 10_000].into_iter().for_each(|base| segments.add(base));
         segments.retain(reference(1, 3000), 1);
+        assert!(segments.plan_rewrite(10_100, 10_000).is_none(), "it is newer than any snapshot");
+        segments.set_snapshot(Position(10_050), 10);
         let plan = segments.plan_rewrite(10_100, 10_000).unwrap();
         segments.set_snapshot(Position(10_100), 10);
         let taken = segments.take_plan(&plan, 10_100).unwrap();

@@ -135,6 +135,7 @@ fn a_rewrite_keeps_what_is_referred_to(storage: &dyn Storage) {
     let kept: Vec<_> = positions.iter().copied().step_by(10).collect();
     let gone: Vec<_> = positions.iter().copied().filter(|at| !kept.contains(at)).collect();
     release(storage, &gone);
+    snapshot(storage, b"");
     let bytes = storage.stats().bytes;
     let (mut late, mut segments) = (Vec::new(), 0);
     let is_done = AtomicBool::new(false);

@@ -163,6 +163,9 @@ impl Node {
     }
 
     fn rewrite(&mut self, log: &Log) {
+        if !self.snapshot(log) {
+            return;
+        }
         while let Some(plan) = log.plan_rewrite() {
             let live: Vec<_> = self.live.keys().map(|reference| reference.at).collect();
             if self.below(3) == 0 {

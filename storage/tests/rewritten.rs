@@ -25,6 +25,7 @@ fn rewritten() -> (FaultyDisk, Log, Vec<Position>) {
 }
 
 fn rewrite(log: &Log, positions: &[Position]) -> Result<usize, Error> {
+    snapshot(log, b"state");
     let mut segments = 0;
     while let Some(plan) = log.plan_rewrite() {
         let live: Vec<_> = kept(positions).iter().map(|(at, _)| *at).collect();
@@ -119,6 +120,7 @@ fn a_full_disk_ends_a_rewrite_and_a_snapshot_and_changes_nothing() {
     let positions: Vec<_> = (0..200).map(|i| append(&log, i, 100, Urgency::Lazy)).collect();
     kept(&positions).iter().for_each(|(at, _)| log.retain(reference(*at, 100), 1));
     append_durably(&log, 200, 100);
+    snapshot(&log, b"older");
     let plan = log.plan_rewrite().unwrap();
     snapshot(&log, b"old");
     let files = disk.files();
@@ -247,6 +249,7 @@ fn a_rewrite_keeps_to_its_rate_and_ends_when_the_log_is_closed() {
     live.iter().for_each(|at| log.retain(reference(*at, 1000), 1));
     (300..1200).for_each(|i| _ = append(&log, i, 1000, Urgency::Lazy));
     append_durably(&log, 1200, 100);
+    snapshot(&log, b"");
     let plan = log.plan_rewrite().unwrap();
     snapshot(&log, b"");
     std::thread::scope(|scope| {
