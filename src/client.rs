@@ -80,7 +80,7 @@ impl Client {
     }
 
     /// Publishes a persistent message and waits until it is safe: routed, and on the disk if it went
-    /// to a durable queue. Says whether any queue got it. While disk space or memory is short it waits
+    /// to a durable queue. Says whether any queue got it and none had to refuse it. While disk space or memory is short it waits
     /// before that.
     ///
     /// # Errors
@@ -192,8 +192,9 @@ impl Client {
         let to = (message.exchange(), message.routing_key());
         let routed = publisher.route(&self.node, &self.vhost, to, &no_headers)?;
         let anywhere = !routed.is_empty();
-        publisher.add(&self.node, message.clone(), routed, None);
-        Ok((anywhere, publisher.flush(&self.node)))
+        publisher.add(&self.node, message.clone(), routed, (None, None));
+        let promise = publisher.flush(&self.node);
+        Ok((anywhere && publisher.refused().is_empty(), promise))
     }
 
     async fn wait(&self, position: Option<Position>) -> Result<(), ClientError> {

@@ -232,7 +232,7 @@ def test_queue_bind_with_empty_queue_and_key_binds_the_queue_name(channel):
 
 
 UNSUPPORTED = {
-    "x-max-length-bytes": 1000, "x-overflow": "reject-publish", "x-max-priority": 5,
+    "x-max-length-bytes": 1000, "x-overflow": "reject-publish-dlx", "x-max-priority": 5,
     "x-queue-type": "quorum",
 }
 
@@ -340,6 +340,22 @@ def test_the_oldest_messages_make_place_for_new_ones(grave):
     assert grave.next()[1].headers["x-death"][0]["reason"] == "maxlen"
 
 
+def test_a_full_queue_may_refuse_what_is_new(amqp, name):
+    channel, queue, other = amqp().channel(), name(), name()
+    channel.queue_declare(queue, exclusive=True, arguments={"x-max-length": 2, "x-overflow": "reject-publish"})
+    channel.queue_declare(other, exclusive=True)
+    fill(channel, queue, [b"1", b"2"])
+    for body in (b"3", b"4"):
+        with pytest.raises(pika.exceptions.NackError):
+            channel.basic_publish("", queue, body)
+    channel.basic_publish("", other, b"elsewhere")
+    with pytest.raises(pika.exceptions.NackError):
+        channel.basic_publish("", other, b"both", pika.BasicProperties(headers={"CC": [queue]}))
+    assert drain(channel, queue) == [b"1", b"2"] and drain(channel, other) == [b"elsewhere", b"both"]
+    fill(channel, queue, [b"5"])
+    assert drain(channel, queue) == [b"5"]
+
+
 def test_a_retry_queue_brings_messages_back_and_counts(grave, name):
     work, retry = name("work"), name("retry")
     grave.channel.queue_declare(work, arguments={"x-dead-letter-exchange": "", "x-dead-letter-routing-key": retry})
@@ -394,7 +410,7 @@ def test_a_queue_that_nobody_uses_for_its_time_is_deleted(amqp, name):
     ({"x-expires": 0}, "{value_zero,0}"), ({"x-message-ttl": -1}, "{value_negative,-1}"), ({"x-message-ttl": "1"}, "{unacceptable_type,longstr}"),
     ({"x-max-length": -5}, "{value_negative,-5}"), ({"x-dead-letter-routing-key": "k"}, "routing_key_but_no_dlx_defined"),
     ({"x-dead-letter-exchange": 7}, "invalid type 'signedint' for arg 'x-dead-letter-exchange'"),
-    ({"x-overflow": "reject-publish"}, "not supported yet"),
+    ({"x-overflow": "reject-publish-dlx"}, "not supported yet"),
 ])
 def test_arguments_that_cannot_be_are_refused(amqp, name, arguments, complaint):
     code, text = close_of_channel(lambda: amqp().channel().queue_declare(name(), arguments=arguments))

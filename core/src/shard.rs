@@ -57,21 +57,27 @@ impl ShardState {
     }
 
     /// Gives a message its places in the queues of this shard. A packet that was published before
-    /// (a QoS 2 publisher that repeats itself after a crash) gets none.
+    /// (a QoS 2 publisher that repeats itself after a crash) gets none. Says whether a queue refuses it.
     pub fn place(
         &mut self,
         targets: &[Target],
         message: &Message,
         origin: Option<Origin>,
         placements: &mut Vec<Placement>,
-    ) {
+    ) -> bool {
+        let mut is_refused = false;
         if origin.is_some_and(|origin| self.received.contains_key(&origin.packet)) {
-            return;
+            return is_refused;
         }
         for target in targets {
             let Some(queue) = self.queues.get_mut(&target.queue) else { continue };
+            if queue.is_full() {
+                is_refused = true;
+                continue;
+            }
             placements.extend(queue.place(message, target.subscription.clone(), false));
         }
+        is_refused
     }
 
     /// Puts a message into its places and hands it out where a consumer waits. `reference` is to

@@ -44,8 +44,9 @@ pub fn publish(call: &Call) -> Answer {
     let to = (exchange, message.routing_key());
     let routed = publisher.route(call.node(), &vhost, to, &headers).map_err(refused)?;
     let is_routed = !routed.is_empty();
-    publisher.add(call.node(), message.clone(), routed, None);
+    publisher.add(call.node(), message.clone(), routed, (None, None));
     let promise = publisher.flush(call.node());
+    let is_routed = is_routed && publisher.refused().is_empty();
     Ok(Reply::json(&json!({ "routed": is_routed })).after(promise))
 }
 

@@ -69,7 +69,7 @@ impl Node {
         let mut publisher = Publisher::new(None, self.shard_count());
         for death in deaths {
             if let Some((letter, routed)) = self.dead_letter(death) {
-                publisher.add(self, Arc::new(letter), routed, None);
+                publisher.add(self, Arc::new(letter), routed, (None, None));
             }
         }
         // What is appended now stands before the settlements that follow, so that a crash may double

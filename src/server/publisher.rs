@@ -24,6 +24,8 @@ pub struct Publisher {
     /// Records that several shards of the batch refer to.
     bodies: Vec<Reference>,
     placements: Vec<Placement>,
+    /// Messages of the last batch that a queue has refused.
+    refused: Vec<Option<Confirm>>,
     /// Messages of the last batch had to go to the disk for want of memory.
     is_ahead: bool,
 }
@@ -34,8 +36,12 @@ pub struct Routed {
     by_shard: SmallVec<[(ShardId, SmallVec<[Target; 1]>); 1]>,
 }
 
+/// A publish that its client wants to have confirmed: the channel, and its number there.
+pub type Confirm = (u16, u64);
+
 struct Item {
     message: Arc<Message>,
+    confirm: Option<Confirm>,
     routed: Arc<Routed>,
     /// Which shard's part of the routes.
     part: usize,
@@ -72,6 +78,7 @@ impl Publisher {
             batches,
             bodies: Vec::new(),
             placements: Vec::new(),
+            refused: Vec::new(),
             is_ahead: false,
         }
     }
@@ -131,7 +138,7 @@ impl Publisher {
         node: &Node,
         message: Arc<Message>,
         routed: Arc<Routed>,
-        packet: Option<Packet>,
+        (packet, confirm): (Option<Packet>, Option<Confirm>),
     ) {
         let several = routed.by_shard.len() > 1;
         let body = (several && message.facts().persistent && routed.is_durable())
@@ -141,7 +148,7 @@ impl Publisher {
         for at in 0..routed.by_shard.len() {
             let batch = usize::from(routed.by_shard[at].0.0) - 1;
             let (message, routed) = (message.clone(), routed.clone());
-            self.batches[batch].push(Item { message, routed, part: at, origin, body });
+            self.batches[batch].push(Item { message, confirm, routed, part: at, origin, body });
         }
     }
 
@@ -155,11 +162,12 @@ impl Publisher {
     pub fn flush(&mut self, node: &Node) -> Option<Position> {
         let mut last = None;
         self.is_ahead = false;
-        let Publisher { batches, placements, is_ahead, .. } = self;
+        self.refused.clear();
+        let Publisher { batches, placements, refused, is_ahead, .. } = self;
         for (batch, shard) in batches.iter_mut().zip(&node.shards) {
             if !batch.is_empty() {
                 let position = shard.post(|work| {
-                    let position = publish(work, batch, placements);
+                    let position = publish(work, batch, placements, refused);
                     *is_ahead |= !work.fx.spills.is_empty();
                     position
                 });
@@ -172,6 +180,11 @@ impl Publisher {
             node.storage.release(body);
         }
         last
+    }
+
+    /// The messages of the last batch that a queue has refused, for want of room.
+    pub fn refused(&self) -> &[Option<Confirm>] {
+        &self.refused
     }
 
     /// Whether the consumers are so far behind that the last batch had to go to the disk although
@@ -204,7 +217,7 @@ impl Node {
         let mut publisher = Publisher::new(None, self.shard_count());
         let (exchange, key) = (message.exchange(), message.routing_key());
         match publisher.route(self, vhost, (exchange, key), &|_: &str| None) {
-            Ok(routed) => publisher.add(self, message.clone(), routed, None),
+            Ok(routed) => publisher.add(self, message.clone(), routed, (None, None)),
             Err(error) => tracing::warn!(%error, "a message of the broker's own is lost"),
         }
         let promise = publisher.flush(self);
@@ -213,12 +226,19 @@ impl Node {
 }
 
 /// Publishes a batch in one shard; gives the position of the last durable record.
-fn publish(work: &mut Work, batch: &[Item], placements: &mut Vec<Placement>) -> Option<Position> {
+fn publish(
+    work: &mut Work,
+    batch: &[Item],
+    placements: &mut Vec<Placement>,
+    refused: &mut Vec<Option<Confirm>>,
+) -> Option<Position> {
     let now_ms = clock::now_ms();
     let mut last = None;
     for item in batch {
         let (message, origin) = (&item.message, item.origin);
-        work.state.place(item.targets(), message, origin, placements);
+        if work.state.place(item.targets(), message, origin, placements) {
+            refused.push(item.confirm);
+        }
         let recorded = record_placements(work, item, placements);
         if let Some(origin) = origin.filter(|_| !placements.is_empty()) {
             work.state.remember(origin, recorded.map(|recorded| recorded.message));

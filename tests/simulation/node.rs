@@ -27,6 +27,7 @@ const SETTINGS: QueueSettings = QueueSettings {
     message_ttl_ms: None,
     expires_ms: None,
     max_length: None,
+    rejects_when_full: false,
     dead_letters: false,
 };
 const CONSUMER: ConsumerId = ConsumerId { connection: ConnectionId(1), number: 1 };

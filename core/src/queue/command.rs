@@ -20,6 +20,8 @@ pub struct QueueSettings {
     pub expires_ms: Option<u64>,
     /// So many messages may wait; the oldest ones make place for new ones.
     pub max_length: Option<u64>,
+    /// If so many wait, new ones are refused instead.
+    pub rejects_when_full: bool,
     /// What is rejected or dropped is handed over, and stays until it is published elsewhere.
     pub dead_letters: bool,
 }

@@ -30,7 +30,8 @@ impl Queue {
 
     /// Drops the oldest if there are too many.
     pub(super) fn keep_to_length(&mut self, fx: &mut Effects) {
-        let Some(max) = self.settings.max_length else { return };
+        let max = self.settings.max_length.filter(|_| !self.settings.rejects_when_full);
+        let Some(max) = max else { return };
         while self.ready.len() as u64 > max {
             let is_in_memory = self.ready.front().is_some();
             // What is written out comes back first.
@@ -134,6 +135,21 @@ mod tests {
         (0..5).for_each(|number| publish(&mut queue, number, 0, &mut fx));
         let expected: Vec<_> = (0..3).map(|index| (index, DeathReason::MaxLength)).collect();
         assert_eq!((died(&mut fx), queue.stats().ready), (expected, 2));
+    }
+
+    #[test]
+    fn a_full_queue_that_rejects_keeps_what_it_has() {
+        let settings = QueueSettings {
+            max_length: Some(1),
+            rejects_when_full: true,
+            ..QueueSettings::default()
+        };
+        let (mut queue, mut fx) = (queue(settings), effects());
+        assert!(!queue.is_full());
+        publish(&mut queue, 0, 0, &mut fx);
+        assert!(queue.is_full() && fx.deaths.is_empty());
+        let Got::Message(..) = queue.get(GETTER, true, 0, &mut fx) else { panic!() };
+        assert!(!queue.is_full());
     }
 
     #[test]

@@ -105,6 +105,12 @@ impl Queue {
         }
     }
 
+    /// Whether it takes no more messages for now.
+    pub fn is_full(&self) -> bool {
+        let QueueSettings { rejects_when_full, max_length, .. } = self.settings;
+        rejects_when_full && max_length.is_some_and(|max| self.ready.len() as u64 >= max)
+    }
+
     /// Gives a message its place; `None` if it is not kept at all: MQTT does not queue QoS 0 for a
     /// session that is away.
     pub fn place(

@@ -72,6 +72,8 @@ impl QueueSpec {
             message_ttl_ms: self.number(MESSAGE_TTL),
             expires_ms: self.number(EXPIRES),
             max_length: self.number(MAX_LENGTH),
+            rejects_when_full: self.arguments.get(OVERFLOW).and_then(Value::as_str)
+                == Some(REJECT_PUBLISH),
             dead_letters: self.arguments.get(DEAD_LETTER_EXCHANGE).is_some(),
         }
     }
@@ -191,7 +193,7 @@ impl QueueEntry {
                     let alone = self.spec.arguments.get(DEAD_LETTER_EXCHANGE).is_none();
                     alone.then(|| "routing_key_but_no_dlx_defined".to_owned())
                 }
-                OVERFLOW if value.as_str() == Some("drop-head") => None,
+                OVERFLOW if matches!(value.as_str(), Some("drop-head" | REJECT_PUBLISH)) => None,
                 "x-queue-mode" if matches!(value.as_str(), Some("default" | "lazy")) => None,
                 _ => KNOWN.contains(&name).then(|| NOT_SUPPORTED.to_owned()),
             };
@@ -253,6 +255,7 @@ const MESSAGE_TTL: &str = "x-message-ttl";
 const EXPIRES: &str = "x-expires";
 const MAX_LENGTH: &str = "x-max-length";
 const OVERFLOW: &str = "x-overflow";
+const REJECT_PUBLISH: &str = "reject-publish";
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 const DEAD_LETTER_KEY: &str = "x-dead-letter-routing-key";
 const DEAD_LETTER_ARGUMENTS: [&str; 2] = [DEAD_LETTER_EXCHANGE, DEAD_LETTER_KEY];

@@ -53,6 +53,7 @@ pub const fn settings(durable: bool, auto_delete: bool) -> QueueSettings {
         message_ttl_ms: None,
         expires_ms: None,
         max_length: None,
+        rejects_when_full: false,
         dead_letters: false,
     }
 }

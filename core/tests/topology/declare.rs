@@ -230,7 +230,7 @@ fn arguments_that_would_be_ignored_are_refused() {
         ("x-message-ttl", Value::from(315_360_000_001i64), "{value_too_large,315360000001}"),
         ("x-max-length", "1".into(), "{unacceptable_type,longstr}"),
         ("x-dead-letter-routing-key", "k".into(), "routing_key_but_no_dlx_defined"),
-        ("x-overflow", "reject-publish".into(), "not supported yet"),
+        ("x-overflow", "reject-publish-dlx".into(), "not supported yet"),
         ("x-expires", Value::from(0), "{value_zero,0}"),
         ("x-max-length-bytes", Value::from(1), "not supported yet"),
         ("x-max-priority", Value::from(5), "not supported yet"),

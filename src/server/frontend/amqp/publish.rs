@@ -69,7 +69,8 @@ impl Amqp {
             self.connection.return_(publish.channel, ReplyCode::NoRoute, &content);
             return Ok(());
         }
-        self.publisher.add(&self.node, Arc::new(message), routed, None);
+        let confirm = (publish.sequence > 0).then_some((publish.channel, publish.sequence));
+        self.publisher.add(&self.node, Arc::new(message), routed, (None, confirm));
         Ok(())
     }
 
@@ -79,6 +80,9 @@ impl Amqp {
         if !self.publisher.is_empty() {
             self.pause.note_publish();
             promise = self.publisher.flush(&self.node);
+            for &(channel, sequence) in self.publisher.refused().iter().flatten() {
+                self.connection.confirm(channel, sequence, false);
+            }
         }
         if !self.unconfirmed.is_empty() {
             for &(channel, _) in &self.unconfirmed {

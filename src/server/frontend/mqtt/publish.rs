@@ -36,7 +36,7 @@ impl Mqtt {
             return Ok(ReasonCode::NoMatchingSubscribers);
         }
         let origin = self.packet(publish);
-        self.publisher.add(&self.node, message, routed, origin);
+        self.publisher.add(&self.node, message, routed, (origin, None));
         Ok(ReasonCode::Success)
     }
 
