@@ -44,10 +44,10 @@ impl Queue {
     }
 
     /// Drops what has expired at the front, and asks to be woken for the next. What stands behind it
-    /// waits for its turn.
+    /// waits for its turn. So many at a time that nobody else waits long.
     pub(super) fn keep_to_time(&mut self, now_ms: u64, fx: &mut Effects) {
         let ttl_ms = self.settings.message_ttl_ms;
-        loop {
+        for _ in 0..EXPIRED_MAX {
             let Some(front) = self.ready.front() else {
                 if ttl_ms.is_some() && self.read_ahead(fx) {
                     continue;
@@ -68,8 +68,12 @@ impl Queue {
             }
             return;
         }
+        fx.wakes.push((self.id, now_ms));
     }
 }
+
+/// How many expire in one go.
+const EXPIRED_MAX: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -164,6 +168,21 @@ mod tests {
         queue.pump(1100, &mut fx);
         assert_eq!(died(&mut fx), [(0, DeathReason::Expired)]);
         assert_eq!(std::mem::take(&mut fx.wakes), [(QueueId(1), 1140)]);
+    }
+
+    #[test]
+    fn many_expire_in_several_goes() {
+        let settings = QueueSettings { message_ttl_ms: Some(100), ..QueueSettings::default() };
+        let (mut queue, mut fx) = (queue(settings), effects());
+        (0..1500).for_each(|number| publish(&mut queue, number, 0, &mut fx));
+        fx.wakes.clear();
+        queue.pump(100, &mut fx);
+        assert_eq!(
+            (died(&mut fx).len(), std::mem::take(&mut fx.wakes)),
+            (1000, vec![(QueueId(1), 100)])
+        );
+        queue.pump(100, &mut fx);
+        assert_eq!((died(&mut fx).len(), queue.stats().ready), (500, 0));
     }
 
     #[test]
