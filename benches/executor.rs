@@ -60,7 +60,7 @@ impl Work {
         let target = [Target { queue: QUEUE, durable: false, subscription: None }];
         let mut placements = Vec::new();
         for message in batch {
-            self.state.place(&target, message, None, &mut placements);
+            self.state.place(&target, message, None, &mut placements, &mut self.fx);
             self.state.publish(0, &mut placements, message, None, &mut self.fx);
         }
         let count = self.fx.deliveries.len() as u64;

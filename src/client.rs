@@ -267,7 +267,8 @@ impl Consumer {
             }
             self.waiting.extend(self.mail.deliveries.drain(..));
             self.is_over |= self.mail.notices.drain(..).any(|notice| {
-                matches!(notice, Notice::Cancelled(..) | Notice::Close(CloseReason::Shutdown))
+                let is_of_consumer = matches!(notice, Notice::Cancelled(..) | Notice::Overdue(..));
+                is_of_consumer || notice == Notice::Close(CloseReason::Shutdown)
             });
         }
     }

@@ -231,22 +231,6 @@ def test_queue_bind_with_empty_queue_and_key_binds_the_queue_name(channel):
     assert drain(channel, queue) == [b"by name"]
 
 
-UNSUPPORTED = {
-    "x-max-length-bytes": 1000, "x-overflow": "reject-publish-dlx", "x-max-priority": 5,
-    "x-queue-type": "quorum",
-}
-
-
-@pytest.mark.parametrize("argument", UNSUPPORTED)
-def test_what_is_not_supported_yet_is_refused_by_name_and_never_ignored(amqp, name, argument):
-    queue, connection = name(), amqp()
-    value = UNSUPPORTED[argument]
-    with pytest.raises(Exception) as caught:
-        connection.channel().queue_declare(queue, durable=True, arguments={argument: value})
-    assert caught.value.reply_code in (406, 540)
-    assert argument in caught.value.reply_text
-
-
 def test_a_single_active_consumer_gets_everything_until_it_goes(amqp, name):
     queue, channels = name(), [amqp().channel() for _ in range(3)]
     channels[0].queue_declare(queue, arguments={"x-single-active-consumer": True})
@@ -271,115 +255,6 @@ def test_a_single_active_consumer_is_asked_for_with_a_truth_value_and_is_not_exc
     channel.queue_declare(queue, exclusive=True, arguments={"x-single-active-consumer": True})
     code, text = close_of_channel(lambda: channel.basic_consume(queue, lambda *_: None, exclusive=True))
     assert code == 403 and "in exclusive use" in text
-
-
-@pytest.fixture
-def grave(amqp, name):
-    """Makes a queue that dead letters go to, and declares queues that send them there."""
-    channel, exchange, queue = amqp().channel(), name("dlx"), name("grave")
-    channel.exchange_declare(exchange, "topic", auto_delete=True)
-    channel.queue_declare(queue, exclusive=True)
-    channel.queue_bind(queue, exchange, "#")
-
-    class Grave:
-        def declare(self, **arguments):
-            """A queue with these arguments, `_` in a name for `-`."""
-            given = {f"x-{key.replace('_', '-')}": value for key, value in arguments.items()}
-            source = name("source")
-            channel.queue_declare(source, durable=True, arguments={"x-dead-letter-exchange": exchange, **given})
-            return source
-
-        def next(self):
-            return get_one(channel, queue)
-
-        def is_empty(self):
-            return drain(channel, queue) == []
-
-    grave = Grave()
-    grave.channel, grave.exchange, grave.queue = channel, exchange, queue
-    return grave
-
-
-def test_what_is_rejected_goes_to_the_dead_letter_exchange_with_its_history(grave):
-    source = grave.declare()
-    properties = pika.BasicProperties(delivery_mode=2, headers={"kept": 1, "CC": ["copy"]}, message_id="m", expiration="60000")
-    grave.channel.basic_publish("", source, b"body", properties)
-    method = get_one(grave.channel, source, auto_ack=False)[0]
-    grave.channel.basic_reject(method.delivery_tag, requeue=False)
-    method, properties, body = grave.next()
-    assert (method.exchange, method.routing_key, body) == (grave.exchange, source, b"body")
-    assert (properties.message_id, properties.expiration, properties.delivery_mode) == ("m", None, 2)
-    headers, (death,) = properties.headers, properties.headers["x-death"]
-    assert headers["kept"] == 1 and death.pop("time") is not None
-    assert death == {"count": 1, "reason": "rejected", "queue": source, "exchange": "",
-                     "routing-keys": [source, "copy"], "original-expiration": "60000"}
-    for when in ("first", "last"):
-        assert [headers[f"x-{when}-death-{what}"] for what in ("reason", "queue", "exchange")] == ["rejected", source, ""]
-    assert drain(grave.channel, source) == []
-
-
-def test_what_expires_is_dead_lettered_in_time_without_a_consumer(grave):
-    source = grave.declare(message_ttl=200, dead_letter_routing_key="late")
-    for body in (b"1", b"2"):
-        grave.channel.basic_publish("", source, body, pika.BasicProperties(headers={"CC": ["x"], "BCC": ["y"]}))
-    for body in (b"1", b"2"):
-        method, properties, found = grave.next()
-        assert (method.routing_key, found) == ("late", body)
-        assert properties.headers["x-death"][0]["reason"] == "expired" and "CC" not in properties.headers
-    shorter = grave.declare(message_ttl=60000)
-    grave.channel.basic_publish("", shorter, b"own", pika.BasicProperties(expiration="100"))
-    assert grave.next()[2] == b"own"
-
-
-def test_the_oldest_messages_make_place_for_new_ones(grave):
-    source = grave.declare(max_length=3, overflow="drop-head")
-    fill(grave.channel, source, [b"%d" % i for i in range(6)])
-    assert [grave.next()[2] for _ in range(3)] == [b"0", b"1", b"2"]
-    assert drain(grave.channel, source) == [b"3", b"4", b"5"]
-    fill(grave.channel, grave.declare(max_length=0), [b"never"])
-    assert grave.next()[1].headers["x-death"][0]["reason"] == "maxlen"
-
-
-def test_a_full_queue_may_refuse_what_is_new(amqp, name):
-    channel, queue, other = amqp().channel(), name(), name()
-    channel.queue_declare(queue, exclusive=True, arguments={"x-max-length": 2, "x-overflow": "reject-publish"})
-    channel.queue_declare(other, exclusive=True)
-    fill(channel, queue, [b"1", b"2"])
-    for body in (b"3", b"4"):
-        with pytest.raises(pika.exceptions.NackError):
-            channel.basic_publish("", queue, body)
-    channel.basic_publish("", other, b"elsewhere")
-    with pytest.raises(pika.exceptions.NackError):
-        channel.basic_publish("", other, b"both", pika.BasicProperties(headers={"CC": [queue]}))
-    assert drain(channel, queue) == [b"1", b"2"] and drain(channel, other) == [b"elsewhere", b"both"]
-    fill(channel, queue, [b"5"])
-    assert drain(channel, queue) == [b"5"]
-
-
-def test_a_retry_queue_brings_messages_back_and_counts(grave, name):
-    work, retry = name("work"), name("retry")
-    grave.channel.queue_declare(work, arguments={"x-dead-letter-exchange": "", "x-dead-letter-routing-key": retry})
-    grave.channel.queue_declare(retry, arguments={
-        "x-message-ttl": 50, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": work})
-    fill(grave.channel, work, [b"again"])
-    for count in range(4):
-        method, properties, body = get_one(grave.channel, work, auto_ack=False)
-        deaths = {(d["queue"], d["reason"]): d["count"] for d in (properties.headers or {}).get("x-death", [])}
-        assert body == b"again" and deaths == ({(work, "rejected"): count, (retry, "expired"): count} if count else {})
-        grave.channel.basic_reject(method.delivery_tag, requeue=False)
-    grave.channel.queue_delete(work)
-    grave.channel.queue_delete(retry)
-
-
-def test_a_cycle_without_a_consumer_ends(grave, name):
-    one, two = name("one"), name("two")
-    for queue, other in ((one, two), (two, one)):
-        grave.channel.queue_declare(queue, arguments={
-            "x-message-ttl": 20, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": other})
-    fill(grave.channel, one, [b"round"])
-    eventually(lambda: counts(grave.channel.connection, one)[0] + counts(grave.channel.connection, two)[0] == 0, "it ends")
-    grave.channel.queue_delete(one)
-    grave.channel.queue_delete(two)
 
 
 def test_a_queue_that_nobody_uses_for_its_time_is_deleted(amqp, name):
@@ -410,7 +285,10 @@ def test_a_queue_that_nobody_uses_for_its_time_is_deleted(amqp, name):
     ({"x-expires": 0}, "{value_zero,0}"), ({"x-message-ttl": -1}, "{value_negative,-1}"), ({"x-message-ttl": "1"}, "{unacceptable_type,longstr}"),
     ({"x-max-length": -5}, "{value_negative,-5}"), ({"x-dead-letter-routing-key": "k"}, "routing_key_but_no_dlx_defined"),
     ({"x-dead-letter-exchange": 7}, "invalid type 'signedint' for arg 'x-dead-letter-exchange'"),
-    ({"x-overflow": "reject-publish-dlx"}, "not supported yet"),
+    ({"x-overflow": "drop-tail"}, "invalid_overflow"), ({"x-max-priority": 256}, "{max_value_exceeded,256}"),
+    ({"x-max-length-bytes": -1}, "{value_negative,-1}"), ({"x-queue-type": "stream"}, "not supported yet"),
+    ({"x-quorum-initial-group-size": 1}, "invalid arg 'x-quorum-initial-group-size' for queue"),
+    ({"x-max-age": "1D"}, "of queue type rabbit_classic_queue"),
 ])
 def test_arguments_that_cannot_be_are_refused(amqp, name, arguments, complaint):
     code, text = close_of_channel(lambda: amqp().channel().queue_declare(name(), arguments=arguments))

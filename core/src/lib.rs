@@ -21,8 +21,9 @@ pub use message::{Body, Draft, Encoding, Facts, LARGE_BODY_BYTES, Message};
 pub use position::{Position, RecordHeader, Reference};
 pub use queue::{
     ConsumerOptions, Death, DeathReason, Delivery, DiscardedPage, Effects, Fetch, Got,
-    InExclusiveUse, PAGE_LEN_MAX, PageEntries, PageFetch, PageOut, Placement, Queue, QueueSettings,
-    QueueStats, RestoreFrom, Restored, Settlement, SharedPrefetch, Spill, StoredEntry,
+    InExclusiveUse, Overflow, PAGE_LEN_MAX, PageEntries, PageFetch, PageOut, Placement, Queue,
+    QueueSettings, QueueStats, RestoreFrom, Restored, Settlement, SharedPrefetch, Spill,
+    StoredEntry,
 };
 pub use retained::{Kept, Matching, Retained};
 pub use shard::{ReadRecord, ShardState};
@@ -30,7 +31,7 @@ pub use topic::{Pattern, Syntax, Token, Trie, key_to_topic, topic_to_key, words}
 pub use topology::{
     ARGUMENT_DEPTH_MAX, ARGUMENT_VALUES_MAX, Address, Applied, Binding, BindingEntry,
     CommandFormatError, Destination, ExchangeEntry, Outcome, Permissions, QueueEntry, QueueKind,
-    QueueSpec, Resource, ResourceKind, Routes, Subscription, SubscriptionOptions, Target, Topology,
-    TopologyCommand, TopologyError, TopologyErrorKind, User, strip_cr_lf,
+    QueueSpec, QueueType, Resource, ResourceKind, Routes, Subscription, SubscriptionOptions,
+    Target, Topology, TopologyCommand, TopologyError, TopologyErrorKind, User, strip_cr_lf,
 };
 pub use value::{IntWidth, Table, Value};

@@ -61,9 +61,10 @@ impl ShardState {
     pub fn place(
         &mut self,
         targets: &[Target],
-        message: &Message,
+        message: &Arc<Message>,
         origin: Option<Origin>,
         placements: &mut Vec<Placement>,
+        fx: &mut Effects,
     ) -> bool {
         let mut is_refused = false;
         if origin.is_some_and(|origin| self.received.contains_key(&origin.packet)) {
@@ -71,7 +72,8 @@ impl ShardState {
         }
         for target in targets {
             let Some(queue) = self.queues.get_mut(&target.queue) else { continue };
-            if queue.is_full() {
+            if queue.is_full_for(message.body().len()) {
+                queue.refuse(message, fx);
                 is_refused = true;
                 continue;
             }
@@ -92,7 +94,7 @@ impl ShardState {
     ) {
         for placement in placements.drain(..) {
             let Some(queue) = self.queues.get_mut(&placement.queue) else { continue };
-            queue.publish(placement, message.clone(), reference, fx);
+            queue.publish(placement, message.clone(), reference, now_ms, fx);
             queue.pump(now_ms, fx);
         }
     }

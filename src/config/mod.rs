@@ -56,6 +56,9 @@ settings! {
     memory_max: ByteSize = ByteSize(0), "SIZE";
     /// Deliveries on their way to one consumer before the queue waits for its socket.
     consumer_window: ByteSize = ByteSize::kib(512), "SIZE";
+    /// Time for a consumer to acknowledge a delivery, in milliseconds, where its queue names none; then
+    /// its channel is closed. 0 is without end.
+    consumer_timeout: Millis = Millis(Duration::ZERO), "MS";
     /// Largest message that is accepted.
     message_size_max: ByteSize = ByteSize::mib(16), "SIZE";
     /// Client connections at a time, of all protocols.

@@ -139,7 +139,7 @@ fn describe(queue: &QueueEntry) -> Map<String, Value> {
     let object = json!({
         "name": &*queue.name,
         "vhost": &*queue.vhost,
-        "type": "classic",
+        "type": queue.spec.queue_type().name(),
         "durable": queue.spec.durable,
         "auto_delete": queue.spec.auto_delete,
         "exclusive": queue.spec.exclusive.is_some(),

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use leveret_core::record::{self, Kind};
 use leveret_core::{
-    Applied, ConnectionId, Outcome, Position, QueueId, QueueSpec, QueueStats, Topology,
+    Applied, ConnectionId, Outcome, Position, QueueId, QueueKind, QueueSpec, QueueStats, Topology,
     TopologyCommand, TopologyError,
 };
 use leveret_storage::Urgency;
@@ -191,7 +191,11 @@ impl Node {
 
     pub(super) fn create_in_shard(&self, topology: &Topology, id: QueueId) {
         let Some(queue) = topology.queue_by_id(id) else { return };
-        let settings = queue.spec.settings();
+        let mut settings = queue.spec.settings();
+        let timeout_ms = self.config.consumer_timeout.0.as_millis() as u64;
+        if queue.spec.kind == QueueKind::Classic && timeout_ms > 0 {
+            settings.consumer_timeout_ms.get_or_insert(timeout_ms);
+        }
         self.shard_of(id).post(|work| work.state.create(id, settings));
     }
 

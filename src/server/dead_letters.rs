@@ -76,9 +76,10 @@ impl Node {
         // a message and never loses one.
         publisher.flush(self);
         for death in deaths {
+            let Some(index) = death.index else { continue };
             self.shard_of(death.queue).post(|work| {
                 if let Some(queue) = work.state.queue(death.queue) {
-                    queue.left(death.index, &mut work.fx);
+                    queue.left(index, &mut work.fx);
                 }
             });
         }

@@ -36,6 +36,8 @@ pub struct Mail {
 pub enum Notice {
     /// A consumer lost its queue.
     Cancelled(QueueId, ConsumerId),
+    /// A consumer holds a message for longer than its queue allows: so many milliseconds.
+    Overdue(ConsumerId, u64),
     /// The connection has to end.
     Close(CloseReason),
 }

@@ -236,7 +236,7 @@ fn publish(
     let mut last = None;
     for item in batch {
         let (message, origin) = (&item.message, item.origin);
-        if work.state.place(item.targets(), message, origin, placements) {
+        if work.state.place(item.targets(), message, origin, placements, &mut work.fx) {
             refused.push(item.confirm);
         }
         let recorded = record_placements(work, item, placements);

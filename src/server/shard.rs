@@ -108,6 +108,11 @@ impl Work {
                 outbox.notify(Notice::Cancelled(queue, consumer));
             }
         }
+        for (consumer, timeout_ms) in self.fx.overdue.drain(..) {
+            if let Some(outbox) = self.outboxes.get(&consumer.connection) {
+                outbox.notify(Notice::Overdue(consumer, timeout_ms));
+            }
+        }
         duty.fetch(self.fx.fetches.drain(..));
         duty.bury(self.fx.deaths.drain(..));
         duty.wake(self.fx.wakes.drain(..));

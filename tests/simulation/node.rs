@@ -20,16 +20,6 @@ use super::truth::Truth;
 /// One in each shard.
 pub const QUEUES: [QueueId; 2] = [QueueId(1), QueueId(2)];
 
-const SETTINGS: QueueSettings = QueueSettings {
-    durable: true,
-    auto_delete: false,
-    single_active_consumer: false,
-    message_ttl_ms: None,
-    expires_ms: None,
-    max_length: None,
-    rejects_when_full: false,
-    dead_letters: false,
-};
 const CONSUMER: ConsumerId = ConsumerId { connection: ConnectionId(1), number: 1 };
 const READER: ConsumerId = ConsumerId { connection: ConnectionId(1), number: 2 };
 /// The session of the QoS 2 publisher.
@@ -95,7 +85,7 @@ impl Node {
         let log = Log::open_on(disk.mount(), config).map_err(Stopped::from)?;
         let shards = QUEUES.map(|queue| {
             let mut state = ShardState::default();
-            state.create(queue, SETTINGS);
+            state.create(queue, QueueSettings { durable: true, ..QueueSettings::default() });
             let fx = Effects {
                 resident_bytes_free: MEMORY_BYTES,
                 page_len_max: PAGE_LEN,
@@ -190,12 +180,13 @@ impl Node {
     fn place(
         &mut self,
         queue: QueueId,
-        message: &Message,
+        message: &Arc<Message>,
         origin: Option<Origin>,
     ) -> Vec<Placement> {
         let mut placements = Vec::new();
         let target = [Target { queue, durable: true, subscription: None }];
-        self.shard(queue).state.place(&target, message, origin, &mut placements);
+        let Shard { state, fx, .. } = self.shard(queue);
+        state.place(&target, message, origin, &mut placements, fx);
         assert!(placements.iter().all(|placement| placement.durable));
         placements
     }

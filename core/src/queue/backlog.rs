@@ -8,22 +8,28 @@
 //!
 //! On the way back a page is read before the front is empty, then the messages of its entries, in
 //! batches, by a thread that may wait for the disk. One such fetch at a time is under way.
+//!
+//! Each level of a queue with priorities has a backlog of its own. What is read is of the highest
+//! level that has something.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::entry::{Entry, Stored};
-use super::page::{self, Page, Place};
-use super::{Effects, Fetch, PageOut, Queue, Spill};
+use super::extent::Extent;
+use super::level::Level;
+use super::page::{self, Page, PageWriter, Place};
+use super::{DeathReason, Effects, Fetch, PageOut, Queue, Spill};
 use crate::record::Malformed;
 use crate::{EntryIndex, Message, Position, Reference};
 
 /// The entries of a page, on their way back into their queue.
 #[derive(Debug)]
 pub struct PageEntries {
-    first: EntryIndex,
-    entries: Vec<Entry>,
+    pub(super) first: EntryIndex,
+    pub(super) entries: Vec<Entry>,
+    pub(super) swept_at_ms: Option<u64>,
 }
 
 /// What a fetch reads first: a page, and how much of its messages.
@@ -34,6 +40,8 @@ pub struct PageFetch {
     /// The size of the messages to bring along, in bytes.
     pub bytes_max: usize,
     pub(super) first: EntryIndex,
+    /// It is read for what has expired then; the rest is not wanted yet.
+    pub(super) swept_at_ms: Option<u64>,
 }
 
 impl PageFetch {
@@ -42,7 +50,8 @@ impl PageFetch {
     /// # Errors
     /// If these are not entries.
     pub fn read(&self, entries: &Bytes) -> Result<PageEntries, Malformed> {
-        Ok(PageEntries { first: self.first, entries: page::read(entries)? })
+        let PageFetch { first, swept_at_ms, .. } = *self;
+        Ok(PageEntries { first, entries: page::read(entries)?, swept_at_ms })
     }
 }
 
@@ -73,16 +82,11 @@ impl Queue {
     pub(super) fn admit(&mut self, entry: Entry, fx: &mut Effects) {
         let size = entry.resident_bytes() as i64;
         let fits = self.resident_bytes as i64 + size <= fx.resident_bytes_free;
-        if size > 0 && !self.ready.has_backlog() && (fits || self.is_waited_for(&entry)) {
+        if size > 0 && fits && !self.ready.level(entry.priority).has_backlog() {
             self.take_memory(size as usize, fx);
             return self.ready.push(entry);
         }
         self.push_behind(entry, fx);
-    }
-
-    /// Whether an entry would be handed out at once.
-    fn is_waited_for(&self, entry: &Entry) -> bool {
-        self.ready.len() == 0 && self.consumers.next(entry.needs_settlement()).is_some()
     }
 
     /// Adds an entry behind everything, without its message as soon as the journal has it.
@@ -93,8 +97,9 @@ impl Queue {
             fx.spills.push(Spill { queue, index, message });
         }
         self.take_memory(entry.resident_bytes(), fx);
+        let priority = entry.priority;
         self.ready.push_behind(entry);
-        self.write_out(fx);
+        self.write_out(priority, fx);
     }
 
     /// A spilled message is in the journal now.
@@ -102,9 +107,9 @@ impl Queue {
         match self.ready.find(index) {
             Some(entry) if entry.stored == Stored::No => {
                 entry.stored = Stored::Spilled(reference);
-                let freed = entry.put_out_of_memory();
+                let (freed, priority) = (entry.put_out_of_memory(), entry.priority);
                 self.give_memory(freed, fx);
-                self.write_out(fx);
+                self.write_out(priority, fx);
             }
             _ => fx.released.push(reference),
         }
@@ -112,52 +117,47 @@ impl Queue {
 
     /// A page is in the journal now.
     pub fn paged_out(&mut self, first: EntryIndex, reference: Reference, fx: &mut Effects) {
-        match self.ready.pages.iter_mut().rev().find(|page| page.first == first) {
-            Some(page) => page.place = Place::Journal(reference),
+        match self.ready.find_page(first) {
+            Some((priority, at)) => {
+                self.ready.level(priority).pages[at].place = Place::Journal(reference);
+            }
             None => fx.released.push(reference),
         }
     }
 
     /// Has pages that replay has made put into the journal.
     pub fn page_out(&mut self, fx: &mut Effects) {
-        for page in &self.ready.pages {
-            if let Place::Memory(entries) = &page.place {
-                let (queue, first, entries) = (self.id, page.first, entries.clone());
-                fx.pages.push(PageOut { queue, first, entries });
-            }
+        for page in self.ready.levels().flat_map(|level| &level.pages) {
+            self.write_page(page, fx);
         }
     }
 
-    /// Writes out what the journal has of the newest entries.
-    fn write_out(&mut self, fx: &mut Effects) {
-        while let Some(entry) = self.ready.unspilled.front()
-            && entry.stored.reference().is_some()
-        {
-            let back = self.ready.back.get_or_insert_default();
-            let before = back.bytes().len();
-            back.push(entry);
-            let (len, size) = (back.len(), back.size_bytes());
-            fx.resident_bytes_free -= (back.bytes().len() - before) as i64;
-            self.ready.unspilled.pop_front();
-            let is_short_of_memory = fx.resident_bytes_free < 0;
-            if len >= fx.page_len_max
-                || size >= PAGE_SIZE_MAX
-                || (is_short_of_memory && len >= fx.page_len_max / PAGE_PART_MIN)
-            {
-                self.finish_page(fx);
-            }
-        }
-    }
-
-    fn finish_page(&mut self, fx: &mut Effects) {
-        let Some(back) = self.ready.back.take() else { return };
-        fx.resident_bytes_free += back.bytes().len() as i64;
-        let page = back.finish();
+    pub(super) fn write_page(&self, page: &Page, fx: &mut Effects) {
         if let Place::Memory(entries) = &page.place {
-            let (queue, first, entries) = (self.id, page.first, entries.clone());
+            let (queue, first, entries) = (self.id, page.first, (**entries).clone());
             fx.pages.push(PageOut { queue, first, entries });
         }
-        self.ready.pages.push_back(page);
+    }
+
+    /// Writes out what the journal has of the newest entries of a level.
+    fn write_out(&mut self, priority: u8, fx: &mut Effects) {
+        let level = self.ready.level(priority);
+        while let Some(bytes) = level.write_out() {
+            fx.resident_bytes_free -= bytes as i64;
+            let extent = level.back().map(|back| back.extent()).unwrap_or_default();
+            let (len, is_short_of_memory) = (extent.len as usize, fx.resident_bytes_free < 0);
+            if len >= fx.page_len_max
+                || extent.size_bytes >= PAGE_SIZE_MAX
+                || (is_short_of_memory && len >= fx.page_len_max / PAGE_PART_MIN)
+            {
+                finish_page(level, fx);
+                if let Some(Page { first, place: Place::Memory(entries), .. }) = level.pages.back()
+                {
+                    let (queue, first, entries) = (self.id, *first, (**entries).clone());
+                    fx.pages.push(PageOut { queue, first, entries });
+                }
+            }
+        }
     }
 
     /// Sees to it that what comes next is in memory before it is needed, as far as something waits.
@@ -166,95 +166,126 @@ impl Queue {
         if self.fetching {
             return false;
         }
-        let lacks_next = self.ready.front().is_some_and(|next| next.lacks_message());
-        if lacks_next || self.ready.lacks_message_at(self.read_ahead_place()) {
-            self.fetch_messages(fx);
+        let place = self.read_ahead_place();
+        let Some(level) = self.ready.top() else { return false };
+        let lacks_next = level.front().is_some_and(|next| next.lacks_message());
+        if lacks_next || level.lacks_message_at(place) {
+            let entries = level.stored_run(FETCH_LEN, fetch_bytes(fx));
+            self.fetching = true;
+            fx.fetches.push(Fetch { queue: self.id, page: None, entries });
             return false;
         }
-        if !self.ready.has_backlog() || !self.ready.front_is_short(READ_AHEAD_LEN) {
+        if !level.has_backlog() || !level.front_is_short(READ_AHEAD_LEN) {
             return false;
         }
-        self.back_to_page(fx);
-        match self.ready.pages.front().map(|page| (page.first, page.place.clone())) {
+        back_to_page(level, fx);
+        match level.pages.front().map(|page| (page.first, page.place.clone())) {
             Some((first, Place::Journal(reference))) => {
-                let page = PageFetch { at: reference.at, bytes_max: fetch_bytes(fx), first };
-                self.fetching = true;
-                fx.fetches.push(Fetch { queue: self.id, page: Some(page), entries: Vec::new() });
+                let bytes_max = fetch_bytes(fx);
+                self.fetch_page(
+                    PageFetch { at: reference.at, bytes_max, first, swept_at_ms: None },
+                    fx,
+                );
                 false
             }
             Some((first, Place::Memory(entries))) => {
                 let entries = page::read(&entries).unwrap_or_default();
-                self.take_page(PageEntries { first, entries }, fx);
+                self.take_page(PageEntries { first, entries, swept_at_ms: None }, fx);
                 true
             }
             None => {
-                let newest = std::mem::take(&mut self.ready.unspilled);
-                self.ready.extend_front(newest);
+                level.bring_unspilled();
                 true
             }
         }
     }
 
-    /// What is written out and no page yet is the next one to come back, if there is no other.
-    pub(super) fn back_to_page(&mut self, fx: &mut Effects) {
-        if self.ready.pages.is_empty()
-            && let Some(back) = self.ready.back.take()
-        {
-            fx.resident_bytes_free += back.bytes().len() as i64;
-            self.ready.pages.push_back(back.finish());
-        }
+    pub(super) fn fetch_page(&mut self, page: PageFetch, fx: &mut Effects) {
+        self.fetching = true;
+        fx.fetches.push(Fetch { queue: self.id, page: Some(page), entries: Vec::new() });
     }
 
     /// Where in the front messages have to be missing for the next ones to be brought.
     fn read_ahead_place(&self) -> usize {
-        let mean = self.ready.bytes() / (self.ready.len() as u64).max(1);
+        let all = self.ready.extent();
+        let mean = all.size_bytes / all.len.max(1);
         ((FETCH_BYTES_MAX / 2) as u64 / mean.max(1)).clamp(1, READ_AHEAD_LEN as u64 / 4) as usize
-    }
-
-    fn fetch_messages(&mut self, fx: &mut Effects) {
-        let entries = self.ready.stored_run(FETCH_LEN, fetch_bytes(fx));
-        self.fetching = true;
-        fx.fetches.push(Fetch { queue: self.id, page: None, entries });
     }
 
     /// The entries of a page are back from the journal. Their messages are still there.
     pub fn page_fetched(&mut self, entries: PageEntries, fx: &mut Effects) {
         self.fetching = false;
-        self.take_page(entries, fx);
+        self.give_back_page(entries, fx);
+    }
+
+    pub(super) fn give_back_page(&mut self, entries: PageEntries, fx: &mut Effects) {
+        match entries.swept_at_ms {
+            None => self.take_page(entries, fx),
+            Some(now_ms) => self.sweep_page(now_ms, entries, fx),
+        }
     }
 
     /// A page cannot be read: its entries are given up. Says how many these are.
-    pub fn page_lost(&mut self, fetch: &PageFetch, fx: &mut Effects) -> u32 {
+    pub fn page_lost(&mut self, fetch: &PageFetch, fx: &mut Effects) -> u64 {
         self.fetching = false;
-        self.pop_page(fetch.first, fx).map_or(0, |page| {
-            self.ready.uncount_all(page.len as usize, page.size_bytes.into());
-            page.len
-        })
+        let Some((_, page)) = self.remove_page(fetch.first, fx) else { return 0 };
+        Extent::from(page.extent).len
     }
 
     fn take_page(&mut self, read: PageEntries, fx: &mut Effects) {
-        let Some(page) = self.pop_page(read.first, fx) else { return };
-        self.ready.uncount_all(page.len as usize, page.size_bytes.into());
-        for entry in read.entries {
-            if page.is_restored && !entry.is_durable() {
-                continue;
-            }
-            if !entry.needs_settlement() && entry.index < self.unsettled_from {
-                self.release_reference(&entry, fx);
-                continue;
-            }
-            self.ready.count(&entry);
-            self.ready.extend_front([entry]);
+        // Others may have come in front of it meanwhile.
+        if self.ready.find_page(read.first).is_none_or(|(_, at)| at > 0) {
+            return;
         }
+        let Some((_, page)) = self.remove_page(read.first, fx) else { return };
+        let entries = self.living(&page, read.entries, fx);
+        for entry in &entries {
+            self.ready.count(entry.extent());
+        }
+        self.ready.level(page.priority).extend_front(entries);
     }
 
-    /// Takes the first page out, if it is the one that is meant: others may be gone meanwhile.
-    fn pop_page(&mut self, first: EntryIndex, fx: &mut Effects) -> Option<Page> {
-        let page = self.ready.pages.pop_front_if(|page| page.first == first)?;
+    /// The entries of a page that are still wanted.
+    fn living(&self, page: &Page, mut entries: Vec<Entry>, fx: &mut Effects) -> Vec<Entry> {
+        entries.retain(|entry| {
+            if page.is_restored && !entry.is_durable() {
+                return false;
+            }
+            let is_dropped = !entry.needs_settlement() && entry.index < self.unsettled_from;
+            if is_dropped {
+                self.release_reference(entry, fx);
+            }
+            !is_dropped
+        });
+        entries
+    }
+
+    /// Takes a page out with what it counts for, and says where it was.
+    fn remove_page(&mut self, first: EntryIndex, fx: &mut Effects) -> Option<(usize, Page)> {
+        let (priority, at) = self.ready.find_page(first)?;
+        let page = self.ready.level(priority).remove_page(at)?;
         if let Place::Journal(reference) = page.place {
             fx.released.push(reference);
         }
-        Some(page)
+        self.ready.uncount(page.extent.into());
+        Some((at, page))
+    }
+
+    /// Takes what has expired out of a page, and leaves the rest in a new one at its place.
+    fn sweep_page(&mut self, now_ms: u64, read: PageEntries, fx: &mut Effects) {
+        let Some((at, page)) = self.remove_page(read.first, fx) else { return };
+        let entries = self.living(&page, read.entries, fx);
+        let (expired, left): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| entry.is_expired(now_ms));
+        let mut writer = PageWriter::default();
+        left.iter().for_each(|entry| writer.push(entry));
+        if !left.is_empty() {
+            let page = writer.finish();
+            self.write_page(&page, fx);
+            self.ready.count(page.extent.into());
+            self.ready.level(page.priority).insert_page(at, page);
+        }
+        expired.into_iter().for_each(|entry| self.part_with(entry, DeathReason::Expired, fx));
     }
 
     /// Messages are back from the journal; the ones that could not be read are given up.
@@ -277,17 +308,17 @@ impl Queue {
 
     /// Drops what is written out.
     pub(super) fn discard_backlog(&mut self, fx: &mut Effects) {
-        for page in std::mem::take(&mut self.ready.pages) {
-            self.discard_page(&page, fx);
-        }
-        self.back_to_page(fx);
-        for page in std::mem::take(&mut self.ready.pages) {
-            self.discard_page(&page, fx);
+        for priority in self.ready.priorities() {
+            let level = self.ready.level(priority);
+            finish_page(level, fx);
+            while let Some(page) = self.ready.level(priority).remove_page(0) {
+                self.discard_page(&page, fx);
+            }
         }
     }
 
     pub(super) fn discard_page(&mut self, page: &Page, fx: &mut Effects) {
-        self.ready.uncount_all(page.len as usize, page.size_bytes.into());
+        self.ready.uncount(page.extent.into());
         match &page.place {
             Place::Journal(reference) => {
                 fx.discarded.push(DiscardedPage { at: *reference, is_restored: page.is_restored });
@@ -305,12 +336,8 @@ impl Queue {
             self.forget(&entry, fx);
         }
         self.unsettled_from = self.next_index;
-        let written = self.ready.pages.iter_mut().map(Page::forget_unsettled);
-        let back = self.ready.back.iter_mut().map(|back| back.forget_unsettled());
-        let (len, bytes) = written.chain(back).fold((0, 0), |(len, bytes), dropped| {
-            (len + dropped.len as usize, bytes + u64::from(dropped.size_bytes))
-        });
-        self.ready.uncount_all(len, bytes);
+        let dropped: Vec<Extent> = self.ready.levels_mut().map(Level::forget_unsettled).collect();
+        dropped.into_iter().for_each(|dropped| self.ready.uncount(dropped));
     }
 
     pub(super) fn take_memory(&mut self, bytes: usize, fx: &mut Effects) {
@@ -321,6 +348,18 @@ impl Queue {
     pub(super) fn give_memory(&mut self, bytes: usize, fx: &mut Effects) {
         self.resident_bytes -= bytes;
         fx.resident_bytes_free += bytes as i64;
+    }
+}
+
+/// Makes a page of what is written out and none yet.
+pub(super) fn finish_page(level: &mut Level, fx: &mut Effects) {
+    fx.resident_bytes_free += level.finish_page().unwrap_or(0) as i64;
+}
+
+/// What is written out and no page yet is the next one to come back, if there is no other.
+pub(super) fn back_to_page(level: &mut Level, fx: &mut Effects) {
+    if level.pages.is_empty() {
+        finish_page(level, fx);
     }
 }
 
@@ -361,7 +400,7 @@ const FETCH_BYTES_MIN: usize = 64 * 1024;
 const FETCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// When so few entries are in front, more are brought.
-const READ_AHEAD_LEN: usize = 1024;
+pub(super) const READ_AHEAD_LEN: usize = 1024;
 
 /// The size of the messages of a page, in bytes, at which it is finished: what comes back at once.
 const PAGE_SIZE_MAX: u64 = 1024 * 1024;

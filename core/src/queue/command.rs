@@ -18,12 +18,34 @@ pub struct QueueSettings {
     pub message_ttl_ms: Option<u64>,
     /// It goes when it was not used for so many milliseconds.
     pub expires_ms: Option<u64>,
-    /// So many messages may wait; the oldest ones make place for new ones.
+    /// So many messages may wait.
     pub max_length: Option<u64>,
-    /// If so many wait, new ones are refused instead.
-    pub rejects_when_full: bool,
+    /// So many bytes may wait, bodies alone counted.
+    pub max_length_bytes: Option<u64>,
+    /// What goes if more come.
+    pub overflow: Overflow,
+    /// The highest priority; greater ones count as this.
+    pub max_priority: u8,
+    /// A message that was handed out more often than this and comes back is dropped.
+    pub delivery_limit: Option<u32>,
+    /// Consumers are told how often a message was handed out before.
+    pub counts_deliveries: bool,
+    /// How long a consumer may leave a message without settlement.
+    pub consumer_timeout_ms: Option<u64>,
     /// What is rejected or dropped is handed over, and stays until it is published elsewhere.
     pub dead_letters: bool,
+}
+
+/// What a queue does with one message too many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// The oldest goes.
+    #[default]
+    DropHead,
+    /// The new one is refused.
+    RejectPublish,
+    /// The new one is refused, and handed over to be published elsewhere.
+    RejectPublishDeadLetter,
 }
 
 /// A message on its way into a queue. See [`crate::ShardState::place`].

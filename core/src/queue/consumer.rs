@@ -236,12 +236,14 @@ pub(super) struct Holder {
     pub shared: Option<Arc<SharedPrefetch>>,
     /// It takes a place of the consumer's prefetch: it was handed out to it.
     pub counted: bool,
+    /// When it was handed out.
+    pub since_ms: u64,
 }
 
 impl Holder {
     /// Somebody who holds an entry that no prefetch counts.
-    pub fn uncounted(consumer: ConsumerId) -> Self {
-        Holder { consumer, shared: None, counted: false }
+    pub fn uncounted(consumer: ConsumerId, since_ms: u64) -> Self {
+        Holder { consumer, shared: None, counted: false, since_ms }
     }
 }
 
@@ -294,8 +296,8 @@ mod tests {
         };
         assert_eq!(serve(5), [1, 3, 1, 3, 0]);
         assert_eq!(serve(9), [4, 0, 4, 2, 2]);
-        consumers.settled(&Holder { consumer: id(3), shared: None, counted: true });
-        consumers.settled(&Holder { consumer: id(4), shared: None, counted: true });
+        consumers.settled(&Holder { consumer: id(3), shared: None, counted: true, since_ms: 0 });
+        consumers.settled(&Holder { consumer: id(4), shared: None, counted: true, since_ms: 0 });
         assert!(consumers.remove(id(1)) && consumers.remove(id(2)) && !consumers.remove(id(2)));
         let next = consumers.next(true).unwrap();
         assert_eq!(consumers.serve(next, 1, true).id, id(3));
@@ -334,7 +336,7 @@ mod tests {
         consumers.serve(0, 1, true);
         assert_eq!(consumers.next(true), None);
         assert_eq!(consumers.next(false), Some(0));
-        consumers.settled(&Holder { consumer: id(1), shared: None, counted: true });
+        consumers.settled(&Holder { consumer: id(1), shared: None, counted: true, since_ms: 0 });
         assert_eq!(consumers.next(true), Some(0));
     }
 
@@ -360,7 +362,12 @@ mod tests {
         consumers.serve(0, 1, true);
         assert_eq!(consumers.next(true), None);
         consumers.remove(id(0));
-        consumers.settled(&Holder { consumer: id(0), shared: Some(shared), counted: true });
+        consumers.settled(&Holder {
+            consumer: id(0),
+            shared: Some(shared),
+            counted: true,
+            since_ms: 0,
+        });
         assert_eq!(consumers.next(true), Some(0));
     }
 }

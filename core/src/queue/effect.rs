@@ -40,6 +40,9 @@ pub struct Effects {
     pub idle: Vec<(QueueId, u64)>,
     /// Consumers that lost their queue.
     pub cancelled: Vec<(QueueId, ConsumerId)>,
+    /// Consumers that hold a message for longer than their queue allows, with what it allows in
+    /// milliseconds.
+    pub overdue: Vec<(ConsumerId, u64)>,
     /// Auto-delete queues whose last consumer went.
     pub unused: Vec<QueueId>,
     /// Bytes of message memory that may still be taken before queues put messages out of memory.
@@ -72,6 +75,8 @@ pub struct Delivery {
     pub qos: u8,
     /// It was handed out before.
     pub redelivered: bool,
+    /// How often, if its queue says so.
+    pub delivery_count: u32,
     /// It comes from the retained store, because of a subscription.
     pub retained: bool,
     /// The consumer has to settle it.
@@ -83,8 +88,8 @@ pub struct Delivery {
 pub struct Death {
     /// The queue.
     pub queue: QueueId,
-    /// Its place there.
-    pub index: EntryIndex,
+    /// Its place there, to be given to [`Queue::left`](crate::Queue::left); `None` if it was refused.
+    pub index: Option<EntryIndex>,
     /// The message, if it is in memory.
     pub message: Option<Arc<Message>>,
     /// Where the journal has it, if it has.
@@ -102,6 +107,8 @@ pub enum DeathReason {
     Expired,
     /// It made place for newer ones.
     MaxLength,
+    /// It came back too often.
+    DeliveryLimit,
 }
 
 impl DeathReason {
@@ -111,6 +118,7 @@ impl DeathReason {
             DeathReason::Rejected => "rejected",
             DeathReason::Expired => "expired",
             DeathReason::MaxLength => "maxlen",
+            DeathReason::DeliveryLimit => "delivery_limit",
         }
     }
 }
@@ -164,6 +172,7 @@ impl Default for Effects {
             wakes: Vec::new(),
             idle: Vec::new(),
             cancelled: Vec::new(),
+            overdue: Vec::new(),
             unused: Vec::new(),
             resident_bytes_free: 0,
             page_len_max: PAGE_LEN_MAX,
@@ -187,6 +196,7 @@ impl Effects {
             && self.wakes.is_empty()
             && self.idle.is_empty()
             && self.cancelled.is_empty()
+            && self.overdue.is_empty()
             && self.unused.is_empty()
     }
 
@@ -205,6 +215,7 @@ impl Effects {
         self.wakes.clear();
         self.idle.clear();
         self.cancelled.clear();
+        self.overdue.clear();
         self.unused.clear();
     }
 }

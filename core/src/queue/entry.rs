@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use super::extent::Extent;
 use crate::{EntryIndex, Message, Reference, Subscription};
+
+/// When something expires that does not.
+pub(super) const NEVER: u64 = u64::MAX;
 
 /// What the queue keeps of a message while it waits or is in flight.
 #[derive(Debug)]
@@ -14,9 +18,15 @@ pub(super) struct Entry {
     pub subscription: Option<Arc<Subscription>>,
     /// Counts the entries of an MQTT session that need an acknowledgement; 0 elsewhere.
     pub sequence: u64,
+    /// When it is dropped, in milliseconds since the Unix epoch; [`NEVER`] if it is not.
+    pub expires_at_ms: u64,
     pub size_bytes: u32,
+    /// The size of the body alone.
+    pub body_bytes: u32,
     /// How often it was handed out.
     pub deliveries: u32,
+    /// Its level; 0 in a queue without priorities.
+    pub priority: u8,
     /// The quality of service at which it is delivered.
     pub qos: u8,
     /// It comes from the retained store, because of a subscription.
@@ -48,6 +58,30 @@ impl Stored {
 }
 
 impl Entry {
+    /// An entry with nothing in it.
+    pub fn blank(index: EntryIndex) -> Self {
+        Entry {
+            index,
+            message: None,
+            stored: Stored::No,
+            subscription: None,
+            sequence: 0,
+            expires_at_ms: NEVER,
+            size_bytes: 0,
+            body_bytes: 0,
+            deliveries: 0,
+            priority: 0,
+            qos: 1,
+            retained: false,
+            received: false,
+            dead: false,
+        }
+    }
+
+    pub fn extent(&self) -> Extent {
+        Extent { len: 1, size_bytes: self.size_bytes.into(), body_bytes: self.body_bytes.into() }
+    }
+
     pub fn is_durable(&self) -> bool {
         matches!(self.stored, Stored::Durable(_))
     }
@@ -57,16 +91,8 @@ impl Entry {
         self.subscription.is_none() || self.qos > 0
     }
 
-    /// When it expires, by its own time to live or by that of its queue, as far as its message is
-    /// known.
-    pub fn expires_at_ms(&self, ttl_ms: Option<u64>) -> Option<u64> {
-        let facts = self.message.as_ref()?.facts();
-        let by_queue = ttl_ms.map(|ttl_ms| facts.timestamp_ms.saturating_add(ttl_ms));
-        facts.expires_at_ms.into_iter().chain(by_queue).min()
-    }
-
-    pub fn is_expired(&self, now_ms: u64, ttl_ms: Option<u64>) -> bool {
-        self.expires_at_ms(ttl_ms).is_some_and(|at_ms| at_ms <= now_ms)
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        self.expires_at_ms <= now_ms
     }
 
     /// Whether it waits and its message has to be read before it can be handed out.

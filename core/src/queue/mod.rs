@@ -16,24 +16,32 @@ mod consumer;
 mod death;
 mod effect;
 mod entry;
+mod expiry;
+mod extent;
+mod level;
+mod overdue;
 mod page;
 mod ready;
 mod replay;
 mod state;
+#[cfg(test)]
+mod testing;
 mod unacked;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use backlog::{DiscardedPage, PageEntries, PageFetch};
-pub use command::{Got, InExclusiveUse, Placement, QueueSettings, QueueStats, Settlement};
+pub use command::{
+    Got, InExclusiveUse, Overflow, Placement, QueueSettings, QueueStats, Settlement,
+};
 pub use consumer::{ConsumerOptions, SharedPrefetch};
 pub use effect::{Death, DeathReason, Delivery, Effects, Fetch, PAGE_LEN_MAX, PageOut, Spill};
 pub use state::{RestoreFrom, Restored, StoredEntry};
 
-use crate::{ConsumerId, EntryIndex, Message, Position, QueueId, Reference, Subscription};
+use crate::{ConsumerId, EntryIndex, Facts, Message, Position, QueueId, Reference, Subscription};
 use consumer::{Consumers, Holder};
-use entry::{Entry, Stored};
+use entry::{Entry, NEVER, Stored};
 use ready::Ready;
 use unacked::{Held, Unacked};
 
@@ -50,7 +58,9 @@ pub struct Queue {
     leaving: BTreeMap<EntryIndex, Entry>,
     consumers: Consumers,
     /// When it is to be pumped next, as far as that was asked for.
-    wakes_at_ms: Option<u64>,
+    wakes_at_ms: u64,
+    /// When those who hold messages are looked at next.
+    looks_at_holders_ms: u64,
     /// A fetch is under way: nothing is handed out until it is back.
     fetching: bool,
     /// The size of the waiting messages that are in memory.
@@ -73,7 +83,8 @@ impl Queue {
             ready: Ready::default(),
             unacked: Unacked::default(),
             leaving: BTreeMap::new(),
-            wakes_at_ms: None,
+            wakes_at_ms: NEVER,
+            looks_at_holders_ms: NEVER,
             consumers: Consumers::default(),
             fetching: false,
             resident_bytes: 0,
@@ -98,17 +109,11 @@ impl Queue {
         QueueStats {
             ready: self.ready.len(),
             unacked: self.unacked.len(),
-            ready_bytes: self.ready.bytes(),
+            ready_bytes: self.ready.extent().size_bytes,
             unacked_bytes: self.unacked.bytes(),
             consumers: self.consumers.len(),
             ..self.stats
         }
-    }
-
-    /// Whether it takes no more messages for now.
-    pub fn is_full(&self) -> bool {
-        let QueueSettings { rejects_when_full, max_length, .. } = self.settings;
-        rejects_when_full && max_length.is_some_and(|max| self.ready.len() as u64 >= max)
     }
 
     /// Gives a message its place; `None` if it is not kept at all: MQTT does not queue QoS 0 for a
@@ -140,26 +145,49 @@ impl Queue {
         placement: Placement,
         message: Arc<Message>,
         reference: Option<Reference>,
+        now_ms: u64,
         fx: &mut Effects,
     ) {
         self.stats.published += 1;
-        let entry = Entry {
-            index: placement.index,
-            stored: match reference {
-                Some(reference) if placement.durable => Stored::Durable(reference),
-                _ => Stored::No,
-            },
-            qos: delivered_qos(message.facts().qos, placement.subscription.as_deref()),
-            subscription: placement.subscription,
-            sequence: placement.sequence,
-            size_bytes: message.size_bytes().try_into().unwrap_or(u32::MAX),
-            deliveries: 0,
-            retained: placement.retained,
-            received: false,
-            dead: false,
-            message: Some(message),
+        let stored = match reference {
+            Some(reference) if placement.durable => Stored::Durable(reference),
+            _ => Stored::No,
         };
-        self.admit(entry, fx);
+        let entry = Entry {
+            stored,
+            size_bytes: narrow(message.size_bytes()),
+            body_bytes: narrow(message.body().len()),
+            message: Some(message.clone()),
+            ..self.entry(placement, message.facts())
+        };
+        match self.waiting_consumer(&entry) {
+            Some(at) => self.hand_out(at, entry, now_ms, fx),
+            None => self.admit(entry, fx),
+        }
+    }
+
+    /// An entry at its place, of which the message is not known yet.
+    fn entry(&self, placement: Placement, facts: Facts) -> Entry {
+        let Placement { index, sequence, subscription, retained, .. } = placement;
+        let by_queue = self.settings.message_ttl_ms;
+        let by_queue = by_queue.map(|ttl_ms| facts.timestamp_ms.saturating_add(ttl_ms));
+        Entry {
+            qos: delivered_qos(facts.qos, subscription.as_deref()),
+            expires_at_ms: facts.expires_at_ms.into_iter().chain(by_queue).min().unwrap_or(NEVER),
+            priority: facts.priority.min(self.settings.max_priority),
+            subscription,
+            sequence,
+            retained,
+            ..Entry::blank(index)
+        }
+    }
+
+    /// The consumer that gets an entry at once, so that it needs no place among those that wait.
+    fn waiting_consumer(&self, entry: &Entry) -> Option<usize> {
+        match self.ready.len() {
+            0 => self.consumers.next(entry.needs_settlement()),
+            _ => None,
+        }
     }
 
     /// Hands out what can be handed out, and drops what has no place or time here any more.
@@ -168,7 +196,12 @@ impl Queue {
             self.serve(now_ms, fx);
         }
         self.keep_to_length(fx);
-        self.keep_to_time(now_ms, fx);
+        let next_ms = self.keep_to_time(now_ms, fx).min(self.look_at_holders(now_ms, fx));
+        // What is due already did not fit into this go.
+        if next_ms != NEVER && (self.wakes_at_ms != next_ms || next_ms <= now_ms) {
+            self.wakes_at_ms = next_ms;
+            fx.wakes.push((self.id, next_ms));
+        }
     }
 
     fn serve(&mut self, now_ms: u64, fx: &mut Effects) {
@@ -179,7 +212,7 @@ impl Queue {
                 }
                 return;
             };
-            if front.is_expired(now_ms, self.settings.message_ttl_ms) {
+            if front.is_expired(now_ms) {
                 self.drop_front(DeathReason::Expired, fx);
                 continue;
             }
@@ -189,7 +222,9 @@ impl Queue {
                 self.read_ahead(fx);
                 return;
             };
-            self.hand_out(at, needs_settlement, fx);
+            let Some(entry) = self.ready.pop() else { return };
+            self.give_memory(entry.resident_bytes(), fx);
+            self.hand_out(at, entry, now_ms, fx);
         }
     }
 
@@ -292,7 +327,7 @@ impl Queue {
         let mut adopted = Vec::new();
         for index in self.unacked.received() {
             if let Some(held) = self.unacked.find(index) {
-                held.holder = Some(Holder::uncounted(consumer));
+                held.holder = Some(Holder::uncounted(consumer, NEVER));
                 adopted.push((index, held.entry.sequence));
             }
         }
@@ -310,7 +345,7 @@ impl Queue {
                 }
                 return if self.fetching { Got::Fetching } else { Got::Empty };
             };
-            if front.is_expired(now_ms, self.settings.message_ttl_ms) {
+            if front.is_expired(now_ms) {
                 self.drop_front(DeathReason::Expired, fx);
                 continue;
             }
@@ -319,8 +354,9 @@ impl Queue {
                 return Got::Fetching;
             }
             let Some(entry) = self.ready.pop() else { return Got::Empty };
+            self.give_memory(entry.resident_bytes(), fx);
             self.stats.got += 1;
-            let held = (!no_ack).then(|| Holder::uncounted(holder));
+            let held = (!no_ack).then(|| Holder::uncounted(holder, now_ms));
             return match self.release_to(entry, holder, held, fx) {
                 Some(delivery) => Got::Message(delivery, self.ready.len()),
                 None => Got::Empty,
@@ -355,17 +391,21 @@ impl Queue {
     }
 
     fn put_back(&mut self, entry: Entry, fx: &mut Effects) {
+        if self.settings.delivery_limit.is_some_and(|limit| entry.deliveries > limit) {
+            return self.part_with(entry, DeathReason::DeliveryLimit, fx);
+        }
         self.take_memory(entry.resident_bytes(), fx);
         self.ready.put_back(entry);
     }
 
-    fn hand_out(&mut self, at: usize, needs_settlement: bool, fx: &mut Effects) {
-        let Some(entry) = self.ready.pop() else { return };
+    fn hand_out(&mut self, at: usize, entry: Entry, now_ms: u64, fx: &mut Effects) {
+        let needs_settlement = entry.needs_settlement();
         let size_bytes = entry.size_bytes as usize;
         let consumer = self.consumers.serve(at, size_bytes, needs_settlement);
         let (id, no_ack) = (consumer.id, consumer.options.no_ack || !needs_settlement);
         let shared = consumer.options.shared.clone();
-        let held = (!no_ack).then_some(Holder { consumer: id, shared, counted: true });
+        let held =
+            (!no_ack).then_some(Holder { consumer: id, shared, counted: true, since_ms: now_ms });
         self.stats.delivered += 1;
         if let Some(delivery) = self.release_to(entry, id, held, fx) {
             fx.deliveries.push(delivery);
@@ -380,9 +420,9 @@ impl Queue {
         held: Option<Holder>,
         fx: &mut Effects,
     ) -> Option<Delivery> {
-        self.give_memory(entry.resident_bytes(), fx);
         let redelivered = entry.deliveries > 0;
         self.stats.redelivered += u64::from(redelivered);
+        let delivery_count = if self.settings.counts_deliveries { entry.deliveries } else { 0 };
         entry.deliveries = entry.deliveries.saturating_add(1);
         let delivery = Delivery {
             consumer,
@@ -393,6 +433,7 @@ impl Queue {
             sequence: entry.sequence,
             qos: entry.qos,
             redelivered,
+            delivery_count,
             retained: entry.retained,
             acknowledge: held.is_some(),
         };
@@ -435,6 +476,11 @@ impl Queue {
             self.part_with(entry, reason, fx);
         }
     }
+}
+
+/// A size as an entry has it.
+fn narrow(bytes: usize) -> u32 {
+    bytes.try_into().unwrap_or(u32::MAX)
 }
 
 /// The quality of service of a delivery: the lower of what was published and what was granted. An

@@ -10,6 +10,10 @@
 //!
 //! ```text
 //! flags | index - last - 1 | position - end of last | record bytes - last | size - last
+//!       | more flags, if MORE
+//!       | body - last - (size - last), if BODY
+//!       | priority - last, if PRIORITY
+//!       | time of expiry - last, if EXPIRES
 //!       | deliveries, if DELIVERED
 //!       | sequence - last - 1, QoS, if SUBSCRIBED
 //!       | merged QoS, as published, number of ids, ids, if SUBSCRIBED and not SAME
@@ -20,7 +24,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::entry::{Entry, Stored};
+use super::entry::{Entry, NEVER, Stored};
+use super::extent::{Extent, PageExtent};
 use crate::record::Malformed;
 use crate::record::bytes::{Reader, put};
 use crate::{EntryIndex, Position, Reference, Subscription};
@@ -31,29 +36,26 @@ pub(super) struct Page {
     pub place: Place,
     pub first: EntryIndex,
     pub last: EntryIndex,
-    pub len: u32,
-    /// The size of the messages.
-    pub size_bytes: u32,
-    /// How many of the entries, and how much of the size, need no settlement (MQTT QoS 0).
-    pub unsettled: Unsettled,
+    pub extent: PageExtent,
+    /// The part of it that needs no settlement: MQTT QoS 0, which a session that is away does not
+    /// keep.
+    pub unsettled: PageExtent,
     /// The positions of the messages lie between these.
     pub low: Position,
     pub high: Position,
+    /// When the first of the entries expires.
+    pub expires_at_ms: u64,
+    /// Their level.
+    pub priority: u8,
     /// It is from before a restart: what was spilled is no more.
     pub is_restored: bool,
-}
-
-/// Entries of MQTT QoS 0, which a session that is away does not keep.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Unsettled {
-    pub len: u32,
-    pub size_bytes: u32,
 }
 
 /// Where a page's bytes are.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
-    Memory(Bytes),
+    /// In a box, because most pages are in the journal and are to take little memory.
+    Memory(Box<Bytes>),
     Journal(Reference),
 }
 
@@ -63,11 +65,12 @@ pub(super) struct PageWriter {
     bytes: Vec<u8>,
     last: Last,
     first: EntryIndex,
-    len: u32,
-    size_bytes: u64,
-    unsettled: Unsettled,
+    extent: Extent,
+    unsettled: Extent,
     low: Option<Position>,
     high: Position,
+    /// When the first entry expires, as far as any does.
+    expires_at_ms: Option<u64>,
 }
 
 /// What the next entry is told apart from.
@@ -78,6 +81,10 @@ struct Last {
     next_sequence: u64,
     reference: Option<Reference>,
     size_bytes: u32,
+    body_bytes: u32,
+    /// 0 if it does not expire.
+    expires_at_ms: u64,
+    priority: u8,
     qos: u8,
     subscription: Option<Arc<Subscription>>,
     spilled: bool,
@@ -91,37 +98,42 @@ const RETAINED: u8 = 8;
 const SPILLED: u8 = 16;
 const DELIVERED: u8 = 32;
 const RECEIVED: u8 = 64;
+const MORE: u8 = 128;
+
+const BODY: u8 = 1;
+const PRIORITY: u8 = 2;
+const EXPIRES: u8 = 4;
 
 impl Page {
     /// Counts the entries that need no settlement no more, and says what they were.
-    pub fn forget_unsettled(&mut self) -> Unsettled {
-        let unsettled = std::mem::take(&mut self.unsettled);
-        self.len -= unsettled.len;
-        self.size_bytes = self.size_bytes.saturating_sub(unsettled.size_bytes);
+    pub fn forget_unsettled(&mut self) -> Extent {
+        let unsettled = Extent::from(std::mem::take(&mut self.unsettled));
+        let mut left = Extent::from(self.extent);
+        left -= unsettled;
+        self.extent = left.into();
         unsettled
     }
 }
 
 impl PageWriter {
     /// As [`Page::forget_unsettled`].
-    pub fn forget_unsettled(&mut self) -> Unsettled {
+    pub fn forget_unsettled(&mut self) -> Extent {
         let unsettled = std::mem::take(&mut self.unsettled);
-        self.len -= unsettled.len;
-        self.size_bytes -= u64::from(unsettled.size_bytes);
+        self.extent -= unsettled;
         unsettled
     }
 
-    pub fn len(&self) -> usize {
-        self.len as usize
+    pub fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// When the first entry expires, and the index of the first.
+    pub fn expiry(&self) -> (u64, EntryIndex) {
+        (self.expires_at_ms.unwrap_or(NEVER), self.first)
     }
 
     pub fn first(&self) -> EntryIndex {
         self.first
-    }
-
-    /// The size of the messages.
-    pub fn size_bytes(&self) -> u64 {
-        self.size_bytes
     }
 
     /// What has been written.
@@ -135,11 +147,13 @@ impl PageWriter {
         if self.bytes.is_empty() {
             self.first = entry.index;
         }
-        self.len += 1;
-        self.size_bytes += u64::from(entry.size_bytes);
+        self.extent += entry.extent();
         if !entry.needs_settlement() {
-            self.unsettled.len += 1;
-            self.unsettled.size_bytes = self.unsettled.size_bytes.saturating_add(entry.size_bytes);
+            self.unsettled += entry.extent();
+        }
+        if entry.expires_at_ms != NEVER {
+            let earliest = self.expiry().0.min(entry.expires_at_ms);
+            self.expires_at_ms = Some(earliest);
         }
         self.low = Some(self.low.map_or(reference.at, |low| low.min(reference.at)));
         self.high = self.high.max(reference.at);
@@ -150,14 +164,15 @@ impl PageWriter {
     /// The page of everything written.
     pub fn finish(self) -> Page {
         Page {
-            place: Place::Memory(self.bytes.into()),
+            expires_at_ms: self.expiry().0,
+            place: Place::Memory(Box::new(self.bytes.into())),
             first: self.first,
             last: EntryIndex(self.last.next_index - 1),
-            len: self.len,
-            size_bytes: self.size_bytes.try_into().unwrap_or(u32::MAX),
-            unsettled: self.unsettled,
+            extent: self.extent.into(),
+            unsettled: self.unsettled.into(),
             low: self.low.unwrap_or_default(),
             high: self.high,
+            priority: self.last.priority,
             is_restored: false,
         }
     }
@@ -168,18 +183,36 @@ impl PageWriter {
         }
         let (last, out) = (&self.last, &mut self.bytes);
         let same = last.subscription == entry.subscription;
+        let body = last.body(entry.size_bytes);
+        let expires_at_ms = if entry.expires_at_ms == NEVER { 0 } else { entry.expires_at_ms };
+        let more = flag(BODY, entry.body_bytes != body)
+            | flag(PRIORITY, entry.priority != last.priority)
+            | flag(EXPIRES, expires_at_ms != last.expires_at_ms);
         out.push(
             flag(SUBSCRIBED, entry.subscription.is_some())
                 | flag(SAME, same)
                 | flag(RETAINED, entry.retained)
                 | flag(SPILLED, !entry.is_durable())
                 | flag(DELIVERED, entry.deliveries > 0)
-                | flag(RECEIVED, entry.received),
+                | flag(RECEIVED, entry.received)
+                | flag(MORE, more != 0),
         );
         put_difference(out, entry.index.0, last.next_index);
         put_difference(out, reference.at.0, last.end());
         put_difference(out, reference.bytes.into(), last.record_bytes().into());
         put_difference(out, entry.size_bytes.into(), last.size_bytes.into());
+        if more != 0 {
+            out.push(more);
+        }
+        if more & BODY != 0 {
+            put_difference(out, entry.body_bytes.into(), body.into());
+        }
+        if more & PRIORITY != 0 {
+            put_difference(out, entry.priority.into(), last.priority.into());
+        }
+        if more & EXPIRES != 0 {
+            put_difference(out, expires_at_ms, last.expires_at_ms);
+        }
         if entry.deliveries > 0 {
             put(out, entry.deliveries.into());
         }
@@ -203,11 +236,24 @@ impl Last {
         self.reference.map_or(0, |last| last.bytes)
     }
 
+    /// What the body has if everything else is as large as before.
+    fn body(&self, size_bytes: u32) -> u32 {
+        let grown = i64::from(size_bytes) - i64::from(self.size_bytes);
+        u32::try_from(i64::from(self.body_bytes) + grown).unwrap_or(0)
+    }
+
+    fn expires_at_ms(&self) -> u64 {
+        if self.expires_at_ms == 0 { NEVER } else { self.expires_at_ms }
+    }
+
     fn is_continued_by(&self, entry: &Entry, reference: Reference) -> bool {
         entry.index.0 == self.next_index
             && reference.at.0 == self.end()
             && reference.bytes == self.record_bytes()
             && entry.size_bytes == self.size_bytes
+            && entry.body_bytes == self.body_bytes
+            && entry.expires_at_ms == self.expires_at_ms()
+            && entry.priority == self.priority
             && entry.deliveries == 0
             && !entry.received
             && entry.qos == self.qos
@@ -226,6 +272,9 @@ impl Last {
         }
         self.reference = Some(reference);
         self.size_bytes = entry.size_bytes;
+        self.body_bytes = entry.body_bytes;
+        self.expires_at_ms = if entry.expires_at_ms == NEVER { 0 } else { entry.expires_at_ms };
+        self.priority = entry.priority;
         self.qos = entry.qos;
         self.spilled = !entry.is_durable();
         self.retained = entry.retained;
@@ -260,19 +309,23 @@ fn read_entry(r: &mut Reader<'_>, last: &Last) -> Result<(Entry, Reference), Mal
     let at = Position(counter(r, last.end())?);
     let bytes = narrow(difference(r, last.record_bytes().into())?)?;
     let reference = Reference { at, bytes };
+    let size_bytes = narrow(difference(r, last.size_bytes.into())?)?;
     let mut entry = Entry {
-        index,
-        message: None,
         stored: stored(reference, has(SPILLED)),
-        subscription: None,
-        sequence: 0,
-        size_bytes: narrow(difference(r, last.size_bytes.into())?)?,
-        deliveries: if has(DELIVERED) { r.narrow()? } else { 0 },
-        qos: 1,
+        size_bytes,
+        body_bytes: last.body(size_bytes),
+        priority: last.priority,
+        expires_at_ms: last.expires_at_ms(),
         retained: has(RETAINED),
         received: has(RECEIVED),
-        dead: false,
+        ..Entry::blank(index)
     };
+    if has(MORE) {
+        read_more(r, last, &mut entry)?;
+    }
+    if has(DELIVERED) {
+        entry.deliveries = r.narrow()?;
+    }
     if has(SUBSCRIBED) {
         entry.sequence = counter(r, last.next_sequence)?;
         entry.qos = r.byte()?;
@@ -287,6 +340,24 @@ fn read_entry(r: &mut Reader<'_>, last: &Last) -> Result<(Entry, Reference), Mal
     Ok((entry, reference))
 }
 
+fn read_more(r: &mut Reader<'_>, last: &Last, entry: &mut Entry) -> Result<(), Malformed> {
+    let more = r.byte()?;
+    if more & BODY != 0 {
+        entry.body_bytes = narrow(difference(r, entry.body_bytes.into())?)?;
+    }
+    if more & PRIORITY != 0 {
+        let priority = difference(r, last.priority.into())?;
+        entry.priority = u8::try_from(priority).map_err(|_| Malformed)?;
+    }
+    if more & EXPIRES != 0 {
+        entry.expires_at_ms = match difference(r, last.expires_at_ms)? {
+            0 => NEVER,
+            at_ms => at_ms,
+        };
+    }
+    Ok(())
+}
+
 impl Last {
     /// The entry that continues this one in everything.
     fn next(&self, reference: Reference) -> Result<Entry, Malformed> {
@@ -295,17 +366,16 @@ impl Last {
         }
         let is_numbered = self.subscription.is_some() && self.qos > 0;
         Ok(Entry {
-            index: EntryIndex(self.next_index),
-            message: None,
             stored: stored(reference, self.spilled),
             subscription: self.subscription.clone(),
             sequence: if is_numbered { self.next_sequence } else { 0 },
             size_bytes: self.size_bytes,
-            deliveries: 0,
+            body_bytes: self.body_bytes,
+            expires_at_ms: self.expires_at_ms(),
+            priority: self.priority,
             qos: self.qos,
             retained: self.retained,
-            received: false,
-            dead: false,
+            ..Entry::blank(EntryIndex(self.next_index))
         })
     }
 }
@@ -356,11 +426,12 @@ mod tests {
     use super::*;
 
     fn entries() -> impl Strategy<Value = Vec<Entry>> {
-        let one = (0..3u64, 0..4u64, any::<[bool; 4]>(), 0..3u8, 0..4u32);
+        let one = (0..3u64, 0..4u64, any::<[bool; 4]>(), 0..3u8, (0..4u32, 0..3u8, 0..3u64));
         prop::collection::vec(one, 0..40).prop_map(|steps| {
             let (mut index, mut at, mut sequence) = (7, 32, 0);
             let mut entries = Vec::new();
-            for (gap, jump, [subscribed, spilled, retained, received], qos, deliveries) in steps {
+            for (gap, jump, [subscribed, spilled, retained, received], qos, more) in steps {
+                let (deliveries, priority, expiry) = more;
                 index += 1 + gap;
                 at += 64 + 1000 * jump;
                 let ids = (0..u32::from(qos)).collect();
@@ -368,17 +439,18 @@ mod tests {
                 let is_numbered = subscribed && qos > 0;
                 sequence += u64::from(is_numbered);
                 entries.push(Entry {
-                    index: EntryIndex(index),
-                    message: None,
                     stored: stored(Reference { at: Position(at), bytes: 64 }, spilled),
                     subscription: subscribed.then(|| Arc::new(subscription)),
                     sequence: if is_numbered { sequence } else { 0 },
                     size_bytes: 300 + deliveries,
+                    body_bytes: 40 * deliveries,
+                    expires_at_ms: if expiry == 0 { NEVER } else { 1000 - expiry },
+                    priority,
                     deliveries,
                     qos: if subscribed { qos } else { 1 },
                     retained,
                     received,
-                    dead: false,
+                    ..Entry::blank(EntryIndex(index))
                 });
             }
             entries
@@ -401,22 +473,20 @@ mod tests {
     }
 
     #[test]
+    fn a_page_takes_little_memory() {
+        assert!(size_of::<Page>() <= 96, "{}", size_of::<Page>());
+    }
+
+    #[test]
     fn an_entry_that_continues_the_one_before_takes_a_byte() {
         let mut writer = PageWriter::default();
         for number in 0..1000 {
             let reference = Reference { at: Position(32 + 200 * number), bytes: 200 };
             writer.push(&Entry {
-                index: EntryIndex(number),
-                message: None,
                 stored: Stored::Durable(reference),
-                subscription: None,
-                sequence: 0,
                 size_bytes: 356,
-                deliveries: 0,
-                qos: 1,
-                retained: false,
-                received: false,
-                dead: false,
+                body_bytes: 90,
+                ..Entry::blank(EntryIndex(number))
             });
         }
         assert!(writer.bytes().len() < 1020, "{}", writer.bytes().len());

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::entry::{Entry, Stored};
 use super::page::{self, Page, Place};
 use super::unacked::Held;
-use super::{Effects, Placement, Queue, delivered_qos};
+use super::{Effects, Placement, Queue, backlog, narrow};
 use crate::record::{RecordedMessage, Run};
 use crate::{EntryIndex, Position, Reference};
 
@@ -27,43 +27,44 @@ impl Queue {
             self.next_sequence = self.next_sequence.max(placement.sequence + 1);
         }
         self.stats.published += 1;
+        let facts = message.facts();
         let entry = Entry {
-            index: placement.index,
-            message: None,
             stored: Stored::Durable(reference),
-            qos: delivered_qos(message.facts().qos, placement.subscription.as_deref()),
-            subscription: placement.subscription,
-            sequence: placement.sequence,
-            size_bytes: message.size_bytes().try_into().unwrap_or(u32::MAX),
-            deliveries: 0,
-            retained: placement.retained,
-            received: false,
-            dead: false,
+            size_bytes: narrow(message.size_bytes()),
+            body_bytes: narrow(message.body_len()),
+            ..self.entry(placement, facts)
         };
         self.push_behind(entry, fx);
     }
 
     /// Brings the entries up to an index into memory: records are about to name them.
     pub fn replay_through(&mut self, index: EntryIndex, read: ReadPage<'_>, fx: &mut Effects) {
-        loop {
-            if self.ready.back.as_ref().is_some_and(|back| back.first() <= index) {
-                self.back_to_page(fx);
-            }
-            let Some(page) = self.ready.pages.pop_front_if(|page| page.first <= index) else {
-                return;
-            };
-            for entry in self.take_out(&page, read, fx) {
-                self.ready.count(&entry);
-                self.ready.extend_front([entry]);
+        for priority in self.ready.priorities() {
+            loop {
+                let level = self.ready.level(priority);
+                if level.back().is_some_and(|back| back.first() <= index) {
+                    backlog::back_to_page(level, fx);
+                }
+                if level.pages.front().is_none_or(|page| page.first > index) {
+                    break;
+                }
+                let Some(page) = level.remove_page(0) else { break };
+                let entries = self.take_out(&page, read, fx);
+                self.bring_to_front(priority, entries);
             }
         }
     }
 
+    fn bring_to_front(&mut self, priority: u8, entries: Vec<Entry>) {
+        entries.iter().for_each(|entry| self.ready.count(entry.extent()));
+        self.ready.level(priority).extend_front(entries);
+    }
+
     /// The entries of a page that is not in its place any more.
     fn take_out(&mut self, page: &Page, read: ReadPage<'_>, fx: &mut Effects) -> Vec<Entry> {
-        self.ready.uncount_all(page.len as usize, page.size_bytes.into());
+        self.ready.uncount(page.extent.into());
         let bytes = match &page.place {
-            Place::Memory(bytes) => Some(bytes.clone()),
+            Place::Memory(bytes) => Some((**bytes).clone()),
             Place::Journal(reference) => {
                 fx.released.push(*reference);
                 read(reference.at)
@@ -124,24 +125,25 @@ impl Queue {
         for entry in self.ready.remove_where(is_gone) {
             self.forget(&entry, fx);
         }
-        self.back_to_page(fx);
-        while let Some(page) = self.ready.pages.pop_front_if(|page| page.first < before) {
-            let kept_before = |index| kept.partition_point(|kept| *kept < index);
-            let end = EntryIndex(page.last.0 + 1);
-            if end <= before && kept_before(page.first) == kept_before(end) {
-                self.discard_page(&page, fx);
-                self.back_to_page(fx);
-                continue;
-            }
-            for entry in self.take_out(&page, read, fx) {
-                if is_gone(&entry) {
-                    self.release_reference(&entry, fx);
-                } else {
-                    self.ready.count(&entry);
-                    self.ready.extend_front([entry]);
+        for priority in self.ready.priorities() {
+            loop {
+                let level = self.ready.level(priority);
+                backlog::back_to_page(level, fx);
+                if level.pages.front().is_none_or(|page| page.first >= before) {
+                    break;
                 }
+                let Some(page) = level.remove_page(0) else { break };
+                let kept_before = |index| kept.partition_point(|kept| *kept < index);
+                let end = EntryIndex(page.last.0 + 1);
+                if end <= before && kept_before(page.first) == kept_before(end) {
+                    self.discard_page(&page, fx);
+                    continue;
+                }
+                let (gone, stay): (Vec<_>, Vec<_>) =
+                    self.take_out(&page, read, fx).into_iter().partition(is_gone);
+                gone.iter().for_each(|entry| self.release_reference(entry, fx));
+                self.bring_to_front(priority, stay);
             }
-            self.back_to_page(fx);
         }
     }
 

@@ -7,10 +7,14 @@
 //!
 //! Only what survives a restart is in it. What a page holds of the rest is left out when it is read.
 
+use std::cmp::Reverse;
+
 use bytes::Bytes;
 
-use super::entry::Entry;
-use super::page::{self, Page, PageWriter, Place, Unsettled};
+use super::entry::{Entry, NEVER};
+use super::extent::{Extent, PageExtent};
+use super::level::Level;
+use super::page::{self, Page, PageWriter, Place};
 use super::unacked::Held;
 use super::{Effects, Queue, QueueSettings};
 use crate::record::bytes::{Reader, put};
@@ -69,12 +73,12 @@ impl Queue {
         put(out, self.next_index.0);
         put(out, self.next_sequence);
         let named = |page: &&Page| matches!(page.place, Place::Journal(_));
-        put(out, self.ready.pages.iter().filter(named).count() as u64);
-        for page in &self.ready.pages {
+        put(out, self.pages().filter(named).count() as u64);
+        for page in self.pages() {
             let Place::Journal(reference) = page.place else { continue };
             put(out, page.first.0);
             put(out, page.last.0);
-            put(out, page.len.into());
+            put(out, Extent::from(page.extent).len);
             record::write::reference(out, reference);
         }
         let mut entries = PageWriter::default();
@@ -91,7 +95,7 @@ impl Queue {
         self.each_in_memory(|entry| {
             entry.stored.reference().into_iter().for_each(|reference| take(reference.at));
         });
-        for page in &self.ready.pages {
+        for page in self.pages() {
             if let Place::Journal(reference) = page.place {
                 take(reference.at);
             }
@@ -101,30 +105,35 @@ impl Queue {
     /// The pages that refer to something from `from` on and before `to`.
     pub fn pages_about(&self, from: Position, to: Position) -> impl Iterator<Item = Position> {
         let about = move |page: &&Page| page.low < to && from <= page.high;
-        self.ready.pages.iter().filter(about).filter_map(|page| match page.place {
+        self.pages().filter(about).filter_map(|page| match page.place {
             Place::Journal(reference) => Some(reference.at),
             Place::Memory(_) => None,
         })
     }
 
-    /// Gives all entries that are in the journal, in order. `read` reads the entries of a page. Says
-    /// how many are in pages that could not be read.
+    /// Gives all entries that are in the journal, in order, the highest priority first. `read` reads the
+    /// entries of a page. Says how many are in pages that could not be read.
     pub fn stored(
         &self,
         read: &mut dyn FnMut(Position) -> Option<Record>,
         take: &mut dyn FnMut(StoredEntry),
     ) -> u64 {
         let mut in_memory = Vec::new();
-        self.each_in_memory(|entry| in_memory.extend(StoredEntry::of(entry)));
-        in_memory.sort_unstable_by_key(|entry| entry.index);
+        self.each_in_memory(|entry| {
+            in_memory.extend(StoredEntry::of(entry).map(|stored| (entry.priority, stored)));
+        });
+        in_memory.sort_unstable_by_key(|(priority, entry)| (Reverse(*priority), entry.index));
         let mut in_memory = in_memory.into_iter().peekable();
         let mut lost = 0;
-        for page in &self.ready.pages {
-            while let Some(entry) = in_memory.next_if(|entry| entry.index < page.first) {
+        for page in self.pages() {
+            let place = (Reverse(page.priority), page.first);
+            let before =
+                |(priority, entry): &(u8, StoredEntry)| (Reverse(*priority), entry.index) < place;
+            while let Some((_, entry)) = in_memory.next_if(before) {
                 take(entry);
             }
             let bytes = match &page.place {
-                Place::Memory(bytes) => Some(bytes.clone()),
+                Place::Memory(bytes) => Some((**bytes).clone()),
                 Place::Journal(reference) => read(reference.at).and_then(page_entries),
             };
             match bytes.and_then(|bytes| page::read(&bytes).ok()) {
@@ -132,11 +141,15 @@ impl Queue {
                     let durable = entries.iter().filter(|entry| entry.is_durable());
                     durable.filter_map(StoredEntry::of).for_each(&mut *take);
                 }
-                None => lost += u64::from(page.len),
+                None => lost += Extent::from(page.extent).len,
             }
         }
-        in_memory.for_each(take);
+        in_memory.for_each(|(_, entry)| take(entry));
         lost
+    }
+
+    fn pages(&self) -> impl Iterator<Item = &Page> {
+        self.ready.levels().flat_map(|level| &level.pages)
     }
 
     /// Everything that is in memory or written out there, waiting or not, in no order.
@@ -144,8 +157,8 @@ impl Queue {
         self.unacked.entries().for_each(&mut take);
         self.leaving.values().for_each(&mut take);
         self.ready.entries().for_each(&mut take);
-        if let Some(back) = &self.ready.back {
-            page::read(back.bytes()).unwrap_or_default().iter().for_each(take);
+        for back in self.ready.levels().filter_map(Level::back) {
+            page::read(back.bytes()).unwrap_or_default().iter().for_each(&mut take);
         }
     }
 
@@ -169,28 +182,35 @@ impl Queue {
         let pages = r.list(read_page_name)?;
         let mut entries = page::read(r.0)?;
         entries.sort_unstable_by_key(|entry| entry.index);
-        let before = |first| entries.partition_point(|entry| entry.index < first);
-        let newest = entries.split_off(pages.first().map_or(0, |page| before(page.first)));
-        for entry in entries {
-            entry.stored.reference().into_iter().for_each(|reference| journal.retain(reference));
-            queue.restore_entry(entry, fx, |queue, entry, _| queue.ready.push(entry));
-        }
-        for page in pages {
-            let found = page.restore(journal);
-            match found {
-                Some(page) if page.len > 0 => {
-                    queue.ready.count_all(page.len as usize, page.size_bytes.into());
-                    queue.ready.pages.push_back(page);
-                }
+        let mut found = Vec::new();
+        for name in pages {
+            match name.restore(journal) {
+                Some(page) if Extent::from(page.extent).len > 0 => found.push(page),
                 Some(_) => {}
                 None => {
                     restored.pages_lost += 1;
-                    restored.entries_lost += u64::from(page.len);
+                    restored.entries_lost += u64::from(name.len);
                 }
             }
         }
-        for entry in newest {
+        let is_newest = |entry: &Entry| {
+            let first = found.iter().find(|page| page.priority == entry.priority);
+            first.is_some_and(|page| entry.index > page.first)
+        };
+        let (newest, oldest): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_newest);
+        for entry in &newest {
             entry.stored.reference().into_iter().for_each(|reference| journal.retain(reference));
+        }
+        for entry in oldest {
+            entry.stored.reference().into_iter().for_each(|reference| journal.retain(reference));
+            queue.restore_entry(entry, fx, |queue, entry, _| queue.ready.push(entry));
+        }
+        for page in found {
+            queue.ready.count(page.extent.into());
+            let level = queue.ready.level(page.priority);
+            level.insert_page(level.pages.len(), page);
+        }
+        for entry in newest {
             queue.restore_entry(entry, fx, Queue::push_behind);
         }
         Ok((queue, restored))
@@ -214,12 +234,13 @@ impl PageName {
     fn restore(&self, journal: &mut dyn RestoreFrom) -> Option<Page> {
         let mut entries = page::read(&page_entries(journal.read(self.at.at)?)?).ok()?;
         entries.retain(Entry::is_durable);
-        let mut size_bytes = 0u64;
-        let (mut low, mut high) = (Position(u64::MAX), Position(0));
+        let mut extent = Extent::default();
+        let (mut low, mut high, mut expires_at_ms) = (Position(u64::MAX), Position(0), NEVER);
         for entry in &entries {
             let reference = entry.stored.reference()?;
-            size_bytes += u64::from(entry.size_bytes);
+            extent += entry.extent();
             (low, high) = (low.min(reference.at), high.max(reference.at));
+            expires_at_ms = expires_at_ms.min(entry.expires_at_ms);
             journal.retain(reference);
         }
         if !entries.is_empty() {
@@ -229,11 +250,12 @@ impl PageName {
             place: Place::Journal(self.at),
             first: self.first,
             last: self.last,
-            len: entries.len() as u32,
-            size_bytes: size_bytes.try_into().unwrap_or(u32::MAX),
-            unsettled: Unsettled::default(),
+            extent: extent.into(),
+            unsettled: PageExtent::default(),
             low,
             high,
+            expires_at_ms,
+            priority: entries.first().map_or(0, |entry| entry.priority),
             is_restored: true,
         })
     }

@@ -73,6 +73,11 @@ impl Unacked {
         self.entries.values().map(|held| &held.entry)
     }
 
+    /// Who holds entries, in no order.
+    pub fn holders(&self) -> impl Iterator<Item = &Holder> {
+        self.entries.values().filter_map(|held| held.holder.as_ref())
+    }
+
     /// Takes all entries, in order.
     pub fn drain(&mut self) -> Vec<Held> {
         self.bytes = 0;

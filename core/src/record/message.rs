@@ -67,6 +67,11 @@ impl RecordedMessage {
         Message::OVERHEAD_BYTES + exchange + routing_key + properties + body
     }
 
+    /// The length of the body, in bytes.
+    pub fn body_len(&self) -> usize {
+        self.parts.body
+    }
+
     /// The length of the record's payload.
     pub fn payload_len(&self) -> usize {
         self.payload_len

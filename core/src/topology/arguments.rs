@@ -42,12 +42,12 @@ pub(super) fn normalise(
 
 /// Refuses arguments that differ from those of what exists, among the ones that matter.
 pub(super) fn check_equivalent(
-    names: &[&'static str],
+    names: impl IntoIterator<Item = &'static str>,
     received: &Table,
     current: &Table,
     of: impl Fn() -> Resource,
 ) -> Result<(), TopologyError> {
-    for &argument in names {
+    for argument in names {
         let (received, current) = (received.get(argument), current.get(argument));
         let equivalent = match (received, current) {
             (Some(received), Some(current)) => received.is_equivalent(current),

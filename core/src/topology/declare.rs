@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::queue::text;
 use super::vhost::is_reserved;
 use super::{
-    Applied, ExchangeEntry, Mode, Outcome, QueueEntry, QueueKind, Resource, Topology,
+    Applied, ExchangeEntry, Mode, Outcome, QueueEntry, QueueKind, QueueType, Resource, Topology,
     TopologyError, arguments,
 };
 use crate::exchange::ExchangeSpec;
@@ -53,7 +53,8 @@ impl Topology {
     pub(super) fn declare_queue(
         &mut self,
         mut queue: QueueEntry,
-        reserved_ok: bool,
+        server_named: bool,
+        mode: Mode,
     ) -> Result<Applied, TopologyError> {
         let Some(vhost) = self.vhosts.get_mut(&queue.vhost) else {
             return Err(TopologyError::VhostNotFound(queue.vhost));
@@ -63,7 +64,11 @@ impl Topology {
             current.check_equivalent(&queue.spec)?;
             return Ok(Applied::queue(Outcome::Unchanged, current.id));
         }
-        if is_reserved(&queue.name) && !reserved_ok {
+        let queue_type = queue.spec.queue_type();
+        if server_named && queue_type == QueueType::Quorum {
+            return Err(TopologyError::ServerNamed(queue_type.module()));
+        }
+        if is_reserved(&queue.name) && !server_named && mode == Mode::Live {
             return Err(TopologyError::ReservedName(queue.resource()));
         }
         if self.queues.contains_key(&queue.id) {
@@ -71,7 +76,7 @@ impl Topology {
         }
         let given = std::mem::take(&mut queue.spec.arguments);
         queue.spec.arguments = arguments::normalise(given, || queue.resource())?;
-        queue.check_arguments()?;
+        queue.check_new()?;
         queue.vhost = Arc::clone(&vhost.name);
         vhost.queue_ids.insert(Arc::clone(&queue.name), queue.id);
         Ok(self.remember_queue(queue))
@@ -119,7 +124,7 @@ fn check_exchange_equivalent(
             });
         }
     }
-    arguments::check_equivalent(&[ALTERNATE], &received.arguments, &current.arguments, of)
+    arguments::check_equivalent([ALTERNATE], &received.arguments, &current.arguments, of)
 }
 
 fn check_exchange_arguments(

@@ -79,6 +79,27 @@ pub enum TopologyError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An argument is for queues of another type.
+    #[error("invalid arg '{argument}' for {resource} of queue type {queue_type}")]
+    ArgumentOfOtherType {
+        /// The queue.
+        resource: Resource,
+        /// The argument's name.
+        argument: &'static str,
+        /// RabbitMQ's name of the queue's type.
+        queue_type: &'static str,
+    },
+    /// Queues of this type cannot have a property.
+    #[error("invalid property '{property}' for {resource}")]
+    InvalidProperty {
+        /// The queue.
+        resource: Resource,
+        /// What it is not to be.
+        property: &'static str,
+    },
+    /// Queues of this type have names that their clients give.
+    #[error("Cannot declare a server-named queue for type {0}")]
+    ServerNamed(&'static str),
     /// An argument has a value of the wrong type.
     #[error("invalid type '{found}' for arg '{argument}' in {resource}")]
     InvalidArgumentType {
@@ -162,6 +183,9 @@ impl TopologyError {
             | TopologyError::InequivalentArgument { .. }
             | TopologyError::InvalidArgument { .. }
             | TopologyError::InvalidArgumentType { .. }
+            | TopologyError::ArgumentOfOtherType { .. }
+            | TopologyError::InvalidProperty { .. }
+            | TopologyError::ServerNamed(_)
             | TopologyError::TooManyArguments { .. }
             | TopologyError::UnknownExchangeType(_)
             | TopologyError::InUse(_)

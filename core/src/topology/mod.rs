@@ -24,6 +24,7 @@ mod error;
 mod listing;
 mod query;
 mod queue;
+mod queue_arguments;
 mod route;
 mod snapshot;
 mod user;
@@ -35,7 +36,7 @@ pub use binding::{Binding, Destination, Subscription, SubscriptionOptions};
 pub use command::{CommandFormatError, TopologyCommand};
 pub use error::{Resource, ResourceKind, TopologyError, TopologyErrorKind};
 pub use listing::BindingEntry;
-pub use queue::{QueueEntry, QueueKind, QueueSpec};
+pub use queue::{QueueEntry, QueueKind, QueueSpec, QueueType};
 pub use route::{Address, Routes, Target};
 pub use user::{Permissions, User};
 pub use vhost::ExchangeEntry;
@@ -132,7 +133,7 @@ impl Topology {
             }
             Command::DeclareQueue { id, vhost, name, spec, server_named } => {
                 let queue = QueueEntry::new(id, vhost, strip_arc(name), spec);
-                self.declare_queue(queue, server_named || mode == Mode::Replay)
+                self.declare_queue(queue, server_named, mode)
             }
             Command::DeleteQueue { id } => Ok(self.delete_queue(id, mode)),
             Command::SetSessionExpiry { id, expiry_s } => Ok(self.set_session_expiry(id, expiry_s)),

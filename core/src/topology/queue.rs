@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::queue_arguments::{self, DEAD_LETTER_EXCHANGE, DEAD_LETTER_KEY, QUEUE_TYPE};
 use super::{Resource, TopologyError, arguments};
 use crate::QueueSettings;
 use crate::exchange::BindingId;
@@ -61,25 +62,49 @@ pub enum QueueKind {
     },
 }
 
-impl QueueSpec {
-    /// What its shard has to know of it.
-    pub fn settings(&self) -> QueueSettings {
-        let is_set = |argument| self.arguments.get(argument) == Some(&Value::Bool(true));
-        QueueSettings {
-            durable: self.is_durable(),
-            auto_delete: self.auto_delete,
-            single_active_consumer: is_set(SINGLE_ACTIVE_CONSUMER),
-            message_ttl_ms: self.number(MESSAGE_TTL),
-            expires_ms: self.number(EXPIRES),
-            max_length: self.number(MAX_LENGTH),
-            rejects_when_full: self.arguments.get(OVERFLOW).and_then(Value::as_str)
-                == Some(REJECT_PUBLISH),
-            dead_letters: self.arguments.get(DEAD_LETTER_EXCHANGE).is_some(),
+/// The types of AMQP queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueType {
+    /// The usual one.
+    Classic,
+    /// One that counts deliveries and always is durable. On one node, it is kept as every other.
+    Quorum,
+}
+
+impl QueueType {
+    /// As `x-queue-type` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            QueueType::Classic => "classic",
+            QueueType::Quorum => "quorum",
         }
     }
 
-    fn number(&self, argument: &str) -> Option<u64> {
-        u64::try_from(self.arguments.get(argument)?.as_integer()?).ok()
+    /// As error texts name it.
+    pub(super) fn module(self) -> &'static str {
+        match self {
+            QueueType::Classic => "rabbit_classic_queue",
+            QueueType::Quorum => "rabbit_quorum_queue",
+        }
+    }
+}
+
+impl QueueSpec {
+    /// What its shard has to know of it.
+    pub fn settings(&self) -> QueueSettings {
+        QueueSettings {
+            durable: self.is_durable(),
+            auto_delete: self.auto_delete,
+            ..queue_arguments::settings(self.queue_type(), &self.arguments)
+        }
+    }
+
+    /// Its type, as its declaration says.
+    pub fn queue_type(&self) -> QueueType {
+        match self.arguments.get(QUEUE_TYPE).and_then(Value::as_str) {
+            Some("quorum") => QueueType::Quorum,
+            _ => QueueType::Classic,
+        }
     }
 
     /// The exchange that gets what is rejected or dropped.
@@ -164,73 +189,31 @@ impl QueueEntry {
             return differs(QUEUE_TYPE, received.kind.name(), current.kind.name());
         }
         arguments::check_equivalent(
-            COMPARED,
+            queue_arguments::compared_names(),
             &without_default_type(&received.arguments),
             &without_default_type(&current.arguments),
             || self.resource(),
         )
     }
 
-    /// Refuses arguments that a new queue cannot have, and those that it would not obey.
-    pub(super) fn check_arguments(&self) -> Result<(), TopologyError> {
-        for (name, value) in self.spec.arguments.iter() {
-            let reason = match name {
-                QUEUE_TYPE => queue_type_flaw(value),
-                SINGLE_ACTIVE_CONSUMER => flag_flaw(value),
-                MESSAGE_TTL => number_flaw(value, TTL_MAX_MS),
-                EXPIRES if value.as_integer() == Some(0) => Some("{value_zero,0}".to_owned()),
-                EXPIRES => number_flaw(value, TTL_MAX_MS),
-                MAX_LENGTH => number_flaw(value, i64::MAX),
-                DEAD_LETTER_EXCHANGE | DEAD_LETTER_KEY if value.type_name() != "longstr" => {
-                    return Err(TopologyError::InvalidArgumentType {
-                        resource: self.resource(),
-                        argument: DEAD_LETTER_ARGUMENTS[usize::from(name == DEAD_LETTER_KEY)],
-                        found: value.type_name(),
-                    });
-                }
-                DEAD_LETTER_EXCHANGE => None,
-                DEAD_LETTER_KEY => {
-                    let alone = self.spec.arguments.get(DEAD_LETTER_EXCHANGE).is_none();
-                    alone.then(|| "routing_key_but_no_dlx_defined".to_owned())
-                }
-                OVERFLOW if matches!(value.as_str(), Some("drop-head" | REJECT_PUBLISH)) => None,
-                "x-queue-mode" if matches!(value.as_str(), Some("default" | "lazy")) => None,
-                _ => KNOWN.contains(&name).then(|| NOT_SUPPORTED.to_owned()),
-            };
-            if let Some(reason) = reason {
-                return Err(TopologyError::InvalidArgument {
-                    resource: self.resource(),
-                    argument: name.to_owned(),
-                    reason,
-                });
+    /// Refuses what a new queue of its type cannot be.
+    pub(super) fn check_new(&self) -> Result<(), TopologyError> {
+        queue_arguments::check(self)?;
+        if self.spec.queue_type() == QueueType::Classic {
+            return Ok(());
+        }
+        let flaws = [
+            ("non-durable", !self.spec.durable),
+            ("auto-delete", self.spec.auto_delete),
+            ("exclusive-owner", self.spec.exclusive.is_some()),
+        ];
+        match flaws.iter().find(|(_, is_so)| *is_so) {
+            None => Ok(()),
+            Some(&(property, _)) => {
+                Err(TopologyError::InvalidProperty { resource: self.resource(), property })
             }
         }
-        Ok(())
     }
-}
-
-fn queue_type_flaw(value: &Value) -> Option<String> {
-    match value.as_str() {
-        Some("classic") => None,
-        Some("quorum" | "stream") => Some(NOT_SUPPORTED.to_owned()),
-        Some(other) => Some(format!("\"unsupported queue type '{other}'\"")),
-        None => Some(format!("{{unacceptable_type,{}}}", value.type_name())),
-    }
-}
-
-/// What is wrong with a number that has to be between 0 and a limit, in RabbitMQ's words.
-fn number_flaw(value: &Value, max: i64) -> Option<String> {
-    match value.as_integer() {
-        None => Some(format!("{{unacceptable_type,{}}}", value.type_name())),
-        Some(number) if number < 0 => Some(format!("{{value_negative,{number}}}")),
-        Some(number) if number > max => Some(format!("{{value_too_large,{number}}}")),
-        Some(_) => None,
-    }
-}
-
-fn flag_flaw(value: &Value) -> Option<String> {
-    let is_flag = matches!(value, Value::Bool(_));
-    (!is_flag).then(|| format!("{{unacceptable_type,{}}}", value.type_name()))
 }
 
 /// `x-queue-type: classic` says the same as nothing.
@@ -248,59 +231,3 @@ fn without_default_type(arguments: &Table) -> Table {
 pub(super) fn text(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
-
-const QUEUE_TYPE: &str = "x-queue-type";
-const SINGLE_ACTIVE_CONSUMER: &str = "x-single-active-consumer";
-const MESSAGE_TTL: &str = "x-message-ttl";
-const EXPIRES: &str = "x-expires";
-const MAX_LENGTH: &str = "x-max-length";
-const OVERFLOW: &str = "x-overflow";
-const REJECT_PUBLISH: &str = "reject-publish";
-const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
-const DEAD_LETTER_KEY: &str = "x-dead-letter-routing-key";
-const DEAD_LETTER_ARGUMENTS: [&str; 2] = [DEAD_LETTER_EXCHANGE, DEAD_LETTER_KEY];
-
-/// RabbitMQ's longest time to live: ten years of 365 days.
-const TTL_MAX_MS: i64 = 315_360_000_000;
-const NOT_SUPPORTED: &str = "not supported yet";
-
-/// The arguments by which two declarations of a queue may differ, in the order of comparison.
-const COMPARED: &[&str] = &[
-    QUEUE_TYPE,
-    "x-expires",
-    "x-message-ttl",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-dead-letter-strategy",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-overflow",
-    "x-max-priority",
-    "x-single-active-consumer",
-    "x-delivery-limit",
-    "x-consumer-timeout",
-];
-
-/// The arguments that mean something to RabbitMQ and, so far, nothing here.
-const KNOWN: &[&str] = &[
-    "x-dead-letter-strategy",
-    "x-max-length-bytes",
-    "x-overflow",
-    "x-max-priority",
-    "x-delivery-limit",
-    "x-consumer-timeout",
-    "x-queue-mode",
-    "x-queue-version",
-    "x-queue-master-locator",
-    "x-queue-leader-locator",
-    "x-quorum-initial-group-size",
-    "x-initial-cluster-size",
-    "x-delayed-retry-type",
-    "x-delayed-retry-min",
-    "x-delayed-retry-max",
-    "x-max-in-memory-length",
-    "x-max-in-memory-bytes",
-    "x-max-age",
-    "x-stream-max-segment-size-bytes",
-    "x-stream-filter-size-bytes",
-];

@@ -83,7 +83,7 @@ impl Executor {
     ) -> (Vec<Placement>, Done) {
         self.post(|state, fx, journal| {
             let mut placements = Vec::new();
-            state.place(targets, message, origin, &mut placements);
+            state.place(targets, message, origin, &mut placements, fx);
             let placed = placements.clone();
             let at = journal.record_publish(origin, &placements, message);
             if let Some(origin) = origin.filter(|_| !placements.is_empty()) {

@@ -1,9 +1,13 @@
 //! What a queue is, as naively as it can be said: entries in a sorted map. It does not predict what
 //! the queue does next but judges what it has done, so it need not know which messages are in memory.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
-use leveret_core::{ConsumerId, Delivery, Message, QueueId, QueueSettings, QueueStats, Settlement};
+use leveret_core::{
+    ConsumerId, Delivery, EntryIndex, Message, QueueId, QueueSettings, QueueStats, Settlement,
+};
 
 /// One queue, with the consumers in the order in which they came.
 #[derive(Debug)]
@@ -25,6 +29,7 @@ pub struct Model {
 pub struct Entry {
     pub text: String,
     pub size_bytes: usize,
+    pub priority: u8,
     pub durable: bool,
     /// `None`: from an AMQP binding.
     pub qos: Option<u8>,
@@ -37,6 +42,8 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Ready,
+    /// It waited until it expired; the queue may have dropped it or not.
+    Expired,
     /// `counted` is whether it takes a place of the consumer's prefetch.
     Held {
         by: ConsumerId,
@@ -116,6 +123,7 @@ impl Model {
         self.entries.entry(index).or_insert(Entry {
             text: text.to_owned(),
             size_bytes: message.size_bytes(),
+            priority: facts.priority.min(self.settings.max_priority),
             durable,
             qos,
             sequence,
@@ -125,11 +133,22 @@ impl Model {
         })
     }
 
+    /// What waits and has not expired, in the order in which it is handed out.
     pub fn ready(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        self.entries
-            .iter()
-            .filter(|(_, entry)| entry.place == Place::Ready)
-            .map(|(&index, entry)| (index, entry))
+        let mut ready = self.placed(Place::Ready);
+        ready.sort_by_key(|(index, entry)| (Reverse(entry.priority), *index));
+        ready.into_iter()
+    }
+
+    fn placed(&self, place: Place) -> Vec<(u64, &Entry)> {
+        let placed = self.entries.iter().filter(|(_, entry)| entry.place == place);
+        placed.map(|(&index, entry)| (index, entry)).collect()
+    }
+
+    /// How many a purge or a deletion drops: what has expired may be gone already.
+    pub fn waiting(&self) -> RangeInclusive<usize> {
+        let (ready, expired) = (self.placed(Place::Ready).len(), self.placed(Place::Expired).len());
+        ready..=ready + expired
     }
 
     /// The entries in somebody's hands, with the holder.
@@ -164,14 +183,7 @@ impl Model {
     }
 
     /// Judges a delivery to a consumer, and takes note of it.
-    pub fn delivered(
-        &mut self,
-        delivery: &Delivery,
-        now_ms: u64,
-        shared: &mut Shared,
-        expected: &mut Expected,
-    ) {
-        self.drop_expired(now_ms, expected);
+    pub fn delivered(&mut self, delivery: &Delivery, shared: &mut Shared, expected: &mut Expected) {
         let (index, front) = self.ready().next().expect("what is delivered was waiting");
         assert_eq!(delivery.index.0, index, "first in, first out");
         let needs_settlement = front.needs_settlement();
@@ -193,8 +205,7 @@ impl Model {
     }
 
     /// Judges an answer to a get.
-    pub fn got(&mut self, delivery: &Delivery, no_ack: bool, now_ms: u64, expected: &mut Expected) {
-        self.drop_expired(now_ms, expected);
+    pub fn got(&mut self, delivery: &Delivery, no_ack: bool, expected: &mut Expected) {
         let front = self.ready().next().map(|(index, _)| index);
         assert_eq!(front, Some(delivery.index.0), "first in, first out");
         let by = delivery.consumer;
@@ -272,7 +283,8 @@ impl Model {
                 _ => {}
             }
         }
-        self.entries.retain(|_, entry| entry.place != Place::Ready || entry.needs_settlement());
+        let waits = |entry: &Entry| matches!(entry.place, Place::Ready | Place::Expired);
+        self.entries.retain(|_, entry| !waits(entry) || entry.needs_settlement());
         id
     }
 
@@ -298,31 +310,45 @@ impl Model {
         self.next_sequence = self.recorded_sequence;
     }
 
-    fn drop_expired(&mut self, now_ms: u64, expected: &mut Expected) {
-        while let Some(index) = self.expired_front(now_ms) {
-            self.finish(index, expected);
+    /// What has expired is not handed out any more, and goes at some time.
+    pub fn expire(&mut self, now_ms: u64) {
+        for entry in self.entries.values_mut() {
+            if entry.place == Place::Ready && entry.is_expired(now_ms) {
+                entry.place = Place::Expired;
+            }
         }
     }
 
-    fn expired_front(&self, now_ms: u64) -> Option<u64> {
-        let (index, entry) = self.ready().next()?;
-        entry.is_expired(now_ms).then_some(index)
+    /// A queue has settled these: what has expired among them is gone.
+    pub fn note_gone(&mut self, settled: &[(QueueId, EntryIndex)], expected: &mut Expected) {
+        for &(queue, index) in settled {
+            let entry = self.entries.get(&index.0).filter(|_| queue == self.id);
+            if entry.is_some_and(|entry| entry.place == Place::Expired) {
+                self.finish(index.0, expected);
+            }
+        }
     }
 
-    /// Compares the counts. An expired message at the front may be gone or not: one that is out of
-    /// memory goes when somebody could have it.
-    pub fn compare(&mut self, stats: QueueStats, now_ms: u64, expected: &mut Expected) {
-        while self.ready().count() > stats.ready {
-            let expired = self.expired_front(now_ms);
-            self.finish(expired.expect("only what has expired goes by itself"), expected);
+    /// Compares the counts.
+    pub fn compare(&mut self, stats: QueueStats) {
+        assert!(self.waiting().contains(&stats.ready), "{:?} {}", self.waiting(), stats.ready);
+        if *self.waiting().start() == stats.ready {
+            // So has everything else that has expired.
+            self.entries.retain(|_, entry| entry.place != Place::Expired || entry.durable);
+            assert!(self.placed(Place::Expired).is_empty(), "the journal was not told");
         }
-        let bytes = |ready: bool| -> u64 {
-            let side = self.entries.values().filter(|e| (e.place == Place::Ready) == ready);
-            side.map(|entry| entry.size_bytes as u64).sum()
-        };
-        assert_eq!(self.ready().count(), stats.ready);
-        assert_eq!(self.entries.len(), stats.ready + stats.unacked);
-        assert_eq!((bytes(true), bytes(false)), (stats.ready_bytes, stats.unacked_bytes));
+        let (mut ready, mut held, mut expired) = (0, 0, 0);
+        for entry in self.entries.values() {
+            let side = match entry.place {
+                Place::Ready => &mut ready,
+                Place::Expired => &mut expired,
+                _ => &mut held,
+            };
+            *side += entry.size_bytes as u64;
+        }
+        let others = self.entries.len() - self.waiting().end();
+        assert_eq!((others, held), (stats.unacked, stats.unacked_bytes));
+        assert!((ready..=ready + expired).contains(&stats.ready_bytes));
         assert_eq!(self.consumers.len(), stats.consumers);
     }
 

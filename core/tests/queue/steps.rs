@@ -34,6 +34,7 @@ pub enum Step {
 pub struct Publish {
     pub queues: u8,
     pub qos: u8,
+    pub priority: u8,
     pub granted: u8,
     pub body_bytes: usize,
     pub expires_in_ms: Option<u64>,
@@ -41,25 +42,24 @@ pub struct Publish {
     pub count: usize,
 }
 
-/// A durable and a transient queue of AMQP, an MQTT session and a shared subscription.
-pub const QUEUES: usize = 4;
-pub const SESSION: usize = 2;
-/// A queue without arguments.
-pub const fn settings(durable: bool, auto_delete: bool) -> QueueSettings {
-    QueueSettings {
-        durable,
-        auto_delete,
-        single_active_consumer: false,
-        message_ttl_ms: None,
-        expires_ms: None,
-        max_length: None,
-        rejects_when_full: false,
-        dead_letters: false,
-    }
+/// Three queues of AMQP (durable, transient, durable with priorities), an MQTT session and a shared
+/// subscription.
+pub const QUEUES: usize = 5;
+pub const SESSION: usize = 3;
+/// A queue of a node.
+pub fn settings(durable: bool, auto_delete: bool, max_priority: u8) -> QueueSettings {
+    QueueSettings { durable, auto_delete, max_priority, ..QueueSettings::default() }
 }
 
-pub const SETTINGS: [QueueSettings; QUEUES] =
-    [settings(true, false), settings(false, true), settings(true, false), settings(true, false)];
+pub fn all_settings() -> [QueueSettings; QUEUES] {
+    [
+        settings(true, false, 0),
+        settings(false, true, 0),
+        settings(true, false, 3),
+        settings(true, false, 0),
+        settings(true, false, 0),
+    ]
+}
 
 pub fn steps() -> impl Strategy<Value = Step> {
     let settlement = prop_oneof![
@@ -100,10 +100,11 @@ fn publish() -> impl Strategy<Value = Publish> {
     let body_bytes = prop_oneof![3 => 0..100usize, 2 => 5_000..20_000usize];
     let expires = option::weighted(0.2, 1..60u64);
     let packet = option::weighted(0.1, 1..4u16);
-    (1..16u8, 0..3u8, 0..3u8, body_bytes, expires, packet, 1..5usize).prop_map(
-        |(queues, qos, granted, body_bytes, expires_in_ms, packet, count)| Publish {
+    (1..32u8, 0..3u8, 0..5u8, 0..3u8, body_bytes, expires, packet, 1..5usize).prop_map(
+        |(queues, qos, priority, granted, body_bytes, expires_in_ms, packet, count)| Publish {
             queues,
             qos,
+            priority,
             granted,
             body_bytes,
             expires_in_ms,

@@ -37,7 +37,7 @@ fn durable_message() -> Arc<Message> {
 fn publish(state: &mut ShardState, fx: &mut Effects) -> EntryIndex {
     let (message, mut placements) = (durable_message(), Vec::new());
     let target = Target { queue: QUEUE, durable: true, subscription: None };
-    state.place(&[target], &message, None, &mut placements);
+    state.place(&[target], &message, None, &mut placements, fx);
     let index = placements[0].index;
     state.publish(0, &mut placements, &message, Some(Reference::new(Position(9), 0, 1)), fx);
     index

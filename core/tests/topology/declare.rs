@@ -230,13 +230,13 @@ fn arguments_that_would_be_ignored_are_refused() {
         ("x-message-ttl", Value::from(315_360_000_001i64), "{value_too_large,315360000001}"),
         ("x-max-length", "1".into(), "{unacceptable_type,longstr}"),
         ("x-dead-letter-routing-key", "k".into(), "routing_key_but_no_dlx_defined"),
-        ("x-overflow", "reject-publish-dlx".into(), "not supported yet"),
+        ("x-overflow", "drop-tail".into(), "{invalid_overflow,<<\"drop-tail\">>}"),
         ("x-expires", Value::from(0), "{value_zero,0}"),
-        ("x-max-length-bytes", Value::from(1), "not supported yet"),
-        ("x-max-priority", Value::from(5), "not supported yet"),
+        ("x-max-length-bytes", Value::from(-1), "{value_negative,-1}"),
+        ("x-max-priority", Value::from(256), "{max_value_exceeded,256}"),
+        ("x-delivery-limit", Value::from(-2), "{value_negative,-2}"),
         ("x-single-active-consumer", "yes".into(), "{unacceptable_type,longstr}"),
-        ("x-queue-mode", "eager".into(), "not supported yet"),
-        ("x-queue-type", "quorum".into(), "not supported yet"),
+        ("x-queue-mode", "eager".into(), "{invalid_queue_mode,<<\"eager\">>}"),
         ("x-queue-type", "stream".into(), "not supported yet"),
         ("x-queue-type", "pile".into(), "\"unsupported queue type 'pile'\""),
         ("x-queue-type", Value::Int(1, IntWidth::W32), "{unacceptable_type,signedint}"),
@@ -249,6 +249,36 @@ fn arguments_that_would_be_ignored_are_refused() {
         assert_eq!(error.kind(), TopologyErrorKind::PreconditionFailed);
     }
     assert!(fixture.topology.queue(VHOST, "q").is_err());
+}
+
+#[test]
+fn a_quorum_queue_is_durable_named_and_shared() {
+    let mut fixture = Fixture::new();
+    let quorum = |argument: Option<(&'static str, Value)>| {
+        let both = [("x-queue-type", Value::from("quorum"))].into_iter().chain(argument);
+        QueueSpec { durable: true, arguments: both.collect(), ..QueueSpec::default() }
+    };
+    let cases = [
+        (QueueSpec { durable: false, ..quorum(None) }, "invalid property 'non-durable' for"),
+        (QueueSpec { auto_delete: true, ..quorum(None) }, "invalid property 'auto-delete' for"),
+        (
+            QueueSpec { exclusive: Some(ConnectionId(1)), ..quorum(None) },
+            "invalid property 'exclusive-owner' for",
+        ),
+        (quorum(Some(("x-max-priority", 5.into()))), "invalid arg 'x-max-priority' for"),
+        (quorum(Some(("x-overflow", "reject-publish-dlx".into()))), "invalid arg 'x-overflow' for"),
+    ];
+    for (spec, expected) in cases {
+        let command = fixture.declare_queue("q", spec);
+        let refusal = fixture.refusal(command);
+        assert!(refusal.starts_with(&format!("{expected} queue 'q' in vhost '/'")), "{refusal}");
+    }
+    let id = fixture.queue_with("q", quorum(None));
+    let settings = fixture.topology.queue_by_id(id).unwrap().spec.settings();
+    assert_eq!((settings.delivery_limit, settings.counts_deliveries), (Some(20), true));
+    let id = fixture.queue_with("r", quorum(Some(("x-delivery-limit", (-1).into()))));
+    let settings = fixture.topology.queue_by_id(id).unwrap().spec.settings();
+    assert_eq!((settings.delivery_limit, settings.counts_deliveries), (None, true));
 }
 
 #[test]

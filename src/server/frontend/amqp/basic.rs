@@ -7,7 +7,7 @@ use leveret_amqp::method::basic::{Cancel, Consume, Get, Qos};
 use leveret_amqp::{Delivery as Token, Get as GetOk, MethodId, ReplyCode, ServerMethod, method};
 use leveret_core::{ConsumerOptions, Got, QueueId};
 
-use super::deliver::{content, converted_properties};
+use super::deliver::{content, outgoing_properties};
 use super::queue::count;
 use super::refusal::Refusal;
 use super::reply_to::REPLY_TO;
@@ -139,6 +139,19 @@ impl Amqp {
         self.connection.reply(channel, ServerMethod::BasicCancel { consumer_tag: &tag });
     }
 
+    /// A delivery was not settled in the time that its queue allows: its channel is closed, so that
+    /// everything that the channel holds goes back.
+    pub(super) fn consumer_overdue(&mut self, now: Instant, number: u64, timeout_ms: u64) {
+        let Some(consumer) = self.consumers.get(number) else { return };
+        let channel = consumer.channel;
+        let text = format!(
+            "delivery acknowledgement on channel {channel} timed out. Timeout value used: \
+             {timeout_ms} ms. This timeout value can be configured, see consumers doc guide to learn \
+             more"
+        );
+        self.refuse(now, channel, &Refusal::precondition(text), MethodId::NONE);
+    }
+
     pub(super) fn get(&mut self, channel: u16, get: &Get<'_>) -> Result<(), Refusal> {
         let queue = self.find_queue(channel, get.queue)?;
         let retry_at = clock::now();
@@ -164,7 +177,7 @@ impl Amqp {
         match got {
             Got::Message(delivery, left) => {
                 let message = &*delivery.message;
-                let converted = converted_properties(message, self.connection.frame_max());
+                let converted = outgoing_properties(&delivery, self.connection.frame_max());
                 let sent = self.connection.get_ok(
                     channel,
                     &GetOk {

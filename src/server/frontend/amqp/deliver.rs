@@ -1,6 +1,8 @@
 //! Deliveries to the client, and what it says of them.
 
-use leveret_amqp::{Content, Deliver, Delivery as Token, Outcome};
+use leveret_amqp::{
+    Content, Deliver, Delivery as Token, Outcome, Properties, PropertiesBuilder, TableBuilder,
+};
 use leveret_core::{ConsumerId, Delivery, Encoding, EntryIndex, Message, QueueId, Settlement};
 
 use super::super::mqtt::to_amqp;
@@ -18,7 +20,7 @@ impl Amqp {
             return self.hand_back(delivery);
         };
         let message = &*delivery.message;
-        let converted = converted_properties(message, self.connection.frame_max());
+        let converted = outgoing_properties(delivery, self.connection.frame_max());
         let sent = self.connection.deliver(
             consumer.channel,
             &Deliver {
@@ -144,6 +146,26 @@ pub(super) fn content<'a>(message: &'a Message, properties: Option<&'a [u8]>) ->
     }
 }
 
+/// The properties of a delivery, if they are not those of its message as they are: it did not come
+/// from an AMQP client, or its queue counts deliveries.
+pub(super) fn outgoing_properties(delivery: &Delivery, frame_max: u32) -> Option<Vec<u8>> {
+    let message = &*delivery.message;
+    let converted = converted_properties(message, frame_max);
+    if delivery.delivery_count == 0 {
+        return converted;
+    }
+    let properties = Properties::from_encoded(converted.as_deref().unwrap_or(message.properties()));
+    let others = properties.headers();
+    let others = others.iter().flat_map(|headers| headers.iter());
+    let mut headers = TableBuilder::new();
+    headers.extend(others.filter(|(name, _)| *name != DELIVERY_COUNT));
+    headers.insert(DELIVERY_COUNT, i64::from(delivery.delivery_count));
+    let headers = Some(headers.as_table());
+    let counted = PropertiesBuilder { headers, ..properties.into() }.encode();
+    let fits = counted.len() + HEADER_OVERHEAD_BYTES <= frame_max as usize;
+    if fits { Some(counted) } else { converted }
+}
+
 /// The properties of a message that did not come from an AMQP client.
 pub(super) fn converted_properties(message: &Message, frame_max: u32) -> Option<Vec<u8>> {
     if message.encoding() == Encoding::Amqp {
@@ -152,6 +174,9 @@ pub(super) fn converted_properties(message: &Message, frame_max: u32) -> Option<
     let bytes_max = (frame_max as usize).saturating_sub(HEADER_OVERHEAD_BYTES);
     Some(to_amqp(message.properties(), &message.facts(), clock::now_ms(), bytes_max))
 }
+
+/// How often a message was handed out before.
+const DELIVERY_COUNT: &str = "x-delivery-count";
 
 /// What a content header frame has besides the properties.
 const HEADER_OVERHEAD_BYTES: usize = 20;

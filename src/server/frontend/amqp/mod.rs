@@ -224,6 +224,9 @@ impl Amqp {
     fn handle_notice(&mut self, now: Instant, notice: &Notice) {
         let text = match notice {
             Notice::Cancelled(_, consumer) => return self.consumer_cancelled(consumer.number),
+            Notice::Overdue(consumer, timeout_ms) => {
+                return self.consumer_overdue(now, consumer.number, *timeout_ms);
+            }
             Notice::Close(CloseReason::Shutdown) => {
                 "broker forced connection closure with reason 'shutdown'"
             }

@@ -181,6 +181,8 @@ impl Mqtt {
         }
         let reason = match notice {
             Notice::Cancelled(..) => ReasonCode::AdministrativeAction,
+            // Sessions have no such time.
+            Notice::Overdue(..) => return,
             Notice::Close(CloseReason::Shutdown) => ReasonCode::ServerShuttingDown,
             Notice::Close(CloseReason::TakenOver) => ReasonCode::SessionTakenOver,
             Notice::Close(CloseReason::Operator(_)) => ReasonCode::AdministrativeAction,
