@@ -195,7 +195,7 @@ impl Queue {
         }
         let is_newest = |entry: &Entry| {
             let first = found.iter().find(|page| page.priority == entry.priority);
-            first.is_some_and(|page| entry.index > page.first)
+            first.is_none_or(|page| entry.index > page.first)
         };
         let (newest, oldest): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_newest);
         for entry in &newest {
