@@ -1,4 +1,4 @@
-"""AMQP: publisher confirms, and the refusal of transactions."""
+"""AMQP: publisher confirms."""
 
 import pytest
 from pika import spec
@@ -113,12 +113,3 @@ def test_select_without_wait_has_no_reply(broker):
     with RawAmqp(broker.amqp) as raw:
         raw.open().send(method_frame(1, spec.Confirm.Select(nowait=True)) + publish(1, "", "nowhere", b"x"))
         assert raw.expect(spec.Basic.Ack).delivery_tag == 1
-
-
-@pytest.mark.parametrize("request_", [spec.Tx.Select, spec.Tx.Commit, spec.Tx.Rollback])
-def test_transactions_are_refused_and_never_ignored(broker, request_):
-    with RawAmqp(broker.amqp) as raw:
-        raw.open().method(1, request_())
-        _, closed = raw.read_method()
-    assert isinstance(closed, (spec.Channel.Close, spec.Connection.Close))
-    assert closed.reply_code in (406, 540) and len(closed.reply_text) > len("NOT_IMPLEMENTED - ")

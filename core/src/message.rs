@@ -156,6 +156,11 @@ impl Message {
         self.facts
     }
 
+    /// The same message with other facts.
+    pub fn with_facts(self, facts: Facts) -> Self {
+        Message { facts, ..self }
+    }
+
     /// What the message costs in memory, in bytes, roughly: the measure of every byte limit.
     pub fn size_bytes(&self) -> usize {
         Self::OVERHEAD_BYTES + self.block.len() + self.large_body.len()

@@ -72,7 +72,7 @@ impl ShardState {
         }
         for target in targets {
             let Some(queue) = self.queues.get_mut(&target.queue) else { continue };
-            if queue.is_full_for(message.body().len()) {
+            if !queue.has_room_for(1, message.body().len() as u64) {
                 queue.refuse(message, fx);
                 is_refused = true;
                 continue;
@@ -80,6 +80,12 @@ impl ShardState {
             placements.extend(queue.place(message, target.subscription.clone(), false));
         }
         is_refused
+    }
+
+    /// Whether a queue of this shard takes so many messages at once, with so many bytes of bodies; one that
+    /// is not here does.
+    pub fn has_room(&self, queue: QueueId, len: u64, body_bytes: u64) -> bool {
+        self.queues.get(&queue).is_none_or(|queue| queue.has_room_for(len, body_bytes))
     }
 
     /// Puts a message into its places and hands it out where a consumer waits. `reference` is to
@@ -155,6 +161,15 @@ impl ShardState {
             Record::Enqueue { origin, placements, at: body } => {
                 if let Some(message) = read(body).and_then(Record::into_message) {
                     self.replay_publish(at, (body, &message), (origin, placements), fx);
+                }
+            }
+            Record::Commit { enqueued, settled } => {
+                for (placements, body) in enqueued {
+                    let enqueue = Record::Enqueue { origin: None, placements, at: body };
+                    self.replay(at, enqueue, read, fx);
+                }
+                for (queue, runs) in settled {
+                    self.each(at, (queue, &runs), read, fx, Queue::replay_settle);
                 }
             }
             Record::Settle { queue, runs } => {

@@ -76,6 +76,10 @@ settings! {
     amqp_heartbeat: u16 = 60, "SECONDS";
     /// Consumers per AMQP channel.
     amqp_consumers_max: u32 = 10_000, "COUNT";
+    /// Publishes and settlements that one AMQP transaction may hold.
+    amqp_transaction_max: u32 = 100_000, "COUNT";
+    /// Size of the messages that one AMQP transaction may hold.
+    amqp_transaction_size_max: ByteSize = ByteSize::mib(32), "SIZE";
     /// Product name that AMQP clients see.
     amqp_product: String = "Leveret".to_owned(), "NAME";
     /// Version that AMQP clients see; some of them compare it with RabbitMQ's.

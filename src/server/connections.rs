@@ -74,8 +74,14 @@ pub struct ChannelFacts {
     pub unacked: usize,
     /// Publishes that wait for their confirm.
     pub unconfirmed: usize,
+    /// Publishes that wait for a commit.
+    pub uncommitted: usize,
+    /// Settlements that wait for a commit.
+    pub acks_uncommitted: usize,
     /// Whether publishes are confirmed.
     pub confirm: bool,
+    /// Whether it is transactional.
+    pub transactional: bool,
     /// The limit for consumers that start from now on.
     pub prefetch: u16,
     /// The limit over all consumers.

@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
 
-use leveret_core::Position;
+use leveret_core::record::{self, Kind};
+use leveret_core::{Message, Position, Reference};
+use leveret_storage::Urgency;
+
+use super::Node;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -43,5 +47,26 @@ impl Held {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Position, u32>> {
         self.0.lock().expect("nothing panics while it holds the list")
+    }
+}
+
+impl Node {
+    /// A message that several records refer to is in the journal once, before them. The reference
+    /// made here bridges the time until the queues have made theirs.
+    pub fn hold_body(&self, message: &Message, shares: usize) -> Reference {
+        let write = |out: &mut Vec<u8>| record::write::body(out, message);
+        let mut body = None;
+        self.held.add_appended(|| {
+            let reference = self.append(Kind::Body, Urgency::Lazy, write).reference(shares);
+            self.storage.retain(reference, 1);
+            body.insert(reference).at
+        });
+        body.expect("the record was appended")
+    }
+
+    /// The queues have made theirs.
+    pub fn let_go(&self, body: Reference) {
+        self.held.remove(body.at);
+        self.storage.release(body);
     }
 }

@@ -1,6 +1,6 @@
 //! The broker at work: tokio, sockets, the journal, and the core between them.
 //!
-//! [`Node`] is what all connections share. Locks have one order: sessions, topology, a shard,
+//! [`Node`] is what all connections share. Locks have one order: sessions, topology, shards,
 //! then the leaves (retained messages, an outbox, the journal, lists of this module). None is held
 //! across an await.
 
@@ -26,6 +26,7 @@ pub mod session;
 pub mod shard;
 pub mod snapshot;
 pub mod timers;
+pub mod transaction;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};

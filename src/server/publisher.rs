@@ -142,7 +142,8 @@ impl Publisher {
     ) {
         let several = routed.by_shard.len() > 1;
         let body = (several && message.facts().persistent && routed.is_durable())
-            .then(|| self.record_body(node, &message, routed.len()));
+            .then(|| node.hold_body(&message, routed.len()));
+        self.bodies.extend(body);
         let shards = routed.durable_shards(&message);
         let origin = packet.map(|packet| Origin { packet, shards });
         for at in 0..routed.by_shard.len() {
@@ -176,8 +177,7 @@ impl Publisher {
             }
         }
         for body in self.bodies.drain(..) {
-            node.held.remove(body.at);
-            node.storage.release(body);
+            node.let_go(body);
         }
         last
     }
@@ -191,21 +191,6 @@ impl Publisher {
     /// nobody asked for that. A publisher that waits a little then lets them catch up.
     pub fn is_ahead(&self) -> bool {
         self.is_ahead
-    }
-
-    /// A message for several shards is in the journal once, before the batches, and each shard
-    /// refers to it. The reference made here bridges the time until the shards have made theirs.
-    fn record_body(&mut self, node: &Node, message: &Message, shares: usize) -> Reference {
-        let write = |out: &mut Vec<u8>| record::write::body(out, message);
-        let mut body = None;
-        node.held.add_appended(|| {
-            let reference = node.append(Kind::Body, Urgency::Lazy, write).reference(shares);
-            node.storage.retain(reference, 1);
-            body.insert(reference).at
-        });
-        let body = body.expect("the record was appended");
-        self.bodies.push(body);
-        body
     }
 }
 
@@ -310,12 +295,18 @@ impl Routed {
         self.by_shard.is_empty()
     }
 
+    /// The shards that get it, each with its queues.
+    pub fn parts(&self) -> impl Iterator<Item = (ShardId, &[Target])> {
+        self.by_shard.iter().map(|(shard, targets)| (*shard, &targets[..]))
+    }
+
     /// How many queues get it.
-    fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.by_shard.iter().map(|(_, targets)| targets.len()).sum()
     }
 
-    fn is_durable(&self) -> bool {
+    /// Whether any of them is durable.
+    pub fn is_durable(&self) -> bool {
         self.by_shard.iter().any(|(_, targets)| targets.iter().any(|target| target.durable))
     }
 

@@ -3,7 +3,8 @@
 //! A shard is a mutex around its state. Whoever has a batch for it takes the lock, applies the
 //! batch and carries the effects out before the lock is free again, so that the effects of two
 //! batches never overtake each other. Locks have one order: topology, then shard, then an outbox or
-//! the journal, which are leaves. None is held across an await.
+//! the journal, which are leaves. None is held across an await. Only a transaction locks several
+//! shards at once.
 //!
 //! `docs/benchmarks.md` compares this with a combiner and with a task per shard.
 
@@ -60,10 +61,21 @@ impl Shard {
     pub fn post<R>(&self, batch: impl FnOnce(&mut Work) -> R) -> R {
         let mut work = self.lock();
         let result = batch(&mut work);
+        self.finish(&mut work);
+        result
+    }
+
+    /// Locks the shard for a batch that concerns others as well. Whoever does that locks them in their
+    /// order, and ends with [`finish`](Self::finish).
+    pub(super) fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().expect("a shard's commands never panic")
+    }
+
+    /// Carries out what a batch brings about.
+    pub(super) fn finish(&self, work: &mut Work) {
         if !work.fx.is_empty() {
             work.carry_out(&self.duty);
         }
-        result
     }
 
     /// Applies records of the past: nobody is there yet whom the effects would concern, but for the
@@ -87,10 +99,6 @@ impl Shard {
     /// Forgets a connection.
     pub fn forget(&self, connection: ConnectionId) {
         self.lock().outboxes.remove(&connection);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Work> {
-        self.work.lock().expect("a shard's commands never panic")
     }
 }
 

@@ -31,13 +31,13 @@ impl Queue {
         }
     }
 
-    /// Whether it takes no message with a body of this size for now.
-    pub(crate) fn is_full_for(&self, body_len: usize) -> bool {
+    /// Whether it takes so many messages, with so many bytes of bodies, without refusing one.
+    pub(crate) fn has_room_for(&self, len: u64, body_bytes: u64) -> bool {
         let QueueSettings { overflow, max_length, max_length_bytes, .. } = self.settings;
         let waiting = self.ready.extent();
-        overflow != Overflow::DropHead
-            && (max_length.is_some_and(|max| waiting.len >= max)
-                || max_length_bytes.is_some_and(|max| waiting.body_bytes + body_len as u64 > max))
+        overflow == Overflow::DropHead
+            || (max_length.is_none_or(|max| waiting.len + len <= max)
+                && max_length_bytes.is_none_or(|max| waiting.body_bytes + body_bytes <= max))
     }
 
     /// A message that it takes not, because it is full.
@@ -110,11 +110,11 @@ mod tests {
             ..QueueSettings::default()
         };
         let (mut queue, mut fx) = (queue(settings), effects());
-        assert!(!queue.is_full_for(1));
+        assert!(queue.has_room_for(1, 1));
         publish(&mut queue, 0, 0, &mut fx);
-        assert!(queue.is_full_for(1) && fx.deaths.is_empty());
+        assert!(!queue.has_room_for(1, 1) && fx.deaths.is_empty());
         let Got::Message(..) = queue.get(GETTER, true, 0, &mut fx) else { panic!() };
-        assert!(!queue.is_full_for(1));
+        assert!(queue.has_room_for(1, 1));
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
         let settings = QueueSettings { overflow: Overflow::RejectPublish, ..settings };
         let (mut queue, mut fx) = (self::queue(settings), effects());
         publish(&mut queue, 0, 0, &mut fx);
-        assert!(!queue.is_full_for(1) && queue.is_full_for(2));
+        assert!(queue.has_room_for(1, 1) && !queue.has_room_for(1, 2));
     }
 
     #[test]

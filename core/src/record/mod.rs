@@ -15,6 +15,7 @@
 //! Retain   vhost, message                         the key is the message's routing key
 //! Unretain vhost, key
 //! Page     queue, entries                         a piece of a backlog, written out of memory
+//! Commit   Enqueues, Settles                      a transaction: all of it or nothing
 //! ```
 //!
 //! Only in snapshots:
@@ -64,6 +65,7 @@ pub enum Kind {
     Queue = 15,
     Packets = 16,
     Retained = 17,
+    Commit = 18,
 }
 
 /// A packet of an MQTT QoS 2 publisher, remembered until it is released.
@@ -106,6 +108,7 @@ pub enum Record {
     Queue { queue: QueueId, as_of: Position, state: Bytes },
     Packets { shard: ShardId, as_of: Position, packets: Vec<RememberedPacket> },
     Retained { vhost: String, key: String, at: Reference },
+    Commit { enqueued: Vec<(Placements, Position)>, settled: Vec<(QueueId, Vec<Run>)> },
 }
 
 /// A QoS 2 packet that is remembered, and the record that says so.
@@ -188,6 +191,10 @@ impl Record {
                 let (vhost, key) = (r.text()?.to_owned(), r.text()?.to_owned());
                 Record::Retained { vhost, key, at: read_reference(r)? }
             }
+            Kind::Commit => Record::Commit {
+                enqueued: r.list(read_enqueue)?,
+                settled: r.list(|r| Ok((QueueId(r.integer()?), read_runs(r)?)))?,
+            },
         })
     }
 
@@ -201,6 +208,11 @@ impl Record {
             | Record::Deliver { queue, .. }
             | Record::Receive { queue, .. }
             | Record::Purge { queue, .. } => Some(SmallVec::from_elem(*queue, 1)),
+            Record::Commit { enqueued, settled } => {
+                let places = enqueued.iter().flat_map(|(placements, _)| placements);
+                let enqueued = places.map(|placement| placement.0.queue);
+                Some(enqueued.chain(settled.iter().map(|(queue, _)| *queue)).collect())
+            }
             Record::Release(_) => None,
             Record::Topology(_)
             | Record::Body(_)
@@ -232,9 +244,9 @@ impl TryFrom<u8> for Kind {
 
     fn try_from(kind: u8) -> Result<Kind, Malformed> {
         use Kind::*;
-        const KINDS: [Kind; 17] = [
+        const KINDS: [Kind; 18] = [
             Topology, Publish, Body, Enqueue, Spill, Settle, Deliver, Receive, Release, Purge,
-            Retain, Unretain, Page, Control, Queue, Packets, Retained,
+            Retain, Unretain, Page, Control, Queue, Packets, Retained, Commit,
         ];
         KINDS.into_iter().find(|&known| known as u8 == kind).ok_or(Malformed)
     }
@@ -275,6 +287,19 @@ pub mod write {
     ) {
         placement::put_all(out, origin, placements);
         put(out, at.0);
+    }
+
+    /// The payload of [`Kind::Commit`]: where messages go and where their bodies are, and what is
+    /// done with. Only durable placements are recorded.
+    pub fn commit<'a>(
+        out: &mut Vec<u8>,
+        enqueued: impl ExactSizeIterator<Item = (&'a [Placement], Position)>,
+        settled: &[(QueueId, Vec<Run>)],
+    ) {
+        put(out, enqueued.len() as u64);
+        enqueued.for_each(|(placements, at)| enqueue(out, None, placements, at));
+        put(out, settled.len() as u64);
+        settled.iter().for_each(|(queue, queue_runs)| runs(out, *queue, queue_runs));
     }
 
     /// The payload of [`Kind::Settle`], [`Kind::Deliver`] and [`Kind::Receive`].
@@ -391,6 +416,12 @@ impl Run {
     pub fn indexes(self) -> impl Iterator<Item = EntryIndex> {
         (self.first.0..self.first.0.saturating_add(self.len)).map(EntryIndex)
     }
+}
+
+/// A transaction has no origin.
+fn read_enqueue(r: &mut Reader<'_>) -> Result<(Placements, Position), Malformed> {
+    let (_, placements) = placement::read(r)?;
+    Ok((placements, Position(r.counter()?)))
 }
 
 fn read_runs(r: &mut Reader<'_>) -> Result<Vec<Run>, Malformed> {

@@ -76,6 +76,28 @@ proptest! {
     }
 
     #[test]
+    fn a_commit_survives(
+        enqueued in vec((placements(), counters()), 0..4),
+        settled in vec((any::<u64>(), runs()), 0..4),
+    ) {
+        let settled: Vec<_> = settled.into_iter().map(|(q, runs)| (QueueId(q), runs)).collect();
+        let bytes = payload(|out| {
+            let enqueued = enqueued.iter().map(|(places, at)| (&places[..], Position(*at)));
+            write::commit(out, enqueued, &settled);
+        });
+        let record = decode(Kind::Commit, &bytes);
+        let durable = enqueued.iter().flat_map(|(places, _)| places).filter(|p| p.durable);
+        let queues = durable.map(|p| p.queue).chain(settled.iter().map(|(queue, _)| *queue));
+        prop_assert_eq!(record.queues(), Some(queues.collect()));
+        let Record::Commit { enqueued: e, settled: s } = record else { panic!("another kind") };
+        prop_assert_eq!((e.len(), s), (enqueued.len(), settled));
+        for ((found, at), (places, position)) in e.iter().zip(&enqueued) {
+            prop_assert_eq!(*at, Position(*position));
+            assert_same_placements(found, places);
+        }
+    }
+
+    #[test]
     fn messages_alone_survive(message in messages(), vhost in "[a-z/é]{0,20}") {
         let bytes = with_message(&message, write::body);
         for kind in [Kind::Body, Kind::Spill] {

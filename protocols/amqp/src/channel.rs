@@ -2,7 +2,8 @@
 
 use crate::assembly::Assembly;
 use crate::confirms::Confirms;
-use crate::unsettled::Unsettled;
+use crate::transaction::Transaction;
+use crate::unsettled::{Deliveries, Unsettled};
 
 #[derive(Debug, Default)]
 pub(crate) struct Channel {
@@ -14,13 +15,13 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// The sequence number of a publish that has arrived; 0 outside confirm mode.
-    #[inline]
-    pub(crate) fn sequence(&mut self) -> u64 {
-        match self.mode {
-            Mode::Confirm => self.confirms.next(),
-            Mode::Plain | Mode::Transactional => 0,
+    /// Everything that is unsettled, now that the channel ends: what was settled and not committed
+    /// is, too.
+    pub(crate) fn take_unsettled(&mut self) -> Deliveries {
+        if let Mode::Transactional(transaction) = &mut self.mode {
+            transaction.roll_back(&mut self.unsettled);
         }
+        self.unsettled.take_all()
     }
 }
 
@@ -34,12 +35,12 @@ pub(crate) enum Phase {
     ClosedByServer,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) enum Mode {
     #[default]
     Plain,
     Confirm,
-    Transactional,
+    Transactional(Box<Transaction>),
 }
 
 /// Channels sorted by number: most connections have one, and none pays for what it does not use.

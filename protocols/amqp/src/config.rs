@@ -35,6 +35,23 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// Limits of every table that a client sends.
     pub tables: TableLimits,
+    /// Limits of what a transaction holds.
+    pub transactions: TransactionLimits,
+}
+
+/// What one transaction may hold. What is over closes its channel, with 406.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransactionLimits {
+    /// Publishes and settlements.
+    pub len_max: usize,
+    /// Octets of the messages: names, properties and bodies.
+    pub bytes_max: u64,
+}
+
+impl Default for TransactionLimits {
+    fn default() -> Self {
+        Self { len_max: 100_000, bytes_max: 32 << 20 }
+    }
 }
 
 impl Default for Config {
@@ -48,6 +65,7 @@ impl Default for Config {
             message_size_max: 16 << 20,
             handshake_timeout: Duration::from_secs(10),
             tables: TableLimits::default(),
+            transactions: TransactionLimits::default(),
         }
     }
 }

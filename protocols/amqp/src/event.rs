@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::error::Exception;
 use crate::method::Method;
 use crate::properties::Properties;
+use crate::transaction::Settlements;
 use crate::unsettled::Deliveries;
 
 /// Something the peer wants, or an end that has come.
@@ -35,7 +36,8 @@ pub enum Event<'a> {
         channel: u16,
         /// What becomes of the deliveries.
         outcome: Outcome,
-        /// The deliveries, in the order they were sent in; empty if there was nothing to settle.
+        /// The deliveries, in the order they were sent in; empty if there was nothing to settle or
+        /// it waits for the commit of a transaction.
         deliveries: Deliveries,
     },
     /// basic.recover: requeue the deliveries, then answer with
@@ -43,10 +45,27 @@ pub enum Event<'a> {
     Recover {
         /// The channel.
         channel: u16,
-        /// Everything that was unsettled on the channel.
+        /// Everything that was unsettled on the channel, and is not settled in a transaction.
         deliveries: Deliveries,
         /// No reply is due: it was basic.recover-async.
         no_wait: bool,
+    },
+    /// tx.commit: publish what the channel has published since the last commit or rollback, carry
+    /// out the settlements, then answer with
+    /// [`ServerMethod::TxCommitOk`](crate::ServerMethod::TxCommitOk).
+    Commit {
+        /// The channel.
+        channel: u16,
+        /// The settlements of the transaction. They are the owner's now: if the commit fails, they
+        /// are to be requeued.
+        settlements: Settlements,
+    },
+    /// tx.rollback: forget what the channel has published since the last commit or rollback, then
+    /// answer with [`ServerMethod::TxRollbackOk`](crate::ServerMethod::TxRollbackOk). What it settled
+    /// is unsettled again.
+    Rollback {
+        /// The channel.
+        channel: u16,
     },
     /// Any other method that the broker has to answer, with [`reply`](crate::Connection::reply).
     Method {
@@ -122,12 +141,20 @@ pub struct Publish<'a> {
     pub mandatory: bool,
     /// The sequence number to confirm; 0 if the channel is not in confirm mode.
     pub sequence: u64,
+    /// It is to be kept until the channel commits.
+    pub is_transactional: bool,
     /// The body.
     pub body: Body<'a>,
     pub(crate) envelope: Envelope<'a>,
 }
 
 impl Publish<'_> {
+    /// Octets of the names, the properties and the body.
+    pub(crate) fn len(&self) -> usize {
+        let names = self.exchange().len() + self.routing_key().len();
+        names + self.properties().as_encoded().len() + self.body.as_slice().len()
+    }
+
     /// The name of the exchange.
     #[inline]
     pub fn exchange(&self) -> &str {

@@ -70,13 +70,28 @@ impl Unsettled {
         if tag == 0 {
             return Some(self.take_all());
         }
-        let index = self.index(tag)?;
-        self.slots[index].delivery?;
-        let settled: Deliveries =
-            self.slots.drain(..=index).filter_map(|slot| slot.delivery).collect();
-        self.holes -= index + 1 - settled.len();
-        self.trim();
-        Some(settled)
+        let end = self.end(tag)?;
+        Some(self.take(end, |_, delivery| delivery))
+    }
+
+    /// Settles one tag or all up to it, and gives the tags, for [`restore`](Self::restore).
+    pub(crate) fn hold(&mut self, tag: u64, multiple: bool) -> Option<Vec<(u64, Delivery)>> {
+        if !multiple {
+            return self.settle(tag).map(|delivery| vec![(tag, delivery)]);
+        }
+        let end = self.end(tag)?;
+        Some(self.take(end, |tag, delivery| (tag, delivery)))
+    }
+
+    /// Takes back what was held: it is unsettled again.
+    pub(crate) fn restore(&mut self, held: impl Iterator<Item = (u64, Delivery)>) {
+        let kept = std::mem::take(&mut self.slots).into_iter();
+        let held = held.map(|(tag, delivery)| Slot { tag, delivery: Some(delivery) });
+        let mut slots: Vec<Slot> =
+            kept.filter(|slot| slot.delivery.is_some()).chain(held).collect();
+        slots.sort_unstable_by_key(|slot| slot.tag);
+        self.slots = slots.into();
+        self.holes = 0;
     }
 
     pub(crate) fn take_all(&mut self) -> Deliveries {
@@ -89,6 +104,29 @@ impl Unsettled {
         if self.slots.is_empty() {
             self.slots = VecDeque::new();
         }
+    }
+
+    /// How many slots there are up to an unsettled tag, or in all for 0.
+    fn end(&self, tag: u64) -> Option<usize> {
+        if tag == 0 {
+            return Some(self.slots.len());
+        }
+        let index = self.index(tag)?;
+        self.slots[index].delivery.map(|_| index + 1)
+    }
+
+    /// Takes the first slots out.
+    fn take<T, C: FromIterator<T>>(&mut self, end: usize, part: impl Fn(u64, Delivery) -> T) -> C {
+        let mut taken = 0;
+        let slots = self.slots.drain(..end).filter_map(|slot| {
+            let delivery = slot.delivery?;
+            taken += 1;
+            Some(part(slot.tag, delivery))
+        });
+        let parts = slots.collect();
+        self.holes -= end - taken;
+        self.trim();
+        parts
     }
 
     #[inline]
@@ -155,12 +193,32 @@ mod tests {
         assert_eq!(unsettled.len(), 0);
     }
 
+    #[test]
+    fn what_was_held_comes_back_to_its_place() {
+        let mut unsettled = Unsettled::default();
+        for entry in 1..=6 {
+            unsettled.tag(delivery(entry));
+        }
+        let mut held = unsettled.hold(5, false).unwrap();
+        assert_eq!(unsettled.hold(5, false), None);
+        assert_eq!(unsettled.hold(5, true), None);
+        held.extend(unsettled.hold(3, true).unwrap());
+        assert_eq!(held, [5, 1, 2, 3].map(|tag| (tag, delivery(tag))));
+        assert_eq!(unsettled.settle(4), Some(delivery(4)));
+        unsettled.restore(held.into_iter());
+        assert_eq!(unsettled.len(), 5);
+        let left: Vec<u64> = unsettled.take_all().iter().map(|it| it.entry).collect();
+        assert_eq!(left, [1, 2, 3, 5, 6]);
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Tag,
         TagSettled,
         Settle(u64),
         Through(u64),
+        Hold(u64, bool),
+        Restore,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -169,6 +227,8 @@ mod tests {
             1 => Just(Step::TagSettled),
             3 => (0..150u64).prop_map(Step::Settle),
             1 => (0..150u64).prop_map(Step::Through),
+            2 => (0..150u64, any::<bool>()).prop_map(|(tag, multiple)| Step::Hold(tag, multiple)),
+            1 => Just(Step::Restore),
         ]
     }
 
@@ -177,6 +237,7 @@ mod tests {
         fn it_behaves_like_a_map(steps in proptest::collection::vec(step(), 0..300)) {
             let mut unsettled = Unsettled::default();
             let mut model = BTreeMap::new();
+            let mut held = Vec::new();
             let mut last = 0;
             for step in steps {
                 match step {
@@ -198,6 +259,21 @@ mod tests {
                             std::mem::replace(&mut model, kept).into_values().collect()
                         });
                         prop_assert_eq!(unsettled.settle_through(tag), expected);
+                    }
+                    Step::Hold(tag, multiple) => {
+                        let found = unsettled.hold(tag, multiple);
+                        let known = model.contains_key(&tag) || (multiple && tag == 0);
+                        prop_assert_eq!(found.is_some(), known);
+                        for (tag, delivery) in found.into_iter().flatten() {
+                            prop_assert_eq!(model.remove(&tag), Some(delivery));
+                            held.push((tag, delivery));
+                        }
+                        let end = if tag == 0 { u64::MAX } else { tag };
+                        prop_assert!(!known || !multiple || model.range(..=end).next().is_none());
+                    }
+                    Step::Restore => {
+                        model.extend(held.iter().copied());
+                        unsettled.restore(held.drain(..));
                     }
                 }
                 prop_assert_eq!(unsettled.len(), model.len());

@@ -117,6 +117,10 @@ fn amqp_config(config: &Config) -> leveret_amqp::Config {
         server_properties: properties.into_encoded(),
         message_size_max: config.message_size_max.0,
         handshake_timeout: config.handshake_timeout.0,
+        transactions: leveret_amqp::TransactionLimits {
+            len_max: config.amqp_transaction_max as usize,
+            bytes_max: config.amqp_transaction_size_max.0,
+        },
         ..leveret_amqp::Config::default()
     }
 }

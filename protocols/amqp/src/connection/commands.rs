@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Connection, State};
-use crate::channel::{Channel, Mode, Phase};
+use crate::channel::{Channel, Phase};
 use crate::error::{Exception, ReplyCode};
 use crate::method::connection::{BLOCKED, CLOSE_OK, UNBLOCKED, put_close};
 use crate::method::{MethodId, ServerMethod, basic, channel};
@@ -17,11 +17,8 @@ impl Connection {
         if self.state != State::Running {
             return;
         }
-        if channel != 0 {
-            let Some(open) = self.channels.find_open(channel) else { return };
-            if method == ServerMethod::TxSelectOk {
-                open.mode = Mode::Transactional;
-            }
+        if channel != 0 && self.channels.find_open(channel).is_none() {
+            return;
         }
         let unwanted = matches!(method, ServerMethod::BasicCancel { .. })
             && !self.peer.capabilities.consumer_cancel_notify;
@@ -125,7 +122,7 @@ impl Connection {
         }
         let channel = self.channels.find_open(number)?;
         tell_confirms(number, channel, &mut self.output);
-        let unsettled = channel.unsettled.take_all();
+        let unsettled = channel.take_unsettled();
         *channel = Channel { phase: Phase::ClosedByServer, ..Channel::default() };
         self.output.method(number, channel::CLOSE, |out| put_close(out, exception));
         Some(unsettled)

@@ -11,8 +11,10 @@ use crate::frame::{self, Frame, OVERHEAD, Unframed};
 use crate::method::basic::{self, Settle};
 use crate::method::connection::{CLOSE, CLOSE_OK, Close, UPDATE_SECRET};
 use crate::method::{Method, MethodId, channel, confirm, tx};
+use crate::transaction::TooLarge;
+use crate::wire::Reader;
 
-type Handled<'a> = Result<Option<Event<'a>>, Box<Failure>>;
+pub(super) type Handled<'a> = Result<Option<Event<'a>>, Box<Failure>>;
 
 impl Connection {
     /// Reads whole frames off the front of `input` until they make an event. `None` means that
@@ -170,14 +172,25 @@ impl Connection {
     #[inline]
     fn assembled<'a>(&mut self, number: u16, assembled: Assembled<'a>) -> Handled<'a> {
         let Some((draft, body)) = assembled? else { return Ok(None) };
-        let sequence = self.channels.find(number).map_or(0, |channel| channel.sequence());
-        Ok(Some(Event::Publish(Publish {
+        let mut publish = Publish {
             channel: number,
             mandatory: draft.mandatory,
-            sequence,
+            sequence: 0,
+            is_transactional: false,
             body,
             envelope: draft.envelope,
-        })))
+        };
+        match self.channels.find(number).map(|channel| (&mut channel.mode, &mut channel.confirms)) {
+            Some((Mode::Confirm, confirms)) => publish.sequence = confirms.next(),
+            Some((Mode::Transactional(transaction), _)) => {
+                transaction
+                    .publish(&publish, self.config.transactions)
+                    .map_err(|error| too_large(error, basic::PUBLISH))?;
+                publish.is_transactional = true;
+            }
+            Some((Mode::Plain, _)) | None => {}
+        }
+        Ok(Some(Event::Publish(publish)))
     }
 
     #[inline]
@@ -185,20 +198,20 @@ impl Connection {
         let settle = Settle::parse(id, arguments).map_err(|error| Failure::decode(error, id))?;
         let Some(channel) = self.channels.find(number) else { return Ok(None) };
         let tag = settle.delivery_tag;
-        let deliveries = if settle.multiple {
-            channel.unsettled.settle_through(tag)
-        } else {
-            channel.unsettled.settle(tag).map(|delivery| smallvec::smallvec![delivery])
-        };
-        let Some(deliveries) = deliveries else {
-            let text = format!("unknown delivery tag {tag}");
-            return Err(Failure::channel(ReplyCode::PreconditionFailed, text, id));
-        };
         let outcome = match (id, settle.requeue) {
             (basic::ACK, _) => Outcome::Ack,
             (_, true) => Outcome::Requeue,
             (_, false) => Outcome::Discard,
         };
+        if matches!(channel.mode, Mode::Transactional(_)) {
+            return self.handle_held_settle(number, id, (outcome, tag, settle.multiple));
+        }
+        let deliveries = if settle.multiple {
+            channel.unsettled.settle_through(tag)
+        } else {
+            channel.unsettled.settle(tag).map(|delivery| smallvec::smallvec![delivery])
+        };
+        let deliveries = deliveries.ok_or_else(|| unknown_tag(tag, id))?;
         Ok(Some(Event::Settle { channel: number, outcome, deliveries }))
     }
 
@@ -236,27 +249,12 @@ impl Connection {
                 let no_wait = confirm::parse_select(arguments).map_err(decode)?;
                 self.handle_confirm_select(number, no_wait)
             }
+            tx::SELECT | tx::COMMIT | tx::ROLLBACK => {
+                Reader::new(arguments).finish().map_err(decode)?;
+                self.handle_tx(number, id)
+            }
             channel::CLOSE_OK | channel::FLOW_OK | basic::CANCEL_OK => Ok(None),
-            _ => self.handle_broker_method(number, id, arguments),
-        }
-    }
-
-    fn handle_broker_method<'a>(
-        &mut self,
-        number: u16,
-        id: MethodId,
-        arguments: &'a [u8],
-    ) -> Handled<'a> {
-        let mode = self.channels.find(number).map_or(Mode::Plain, |channel| channel.mode);
-        let precondition = |text| Failure::channel(ReplyCode::PreconditionFailed, text, id);
-        match (id, mode) {
-            (UPDATE_SECRET, _) => Err(unimplemented(id)),
-            (tx::SELECT, Mode::Confirm) => {
-                Err(precondition("cannot switch from confirm to tx mode"))
-            }
-            (tx::COMMIT | tx::ROLLBACK, Mode::Plain | Mode::Confirm) => {
-                Err(precondition("channel is not transactional"))
-            }
+            UPDATE_SECRET => Err(unimplemented(id)),
             _ => self.parse_method(number, id, arguments),
         }
     }
@@ -311,7 +309,7 @@ impl Connection {
     fn handle_channel_close<'a>(&mut self, number: u16) -> Option<Event<'a>> {
         let channel = self.channels.find(number)?;
         channel.phase = Phase::ClosedByClient;
-        let unsettled = channel.unsettled.take_all();
+        let unsettled = channel.take_unsettled();
         Some(Event::ChannelClose { channel: number, unsettled })
     }
 
@@ -322,7 +320,7 @@ impl Connection {
 
     fn handle_confirm_select<'a>(&mut self, number: u16, no_wait: bool) -> Handled<'a> {
         let Some(channel) = self.channels.find(number) else { return Ok(None) };
-        if channel.mode == Mode::Transactional {
+        if matches!(channel.mode, Mode::Transactional(_)) {
             let text = "cannot switch from tx to confirm mode";
             return Err(Failure::channel(ReplyCode::PreconditionFailed, text, confirm::SELECT));
         }
@@ -367,6 +365,14 @@ fn misplaced(frame: &Frame<'_>) -> Box<Failure> {
         matches!(frame.kind, frame::METHOD | frame::HEADER | frame::BODY | frame::HEARTBEAT);
     let exception = if known { frame.unexpected() } else { frame.unknown() };
     Box::new(Failure::Connection(exception))
+}
+
+pub(super) fn unknown_tag(tag: u64, id: MethodId) -> Box<Failure> {
+    Failure::channel(ReplyCode::PreconditionFailed, format!("unknown delivery tag {tag}"), id)
+}
+
+pub(super) fn too_large(error: TooLarge, id: MethodId) -> Box<Failure> {
+    Failure::channel(ReplyCode::PreconditionFailed, error.0, id)
 }
 
 fn unimplemented(id: MethodId) -> Box<Failure> {

@@ -15,6 +15,7 @@ mod handshake;
 mod input;
 mod output;
 mod timers;
+mod transactions;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -167,7 +168,8 @@ impl Connection {
 
     /// Whether a channel is in confirm mode.
     pub fn is_confirming(&self, channel: u16) -> bool {
-        self.channels.view(channel).is_some_and(|channel| channel.mode == Mode::Confirm)
+        let channel = self.channels.view(channel);
+        channel.is_some_and(|channel| matches!(channel.mode, Mode::Confirm))
     }
 
     /// Ends all channels and gives back what was unsettled on each, for requeueing. For whenever
@@ -175,7 +177,7 @@ impl Connection {
     pub fn drain_unsettled(&mut self) -> Vec<(u16, Deliveries)> {
         let channels = self.channels.take().into_iter();
         channels
-            .map(|(number, mut channel)| (number, channel.unsettled.take_all()))
+            .map(|(number, mut channel)| (number, channel.take_unsettled()))
             .filter(|(_, deliveries)| !deliveries.is_empty())
             .collect()
     }

@@ -93,12 +93,6 @@ pub enum Method<'a> {
     BasicCancel(basic::Cancel<'a>),
     /// basic.get
     BasicGet(basic::Get<'a>),
-    /// tx.select
-    TxSelect,
-    /// tx.commit
-    TxCommit,
-    /// tx.rollback
-    TxRollback,
 }
 
 impl<'a> Method<'a> {
@@ -127,9 +121,6 @@ impl<'a> Method<'a> {
             basic::CONSUME => Self::BasicConsume(basic::Consume::parse(fields, limits)?),
             basic::CANCEL => Self::BasicCancel(basic::Cancel::parse(fields)?),
             basic::GET => Self::BasicGet(basic::Get::parse(fields)?),
-            tx::SELECT => Self::TxSelect,
-            tx::COMMIT => Self::TxCommit,
-            tx::ROLLBACK => Self::TxRollback,
             _ => return Ok(None),
         };
         reader.finish()?;
@@ -153,9 +144,6 @@ impl<'a> Method<'a> {
             Self::BasicConsume(_) => basic::CONSUME,
             Self::BasicCancel(_) => basic::CANCEL,
             Self::BasicGet(_) => basic::GET,
-            Self::TxSelect => tx::SELECT,
-            Self::TxCommit => tx::COMMIT,
-            Self::TxRollback => tx::ROLLBACK,
         }
     }
 }

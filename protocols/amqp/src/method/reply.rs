@@ -63,8 +63,6 @@ pub enum ServerMethod<'a> {
     BasicGetEmpty,
     /// basic.recover-ok
     BasicRecoverOk,
-    /// tx.select-ok: the channel is transactional from here on
-    TxSelectOk,
     /// tx.commit-ok
     TxCommitOk,
     /// tx.rollback-ok
@@ -91,7 +89,6 @@ impl ServerMethod<'_> {
             Self::BasicCancel { .. } => basic::CANCEL,
             Self::BasicGetEmpty => basic::GET_EMPTY,
             Self::BasicRecoverOk => basic::RECOVER_OK,
-            Self::TxSelectOk => tx::SELECT_OK,
             Self::TxCommitOk => tx::COMMIT_OK,
             Self::TxRollbackOk => tx::ROLLBACK_OK,
         }

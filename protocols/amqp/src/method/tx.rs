@@ -2,12 +2,10 @@
 
 use super::MethodId;
 
-/// tx.select
-pub const SELECT: MethodId = MethodId::new(90, 10);
+pub(crate) const SELECT: MethodId = MethodId::new(90, 10);
 pub(crate) const SELECT_OK: MethodId = MethodId::new(90, 11);
 /// tx.commit
 pub const COMMIT: MethodId = MethodId::new(90, 20);
 pub(crate) const COMMIT_OK: MethodId = MethodId::new(90, 21);
-/// tx.rollback
-pub const ROLLBACK: MethodId = MethodId::new(90, 30);
+pub(crate) const ROLLBACK: MethodId = MethodId::new(90, 30);
 pub(crate) const ROLLBACK_OK: MethodId = MethodId::new(90, 31);

@@ -116,12 +116,13 @@ impl Client {
 pub fn describe(event: &Event<'_>) -> String {
     match event {
         Event::Publish(publish) => format!(
-            "publish {} '{}' '{}' mandatory={} sequence={} properties={:?} body={:?}",
+            "publish {} '{}' '{}' mandatory={} sequence={} transactional={} properties={:?} body={:?}",
             publish.channel,
             publish.exchange(),
             publish.routing_key(),
             publish.mandatory,
             publish.sequence,
+            publish.is_transactional,
             publish.properties().as_encoded(),
             Bytes::copy_from_slice(publish.body.as_slice()),
         ),

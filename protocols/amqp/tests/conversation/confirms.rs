@@ -80,22 +80,3 @@ fn a_second_select_is_fine_and_no_wait_is_silent() {
     assert!(client.server.is_confirming(1));
     assert!(client.feed(&publish(1, "", "q", b""))[0].contains("sequence=2 "));
 }
-
-#[test]
-fn a_channel_is_transactional_or_confirming_but_not_both() {
-    let failed = |client: &mut Client, id: (u16, u16), text: &str| {
-        let arguments: &[u8] = if id.0 == 85 { &[0] } else { &[] };
-        client.feed(&method(1, id.0, id.1, arguments));
-        assert_eq!(client.close_sent(), (1, 406, format!("PRECONDITION_FAILED - {text}"), id));
-    };
-    failed(&mut confirming(0), (90, 10), "cannot switch from confirm to tx mode");
-    failed(&mut Client::running(), (90, 20), "channel is not transactional");
-    failed(&mut Client::running(), (90, 30), "channel is not transactional");
-
-    let mut client = Client::running();
-    assert_eq!(client.feed(&method(1, 90, 10, &[])), ["Method { channel: 1, method: TxSelect }"]);
-    client.server.reply(1, leveret_amqp::ServerMethod::TxSelectOk);
-    assert_eq!(client.sent(), [sent(1, 90, 11, &[])]);
-    assert_eq!(client.feed(&method(1, 90, 20, &[])), ["Method { channel: 1, method: TxCommit }"]);
-    failed(&mut client, (85, 10), "cannot switch from tx to confirm mode");
-}

@@ -16,3 +16,4 @@ mod handshake;
 mod publish;
 mod split;
 mod timers;
+mod transactions;

@@ -6,6 +6,7 @@ use leveret_amqp::Delivery;
 use leveret_core::SharedPrefetch;
 
 use super::reply_to::Replies;
+use super::transaction::Uncommitted;
 use super::{Amqp, Promise};
 use crate::server::connections::ChannelFacts;
 
@@ -20,6 +21,8 @@ pub(super) struct Channel {
     pub shared: Arc<SharedPrefetch>,
     /// Where direct replies go, while it has a consumer for them.
     pub replies: Option<Replies>,
+    /// What was published in its transaction.
+    pub uncommitted: Vec<Uncommitted>,
     /// Whether management has to be told.
     pub is_changed: bool,
 }
@@ -68,7 +71,10 @@ impl Amqp {
                     consumers: self.consumers.of_channel(number).count(),
                     unacked: self.connection.unsettled_len(number),
                     unconfirmed: self.connection.unconfirmed_len(number) as usize,
+                    uncommitted: channel.uncommitted.len(),
+                    acks_uncommitted: self.connection.uncommitted_settlements(number),
                     confirm: self.connection.is_confirming(number),
+                    transactional: self.connection.is_transactional(number),
                     prefetch: channel.prefetch,
                     global_prefetch: u16::try_from(channel.shared.limit()).unwrap_or(u16::MAX),
                 },

@@ -66,12 +66,7 @@ impl Amqp {
     }
 
     pub(super) fn settle(&mut self, channel: u16, outcome: Outcome, deliveries: &[Token]) {
-        let settlement = match outcome {
-            Outcome::Ack => Settlement::Ack,
-            Outcome::Requeue => Settlement::Requeue,
-            Outcome::Discard => Settlement::Discard,
-        };
-        self.settle_all(channel, deliveries, settlement);
+        self.settle_all(channel, deliveries, settlement(outcome));
     }
 
     pub(super) fn requeue(&mut self, channel: u16, deliveries: &[Token]) {
@@ -88,6 +83,19 @@ impl Amqp {
                 run.iter().map(|token| EntryIndex(token.entry)).collect();
             self.node.settle(queue, self.id(number), &entries, settlement);
         }
+        self.note_credit(channel);
+    }
+
+    /// Notes that a transaction has settled deliveries.
+    pub(super) fn note_settled(&mut self, channel: u16, deliveries: &[Token]) {
+        for delivery in deliveries {
+            self.consumers.settled(delivery.consumer, 1);
+        }
+        self.note_credit(channel);
+    }
+
+    /// Something was settled on a channel: its consumers may have room for more.
+    fn note_credit(&mut self, channel: u16) {
         let Some(state) = self.channels.get_mut(&channel) else { return };
         state.is_changed = true;
         if state.shared.limit() > 0 {
@@ -132,6 +140,15 @@ impl Amqp {
                 queue.pump(now_ms, &mut work.fx);
             }
         });
+    }
+}
+
+/// What the core calls an outcome.
+pub(super) fn settlement(outcome: Outcome) -> Settlement {
+    match outcome {
+        Outcome::Ack => Settlement::Ack,
+        Outcome::Requeue => Settlement::Requeue,
+        Outcome::Discard => Settlement::Discard,
     }
 }
 

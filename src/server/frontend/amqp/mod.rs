@@ -16,6 +16,7 @@ mod queue;
 mod refusal;
 mod reply_to;
 mod table;
+mod transaction;
 
 pub use table::{from_table, headers_of};
 
@@ -124,6 +125,10 @@ impl Amqp {
             Event::Login(login) => self.handle_login(now, &login),
             Event::Open { vhost } => self.handle_open(now, vhost),
             Event::ChannelOpen { channel } => self.open_channel(channel),
+            Event::Commit { channel, settlements } => {
+                self.handle_commit(now, channel, &settlements);
+            }
+            Event::Rollback { channel } => self.roll_back(channel),
             Event::Recover { channel, deliveries, no_wait } => {
                 self.requeue(channel, &deliveries);
                 if !no_wait {
@@ -169,9 +174,6 @@ impl Amqp {
             Method::UpdateSecret(_) => {
                 self.connection.reply(channel, ServerMethod::UpdateSecretOk);
                 Ok(())
-            }
-            Method::TxSelect | Method::TxCommit | Method::TxRollback => {
-                Err(Refusal::connection(ReplyCode::NotImplemented, "transactions"))
             }
         };
         if let Err(refusal) = done {

@@ -13,6 +13,7 @@ use super::basic::PUBLISH;
 use super::deliver::content;
 use super::refusal::Refusal;
 use super::table::to_value;
+use super::transaction::Uncommitted;
 use super::{Amqp, Promise, headers_of};
 use crate::server::clock;
 
@@ -39,31 +40,25 @@ impl Amqp {
         let properties = publish.properties();
         let facts = self.facts(properties)?;
         let reply_to = self.reply_to(publish.channel, properties)?;
+        let more = MoreKeys::of(properties)?;
+        if publish.is_transactional {
+            let message = message(&publish, &more, reply_to.as_deref(), facts);
+            let more_keys = more.keys.iter().map(|&key| key.into()).collect();
+            let uncommitted = Uncommitted { message, more_keys, mandatory: publish.mandatory };
+            return self.hold(publish.channel, uncommitted);
+        }
         let (exchange, key) = (publish.exchange(), publish.routing_key());
         let (node, vhost, headers) = (&self.node, &self.vhost, headers_of(properties));
-        let more = MoreKeys::of(properties)?;
         let routed = match more.keys.is_empty() {
             true => self.publisher.route(node, vhost, (exchange, key), &headers)?,
             false => {
                 self.publisher.route_by_keys(node, vhost, (exchange, key, &more.keys), &headers)?
             }
         };
-        let is_rewritten = more.has_blind || reply_to.is_some();
-        let shown = is_rewritten.then(|| rewritten(properties, reply_to.as_deref()));
         if routed.is_empty() && !publish.mandatory {
             return Ok(());
         }
-        let message = Message::new(Draft {
-            exchange: publish.exchange(),
-            routing_key: publish.routing_key(),
-            encoding: Encoding::Amqp,
-            properties: shown.as_deref().unwrap_or(properties.as_encoded()),
-            body: match &publish.body {
-                amqp::Body::Borrowed(octets) => Body::Borrowed(octets),
-                amqp::Body::Owned(octets) => Body::Owned(octets.clone()),
-            },
-            facts,
-        });
+        let message = message(&publish, &more, reply_to.as_deref(), facts);
         if routed.is_empty() {
             let content = content(&message, None);
             self.connection.return_(publish.channel, ReplyCode::NoRoute, &content);
@@ -119,6 +114,29 @@ impl Amqp {
         }
         Ok(facts)
     }
+}
+
+/// The message, with other properties than it came with if those are not for everybody.
+fn message(
+    publish: &Publish<'_>,
+    more: &MoreKeys<'_>,
+    reply_to: Option<&str>,
+    facts: Facts,
+) -> Message {
+    let properties = publish.properties();
+    let is_rewritten = more.has_blind || reply_to.is_some();
+    let shown = is_rewritten.then(|| rewritten(properties, reply_to));
+    Message::new(Draft {
+        exchange: publish.exchange(),
+        routing_key: publish.routing_key(),
+        encoding: Encoding::Amqp,
+        properties: shown.as_deref().unwrap_or(properties.as_encoded()),
+        body: match &publish.body {
+            amqp::Body::Borrowed(octets) => Body::Borrowed(octets),
+            amqp::Body::Owned(octets) => Body::Owned(octets.clone()),
+        },
+        facts,
+    })
 }
 
 /// The routing keys that a message has beside its own: those in its headers CC and BCC.

@@ -1,0 +1,115 @@
+//! Transactions: what a channel publishes waits here for its commit; what it settles waits in the
+//! state machine of the connection.
+//!
+//! What can be refused of a publish is refused at once; where it goes is asked at the commit. A
+//! commit that fails has done nothing, and closes the channel.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use leveret_amqp::method::tx::COMMIT;
+use leveret_amqp::{Properties, ReplyCode, ServerMethod, Settlements};
+use leveret_core::{EntryIndex, Facts, Message};
+
+use super::deliver::{content, settlement};
+use super::refusal::Refusal;
+use super::{Amqp, Answer, headers_of};
+use crate::server::clock;
+use crate::server::publisher::Routed;
+use crate::server::transaction::{NoRoom, Settle, Transaction};
+
+/// A message that waits for the commit of its channel.
+#[derive(Debug)]
+pub(super) struct Uncommitted {
+    pub message: Message,
+    /// The routing keys that it has beside its own.
+    pub more_keys: Vec<Box<str>>,
+    pub mandatory: bool,
+}
+
+impl Amqp {
+    /// Keeps a message until the channel commits.
+    pub(super) fn hold(&mut self, channel: u16, publish: Uncommitted) -> Result<(), Refusal> {
+        self.node.topology().check_publish(&self.vhost, publish.message.exchange())?;
+        self.pause.note_publish();
+        self.channel(channel).uncommitted.push(publish);
+        Ok(())
+    }
+
+    pub(super) fn roll_back(&mut self, channel: u16) {
+        self.channel(channel).uncommitted = Vec::new();
+        self.connection.reply(channel, ServerMethod::TxRollbackOk);
+    }
+
+    pub(super) fn handle_commit(&mut self, now: Instant, channel: u16, settlements: &Settlements) {
+        let Err(refusal) = self.commit(channel, settlements) else { return };
+        // Consumers go first, so that what comes back is not handed to them.
+        for number in self.consumers.of_channel(channel) {
+            self.cancel_in_shard(number);
+        }
+        settlements.iter().for_each(|(_, deliveries)| self.requeue(channel, deliveries));
+        self.refuse(now, channel, &refusal, COMMIT);
+    }
+
+    fn commit(&mut self, channel: u16, settlements: &Settlements) -> Result<(), Refusal> {
+        let (mut transaction, mut unroutable) = (Transaction::default(), Vec::new());
+        for publish in std::mem::take(&mut self.channel(channel).uncommitted) {
+            let routed = self.route(&publish)?;
+            if !routed.is_empty() {
+                transaction.publish(restamped(publish.message), routed);
+            } else if publish.mandatory {
+                unroutable.push(publish.message);
+            }
+        }
+        self.add_settlements(&mut transaction, settlements);
+        self.pause.note_publish();
+        let promise = self.node.commit(transaction)?;
+        for message in &unroutable {
+            self.connection.return_(channel, ReplyCode::NoRoute, &content(message, None));
+        }
+        for (_, deliveries) in settlements {
+            self.note_settled(channel, deliveries);
+        }
+        self.answer(channel, Answer::Plain(ServerMethod::TxCommitOk), promise, false);
+        Ok(())
+    }
+
+    fn route(&mut self, publish: &Uncommitted) -> Result<Arc<Routed>, Refusal> {
+        let Uncommitted { message, more_keys, .. } = publish;
+        let headers = headers_of(Properties::from_encoded(message.properties()));
+        let (exchange, key) = (message.exchange(), message.routing_key());
+        let (node, vhost) = (&self.node, &self.vhost);
+        if more_keys.is_empty() {
+            return Ok(self.publisher.route(node, vhost, (exchange, key), &headers)?);
+        }
+        let more: Vec<&str> = more_keys.iter().map(|key| &**key).collect();
+        Ok(self.publisher.route_by_keys(node, vhost, (exchange, key, &more), &headers)?)
+    }
+
+    fn add_settlements(&mut self, transaction: &mut Transaction, settlements: &Settlements) {
+        for (outcome, deliveries) in settlements {
+            for run in deliveries.chunk_by(|a, b| a.consumer == b.consumer) {
+                let (number, consumer) = (run[0].consumer, self.id(run[0].consumer));
+                // A queue that is gone has taken its messages with it.
+                let Some(queue) = self.consumers.get(number).map(|it| it.queue) else { continue };
+                let entries = run.iter().map(|token| EntryIndex(token.entry)).collect();
+                let settlement = settlement(*outcome);
+                transaction.settle(Settle { queue, consumer, entries, settlement });
+            }
+        }
+    }
+}
+
+/// A message as if it were published now: its time to live begins at the commit.
+fn restamped(message: Message) -> Message {
+    let (facts, now_ms) = (message.facts(), clock::now_ms());
+    let waited_ms = now_ms.saturating_sub(facts.timestamp_ms);
+    let expires_at_ms = facts.expires_at_ms.map(|at_ms| at_ms + waited_ms);
+    message.with_facts(Facts { timestamp_ms: now_ms, expires_at_ms, ..facts })
+}
+
+impl From<NoRoom> for Refusal {
+    fn from(_: NoRoom) -> Self {
+        Refusal::precondition("partial tx completion")
+    }
+}
