@@ -11,6 +11,8 @@ PYTHON ?= python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := compat-tests/python/.venv
 MODULES := compat-tests/node/node_modules
+OTHERS := compat-tests/suites-of-others
+FETCHED := target/suites-of-others
 
 .PHONY: test test-rust test-compat build bench tools rust-tools compat-tools packages clean
 
@@ -35,7 +37,8 @@ rust-tools:
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 
-compat-tools: packages $(VENV)/.installed $(MODULES)/.installed
+compat-tools: packages $(VENV)/.installed $(MODULES)/.installed \
+	$(OTHERS)/.venv/.installed $(OTHERS)/node_modules/.installed $(FETCHED)/.fetched
 
 # Debian packages, each only if what it provides is missing.
 packages:
@@ -45,22 +48,31 @@ packages:
 	command -v cc >/dev/null || missing+=(build-essential); \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \
 	command -v npm >/dev/null || missing+=(npm); \
+	command -v ip >/dev/null || missing+=(iproute2); \
 	if (( $${#missing[@]} )); then \
 		echo "installing $${missing[*]}"; \
 		$(SUDO) apt-get update -q; \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$${missing[@]}"; \
 	fi
 
-$(VENV)/.installed: compat-tests/python/requirements.txt
-	rm -rf $(VENV)
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps -r $<
-	$(VENV)/bin/pip check
+%/.venv/.installed: %/requirements.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --no-deps -r $<
+	$(@D)/bin/pip check
 	touch $@
 
-$(MODULES)/.installed: compat-tests/node/package.json compat-tests/node/package-lock.json
-	cd compat-tests/node && npm ci --no-audit --no-fund
+$(OTHERS)/.venv/.installed: compat-tests/python/requirements.txt
+
+%/node_modules/.installed: %/package.json %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
+	touch $@
+
+# The archives of Python suites, which pip holds against their checksums.
+$(FETCHED)/.fetched: $(OTHERS)/sdists.txt $(OTHERS)/.venv/.installed
+	rm -rf $(@D)
+	$(OTHERS)/.venv/bin/pip download -q --disable-pip-version-check --no-deps --no-build-isolation -d $(@D) -r $<
 	touch $@
 
 clean:
-	rm -rf target $(VENV) $(MODULES)
+	rm -rf target $(VENV) $(MODULES) $(OTHERS)/.venv $(OTHERS)/node_modules

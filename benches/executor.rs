@@ -57,12 +57,14 @@ impl Work {
     }
 
     fn run(&mut self, batch: &Batch) {
-        let target = [Target { queue: QUEUE, durable: false, subscription: None }];
+        let target =
+            [Target { queue: QUEUE, durable: false, subscription: None, deduplication: None }];
         let mut placements = Vec::new();
         for message in batch {
             self.state.place(&target, message, None, &mut placements, &mut self.fx);
-            self.state.publish(0, &mut placements, message, None, &mut self.fx);
+            self.state.publish(0, &mut placements, message.clone(), None, &mut self.fx);
         }
+        self.state.pump_published(0, &mut self.fx);
         let count = self.fx.deliveries.len() as u64;
         self.outbox.clear();
         self.outbox.append(&mut self.fx.deliveries);

@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 COMPAT = ROOT / "compat-tests"
 PYTEST = [str(COMPAT / "python" / ".venv" / "bin" / "pytest"), "-q", "--color=no"]
+OTHERS = COMPAT / "suites-of-others"
+RUN_OTHER = [str(OTHERS / ".venv" / "bin" / "python"), "run.py"]
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -61,6 +63,12 @@ def node(text, _status):
     return sum_words(text, r"^[#ℹ] (pass|fail|cancelled|skipped|todo) (\d+)$", ("pass",), failing)
 
 
+def total(text, _status):
+    """`51 passed, 0 failed`, the last line of this kind."""
+    lines = re.findall(r"^\d+ passed, \d+ failed$", text, re.MULTILINE)
+    return sum_words(lines[-1] if lines else "", r"(\d+) (passed|failed)", ("passed",), ("failed",))
+
+
 def check(_text, status):
     """A command that is one check."""
     return Tally(passed=1) if status == 0 else Tally(failed=1)
@@ -86,9 +94,17 @@ SUITES = {
         Suite("cargo test", ["cargo", "test", "--workspace", "--all-features", "--no-fail-fast"], cargo),
     ],
     "compat": [
-        Suite("pika and paho-mqtt", PYTEST, pytest, COMPAT / "python"),
+        Suite("pika, paho-mqtt, aiomqtt, gmqtt", PYTEST, pytest, COMPAT / "python"),
         Suite("mosquitto-clients and amqp-tools", PYTEST, pytest, COMPAT / "cli"),
-        Suite("amqplib and MQTT.js", ["npm", "test"], node, COMPAT / "node"),
+        Suite("amqplib, MQTT.js and amqp-client.js", ["npm", "test"], node, COMPAT / "node"),
+        Suite("rumqttc", ["cargo", "test", "--locked", "--target-dir", str(ROOT / "target" / "rumqttc")], cargo,
+              COMPAT / "rust"),
+        Suite("Celery", [str(OTHERS / ".venv" / "bin" / "pytest"), *PYTEST[1:]], pytest, COMPAT / "celery-workload"),
+        Suite("tests of kombu", [*RUN_OTHER, "kombu"], total, OTHERS),
+        Suite("tests of amqp", [*RUN_OTHER, "amqp"], total, OTHERS),
+        Suite("tests of AMQPStorm", [*RUN_OTHER, "amqpstorm"], total, OTHERS),
+        Suite("tests of rabbitpy", [*RUN_OTHER, "rabbitpy"], total, OTHERS),
+        Suite("tests of amqplib", [*RUN_OTHER, "amqplib"], total, OTHERS),
     ],
 }
 

@@ -2,26 +2,34 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use leveret_storage::{Log, LogConfig, Memory, Storage, SyncPolicy as LogSync};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
 use crate::config::{Config, Engine, SyncPolicy};
+use crate::server::address::Link;
 use crate::server::listener::{self, ListenError, Protocol};
 use crate::server::outbox::CloseReason;
 use crate::server::recovery::RecoveryError;
-use crate::server::{Node, alarms, clock, dead_letters, follow_durable, frontend, reclaim, timers};
+use crate::server::unix::UnixSocket;
+use crate::server::{
+    Node, alarms, clock, dead_letters, events, follow_durable, frontend, http, reclaim, sys_topics,
+    timers, websocket,
+};
 
 /// A running broker. It stops when it is [shut down](Broker::shutdown), or when it is dropped, then
 /// without taking leave of its clients.
 pub struct Broker {
     node: Arc<Node>,
     addresses: Vec<(Protocol, SocketAddr)>,
+    /// Unix sockets.
+    files: Vec<(Protocol, PathBuf)>,
     /// Tasks that go on until the broker stops: listeners first to go.
     listeners: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
@@ -87,25 +95,43 @@ impl Broker {
             bind(config.amqp_port, Protocol::Amqp)?,
             bind(config.mqtt_port, Protocol::Mqtt)?,
             bind(config.http_port, Protocol::Http)?,
+            bind(config.websocket_port, Protocol::WebSocket)?,
         ];
+        let mode = config.unix_socket_mode.0;
+        let amqp_socket = listener::bind_unix(&config.amqp_unix_path, mode, Protocol::Amqp)?;
+        let mqtt_socket = listener::bind_unix(&config.mqtt_unix_path, mode, Protocol::Mqtt)?;
         let node = Node::new(config, storage, &Handle::current());
         let recovering = node.clone();
         let report = tokio::task::spawn_blocking(move || recovering.recover())
             .await
             .expect("recovery does not panic")?;
         tracing::info!(?report, "recovered");
+        node.declare_event_exchange();
         let durable = node.storage.durable();
-        let mut broker =
-            Broker { node, addresses: Vec::new(), listeners: Vec::new(), tasks: Vec::new() };
+        let mut broker = Broker {
+            node,
+            addresses: Vec::new(),
+            files: Vec::new(),
+            listeners: Vec::new(),
+            tasks: Vec::new(),
+        };
         broker.tasks = vec![
             tokio::spawn(follow_durable(broker.node.clone(), durable)),
             tokio::spawn(timers::run(broker.node.clone())),
             tokio::spawn(reclaim::run(broker.node.clone())),
             tokio::spawn(alarms::run(broker.node.clone())),
             tokio::spawn(dead_letters::run(broker.node.clone())),
+            tokio::spawn(events::run(broker.node.clone())),
+            tokio::spawn(sys_topics::run(broker.node.clone())),
         ];
         for (protocol, sockets) in bound {
             sockets.into_iter().for_each(|socket| broker.listen(protocol, socket));
+        }
+        if let Some(socket) = amqp_socket {
+            broker.listen_on_file(Protocol::Amqp, socket, frontend::serve_amqp);
+        }
+        if let Some(socket) = mqtt_socket {
+            broker.listen_on_file(Protocol::Mqtt, socket, frontend::serve_mqtt);
         }
         Ok(broker)
     }
@@ -123,6 +149,16 @@ impl Broker {
     /// Where the management API is.
     pub fn http_address(&self) -> SocketAddr {
         self.address(Protocol::Http)
+    }
+
+    /// Where clients of MQTT and AMQP over WebSocket connect to.
+    pub fn websocket_address(&self) -> SocketAddr {
+        self.address(Protocol::WebSocket)
+    }
+
+    /// The Unix sockets, with the name of the protocol that is spoken there.
+    pub fn unix_sockets(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        self.files.iter().map(|(protocol, path)| (protocol.name(), path.as_path()))
     }
 
     /// All addresses, with the name of the protocol that is spoken there.
@@ -156,7 +192,11 @@ impl Broker {
     /// # Errors
     /// If the last sync fails.
     pub async fn shutdown(mut self) -> Result<(), RunError> {
-        self.listeners.drain(..).for_each(|listener| listener.abort());
+        for listener in self.listeners.drain(..) {
+            listener.abort();
+            // Its port and its file are free once it is gone. That it was aborted is no news.
+            _ = listener.await;
+        }
         self.node.connections.close_all(&CloseReason::Shutdown);
         let until = clock::now() + self.node.config.shutdown_timeout.0;
         while self.node.connections.len() > 0 && clock::now() < until {
@@ -186,8 +226,25 @@ impl Broker {
         self.listeners.push(match protocol {
             Protocol::Amqp => tokio::spawn(listener::accept(socket, node, frontend::serve_amqp)),
             Protocol::Mqtt => tokio::spawn(listener::accept(socket, node, frontend::serve_mqtt)),
-            Protocol::Http => tokio::spawn(crate::management::serve(node, socket)),
+            Protocol::Http => {
+                let router = crate::management::router(node);
+                tokio::spawn(http::serve(router, socket, http::HEAD_TIMEOUT))
+            }
+            Protocol::WebSocket => {
+                let timeout = node.config.handshake_timeout.0;
+                tokio::spawn(http::serve(websocket::router(node), socket, timeout))
+            }
         });
+    }
+
+    fn listen_on_file(
+        &mut self,
+        protocol: Protocol,
+        socket: UnixSocket,
+        serve: impl Fn(&Arc<Node>, UnixStream, Link) + Send + 'static,
+    ) {
+        self.files.push((protocol, socket.path().to_owned()));
+        self.listeners.push(tokio::spawn(listener::accept(socket, self.node.clone(), serve)));
     }
 }
 

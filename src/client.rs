@@ -220,11 +220,10 @@ impl Client {
             shared: None,
             window_bytes: self.node.config.consumer_window.len(),
         };
-        let now_ms = clock::now_ms();
         let started = shard.post(|work| {
             let Some(queue) = work.state.queue(queue) else { return Ok(()) };
             queue.consume(id, options)?;
-            queue.pump(now_ms, &mut work.fx);
+            queue.pump(work.now_ms, &mut work.fx);
             Ok::<(), leveret_core::InExclusiveUse>(())
         });
         let consumer = Consumer {
@@ -275,11 +274,11 @@ impl Consumer {
 
     /// Gives the window bytes of a delivery back to its queue.
     fn take_in(&self, delivery: &Delivery) {
-        let (bytes, now_ms) = (delivery.message.size_bytes(), clock::now_ms());
+        let bytes = delivery.message.size_bytes();
         self.node.shard_of(self.queue).post(|work| {
             if let Some(queue) = work.state.queue(self.queue) {
                 queue.written(self.id, bytes);
-                queue.pump(now_ms, &mut work.fx);
+                queue.pump(work.now_ms, &mut work.fx);
             }
         });
     }
@@ -287,11 +286,11 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        let (shard, now_ms) = (self.node.shard_of(self.queue), clock::now_ms());
+        let shard = self.node.shard_of(self.queue);
         shard.post(|work| {
             if let Some(queue) = work.state.queue(self.queue) {
                 queue.detach(self.id, &mut work.fx);
-                queue.pump(now_ms, &mut work.fx);
+                queue.pump(work.now_ms, &mut work.fx);
             }
         });
         shard.forget(self.id.connection);
@@ -339,11 +338,10 @@ impl Received {
 
     fn settle(self, settlement: Settlement) {
         let Delivery { queue, consumer, index, .. } = self.delivery;
-        let now_ms = clock::now_ms();
         self.node.shard_of(queue).post(|work| {
             if let Some(queue) = work.state.queue(queue) {
                 queue.settle(consumer, index, settlement, &mut work.fx);
-                queue.pump(now_ms, &mut work.fx);
+                queue.pump(work.now_ms, &mut work.fx);
             }
         });
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use leveret::config::{LoadError, LogLevel, Task, load};
 use leveret::{Broker, Config, offline};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -49,7 +50,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Not `ctrl_c`, which listens only once it is waited for: clients may be there before that.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let data_dir = config.data_dir.clone();
     let broker = Broker::start(config).await?;
     announce(&broker, &data_dir)?;
@@ -57,7 +60,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         .run(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
+                _ = interrupt.recv() => {}
             }
         })
         .await?;
@@ -74,6 +77,9 @@ fn announce(broker: &Broker, data_dir: &std::path::Path) -> std::io::Result<()> 
     )?;
     for (protocol, address) in broker.addresses() {
         writeln!(out, "listening for {protocol} on {address}")?;
+    }
+    for (protocol, path) in broker.unix_sockets() {
+        writeln!(out, "listening for {protocol} on {}", path.display())?;
     }
     out.flush()
 }

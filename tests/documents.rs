@@ -73,12 +73,16 @@ fn pages() -> Vec<Text> {
 fn configuration_page() -> String {
     let mut page = CONFIGURATION_HEAD.to_owned();
     for setting in Config::settings() {
+        let default = match &*setting.default {
+            "" => String::new(),
+            default => format!("`{default}`"),
+        };
         page += &format!(
-            "| `{}` | `--{} {}` | `{}` | {} |\n",
+            "| `{}` | `--{} {}` | {} | {} |\n",
             setting.name,
             setting.flag(),
             setting.value_name,
-            setting.default,
+            default,
             setting.help.replace("  ", " ")
         );
     }

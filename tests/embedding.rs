@@ -214,9 +214,14 @@ async fn every_protocol_listens_on_a_free_port_of_the_loopback_address() {
     let broker = in_memory().await;
     let addresses: Vec<_> = broker.addresses().collect();
     let protocols: Vec<_> = addresses.iter().map(|(protocol, _)| *protocol).collect();
-    assert_eq!(protocols, ["amqp", "mqtt", "http"]);
+    assert_eq!(protocols, ["amqp", "mqtt", "http", "http/web-mqtt"]);
     assert!(addresses.iter().all(|(_, at)| at.ip().is_loopback() && at.port() != 0));
-    for address in [broker.amqp_address(), broker.mqtt_address(), broker.http_address()] {
+    for address in [
+        broker.amqp_address(),
+        broker.mqtt_address(),
+        broker.http_address(),
+        broker.websocket_address(),
+    ] {
         soon(tokio::net::TcpStream::connect(address)).await.unwrap();
     }
     stop(broker).await;

@@ -13,8 +13,8 @@ use tree::Text;
 const PURE: [&str; 3] = ["core", "protocols/amqp", "protocols/mqtt"];
 
 /// What pure crates may depend on.
-const PURE_DEPENDENCIES: [&str; 7] =
-    ["bytes", "foldhash", "hashbrown", "serde", "serde_json", "smallvec", "thiserror"];
+const PURE_DEPENDENCIES: [&str; 8] =
+    ["bytes", "foldhash", "hashbrown", "regex", "serde", "serde_json", "smallvec", "thiserror"];
 
 /// The only places of the server that know protocols.
 const FRONTENDS: [&str; 2] = ["src/server/frontend/", "src/management/"];

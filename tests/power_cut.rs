@@ -14,6 +14,8 @@ use leveret_storage::faulty::{Faults, FaultyDisk};
 const DEADLINE: Duration = Duration::from_secs(20);
 /// How long a message that must not come is waited for.
 const SILENCE: Duration = Duration::from_millis(20);
+/// How long a message that has to come is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 const QUEUES: [&str; 3] = ["one", "two", "three"];
 
 /// What clients know of a queue.
@@ -23,6 +25,15 @@ struct Book {
     confirmed: Vec<u32>,
     acknowledged: Vec<u32>,
     settled: Vec<u32>,
+}
+
+impl Book {
+    /// A message that was promised and is neither found nor settled.
+    fn missing(&self, found: &[u32]) -> Option<u32> {
+        let is_missing =
+            |number: &&u32| !found.contains(number) && !self.acknowledged.contains(number);
+        self.confirmed.iter().find(is_missing).copied()
+    }
 }
 
 type Books = BTreeMap<&'static str, Book>;
@@ -94,23 +105,25 @@ fn number_of(body: &[u8]) -> u32 {
     text.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// Everything in a queue; it goes back.
-async fn look_into(client: &Client, queue: &str) -> Vec<u32> {
+/// Everything in a queue; it goes back. What is missing is waited for longer than what may not come.
+async fn look_into(client: &Client, queue: &str, book: &Book) -> Vec<u32> {
     let Ok(mut consumer) = client.consume(queue) else { return Vec::new() };
     let mut found = Vec::new();
-    while let Ok(Some(received)) = tokio::time::timeout(SILENCE, consumer.next()).await {
-        found.push(number_of(received.body()));
+    loop {
+        let patience = if book.missing(&found).is_some() { PATIENCE } else { SILENCE };
+        match tokio::time::timeout(patience, consumer.next()).await {
+            Ok(Some(received)) => found.push(number_of(received.body())),
+            _ => return found,
+        }
     }
-    found
 }
 
 async fn compare(client: &Client, books: &Books) {
     for (queue, book) in books {
-        let found = look_into(client, queue).await;
+        let found = look_into(client, queue, book).await;
         assert!(found.is_sorted_by(|a, b| a < b), "{queue}: {found:?}");
         assert!(found.iter().all(|number| book.sent.contains(number)), "{queue}: {found:?}");
-        let lost = |number: &&u32| !found.contains(number) && !book.acknowledged.contains(number);
-        assert_eq!(book.confirmed.iter().find(lost), None, "{queue} of {book:?} has {found:?}");
+        assert_eq!(book.missing(&found), None, "{queue} of {book:?} has {found:?}");
         let is_back = |number: &&u32| found.contains(number);
         assert_eq!(book.settled.iter().find(is_back), None, "{queue} of {book:?} has {found:?}");
     }

@@ -1,12 +1,15 @@
-"""mosquitto_pub, mosquitto_sub and amqp-tools, alone and with each other."""
+"""mosquitto_pub, mosquitto_sub, mosquitto_rr and amqp-tools, alone and with each other."""
 
 import subprocess
+import threading
 
+import pika
 import pytest
+from support.mqtt_client import MqttClient
 
-from tools import Subscriber, address, amqp, mosquitto_pub
+from tools import SECONDS_MAX, Subscriber, address, amqp, mosquitto_pub, mosquitto_rr
 
-VERSIONS = ["mqttv311", "mqttv5"]
+VERSIONS = ["mqttv31", "mqttv311", "mqttv5"]
 
 
 @pytest.fixture
@@ -139,3 +142,52 @@ def test_amqp_publish_reaches_mosquitto_sub(broker, subscribe, name):
     subscriber = subscribe(1, "-t", f"sensors/{room}/+", "-q", "1", "-F", "%t %p")
     amqp(broker, "amqp-publish", "-e", "amq.topic", "-r", f"sensors.{room}.temp", "-b", "22")
     assert subscriber.messages() == [f"sensors/{room}/temp 22"]
+
+
+@pytest.fixture
+def amqp_service(broker, channel, queue):
+    """A consumer that answers one request in upper case, to `reply-to` or to a key of its own: its queue."""
+    def answer(service, method, asked, body):
+        key = asked.reply_to or f"{queue}.answers"
+        properties = pika.BasicProperties(correlation_id=asked.correlation_id, content_type=asked.content_type)
+        service.basic_publish("amq.topic", key, body.upper(), properties)
+        service.basic_ack(method.delivery_tag)
+        service.stop_consuming()
+
+    channel.queue_bind(queue, "amq.topic", f"{queue}.requests")
+    channel.basic_consume(queue, answer)
+    service = threading.Thread(target=channel.start_consuming, daemon=True)
+    service.start()
+    yield queue
+    service.join(SECONDS_MAX)
+    assert not service.is_alive(), "no request has come"
+
+
+@pytest.mark.parametrize("qos", ["0", "1", "2"])
+def test_an_amqp_service_answers_mosquitto_rr(broker, amqp_service, qos):
+    printed = mosquitto_rr(
+        broker, "-t", f"{amqp_service}/requests", "-e", f"{amqp_service}/answers", "-q", qos, "-m", "hello",
+        "-D", "publish", "correlation-data", "42", "-D", "publish", "content-type", "text/plain", "-F", "%p %t %D %C")
+    assert printed == f"HELLO {amqp_service}/answers 42 text/plain"
+
+
+def test_an_amqp_service_answers_mosquitto_rr_of_version_3(broker, amqp_service):
+    asked = ["-V", "mqttv311", "-t", f"{amqp_service}/requests", "-e", f"{amqp_service}/answers", "-m", "hello"]
+    assert mosquitto_rr(broker, *asked) == "HELLO"
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_an_mqtt_service_answers_mosquitto_rr(broker, name, qos):
+    topic, service = name("requests"), MqttClient(broker.mqtt).connect()
+    service.paho.on_message = lambda client, _data, asked: client.publish(
+        asked.properties.ResponseTopic, asked.payload.upper(), qos)
+    service.subscribe(topic, qos)
+    try:
+        assert mosquitto_rr(broker, "-t", topic, "-e", name("answers"), "-q", str(qos), "-m", "hello") == "HELLO"
+    finally:
+        service.stop()
+
+
+def test_mosquitto_rr_ends_without_an_answer(broker, name):
+    asked = ["mosquitto_rr", *address(broker), "-W", "1", "-t", name(), "-e", name(), "-m", "hello"]
+    assert subprocess.run(asked, capture_output=True, timeout=SECONDS_MAX, check=False).stdout == b""

@@ -17,6 +17,11 @@ def mosquitto_pub(broker, *arguments, body=None):
     return finished(["mosquitto_pub", *address(broker), *arguments], body)
 
 
+def mosquitto_rr(broker, *arguments):
+    """Publishes a request, and gives what it printed about the response."""
+    return finished(["mosquitto_rr", *address(broker), "-W", str(SECONDS_MAX), *arguments]).rstrip("\n")
+
+
 class Subscriber:
     """mosquitto_sub that ends by itself after `count` messages; started when it has subscribed."""
 

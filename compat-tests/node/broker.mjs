@@ -64,9 +64,10 @@ export class Broker {
   static async start() {
     const { LEVERET_TEST_AMQP: amqp, LEVERET_TEST_MQTT: mqtt } = process.env;
     if (amqp || mqtt) return new Broker(`amqp://guest:guest@${amqp}`, `mqtt://${mqtt}`);
-    const ports = [await freePort(), await freePort(), await freePort()];
+    const ports = [await freePort(), await freePort(), await freePort(), await freePort()];
     const broker = new Broker(`amqp://guest:guest@127.0.0.1:${ports[0]}`, `mqtt://127.0.0.1:${ports[1]}`);
     broker.ports = ports;
+    broker.webSockets = ports.slice(2).map((port) => `ws://127.0.0.1:${port}`);
     broker.directory = mkdtempSync(path.join(tmpdir(), 'leveret-node-'));
     await broker.run();
     return broker;
@@ -79,9 +80,10 @@ export class Broker {
 
   async run() {
     const log = openSync(path.join(this.directory, 'broker.log'), 'a');
-    const [amqp, mqtt, http] = this.ports;
+    const [amqp, mqtt, http, webSocket] = this.ports;
     const flags = ['--data-dir', path.join(this.directory, 'data'), '--bind', '127.0.0.1',
-      '--amqp-port', amqp, '--mqtt-port', mqtt, '--http-port', http].map(String);
+      '--amqp-port', amqp, '--mqtt-port', mqtt, '--http-port', http,
+      '--websocket-port', webSocket].map(String);
     this.ended = null;
     this.process = spawn(BINARY, flags, { stdio: ['ignore', log, log], cwd: this.directory, env: environment() });
     this.process.once('error', (error) => { this.ended = error; });

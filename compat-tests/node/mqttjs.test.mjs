@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { after, afterEach, before, test } from 'node:test';
 import mqtt from 'mqtt';
 import { Broker, eventually, withDeadline } from './broker.mjs';
+import { Scram } from './scram.mjs';
 
 let broker;
 const opened = [];
@@ -129,6 +130,53 @@ test('a wrong password is refused', async () => {
   opened.push(client);
   const [error] = await withDeadline(once(client, 'error'), 'the refusal');
   assert.equal(error.code, 0x86);
+});
+
+const METHOD = 'SCRAM-SHA-256';
+
+// A client that answers AUTH by SCRAM.
+function scramClient(scram) {
+  const client = mqtt.connect(broker.mqtt, {
+    protocolVersion: 5, reconnectPeriod: 0, clientId: name(),
+    properties: { authenticationMethod: METHOD, authenticationData: scram.first() },
+  });
+  opened.push(client);
+  client.scram = scram;
+  client.on('error', () => {});
+  client.handleAuth = (packet, callback) => {
+    if (packet.reasonCode === 0) client.emit('authenticated', packet);
+    const authenticationData = packet.reasonCode === 0 ? undefined : client.scram.final(packet.properties.authenticationData);
+    callback(null, { cmd: 'auth', reasonCode: 0x18, properties: { authenticationMethod: METHOD, authenticationData } });
+  };
+  return client;
+}
+
+test('SCRAM lets a client in, and again later', async () => {
+  const client = scramClient(new Scram('guest', 'guest'));
+  const [connack] = await withDeadline(once(client, 'connect'), 'CONNACK');
+  assert.equal(connack.properties.authenticationMethod, METHOD);
+  assert.equal(String(connack.properties.authenticationData), client.scram.signature);
+  const topic = name();
+  await client.subscribeAsync(topic, { qos: 1 });
+  client.scram = new Scram('guest', 'guest');
+  const again = withDeadline(once(client, 'authenticated'), 'AUTH');
+  const authenticationData = client.scram.first();
+  client._sendPacket({ cmd: 'auth', reasonCode: 0x19, properties: { authenticationMethod: METHOD, authenticationData } });
+  await client.publishAsync(topic, 'between', { qos: 1 });
+  const [packet] = await again;
+  assert.equal(String(packet.properties.authenticationData), client.scram.signature);
+});
+
+test('SCRAM with a wrong password is refused', async () => {
+  const client = scramClient(new Scram('guest', 'wrong'));
+  const [error] = await withDeadline(once(client, 'error'), 'the refusal');
+  assert.equal(error.code, 0x86);
+});
+
+test('a refusal says why', async () => {
+  const client = await connect();
+  const refused = client.publishAsync('$SYS/x', 'x', { qos: 1 });
+  await assert.rejects(refused, { code: 0x87 });
 });
 
 test('a large payload arrives whole', async () => {

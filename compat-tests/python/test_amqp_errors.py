@@ -68,7 +68,7 @@ MALFORMED = {
         r"type 3, first 16 octets = <<1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16>>: \{invalid_frame_end_marker,\s*7\}"),
     "an unknown frame type": (frame(42, 1, b""), 501, r".*unknown_frame.*"),
     "a frame over the maximum": (
-        frame(HEADER, 1, b"", size=131065), 501, r"type 2, all octets = <<>>: \{frame_too_large,131065,131064\}"),
+        frame(HEADER, 1, b"", size=131073), 501, r"type 2, all octets = <<>>: \{frame_too_large,131073,131064\}"),
 }
 
 
@@ -103,15 +103,22 @@ def test_malformed_properties_close_the_connection(raw, properties):
 def test_the_smallest_frame_over_a_negotiated_maximum_is_refused(broker):
     with RawAmqp(broker.amqp) as raw:
         raw.open(frame_max=8192)
-        raw.send(frame(HEADER, 1, b"", size=8185))
+        raw.send(frame(HEADER, 1, b"", size=8193))
         closed = raw.expect_connection_close()
-    assert closed.reply_text == "FRAME_ERROR - type 2, all octets = <<>>: {frame_too_large,8185,8184}"
+    assert closed.reply_text == "FRAME_ERROR - type 2, all octets = <<>>: {frame_too_large,8193,8184}"
 
 
 def test_the_largest_frame_within_a_negotiated_maximum_is_accepted(broker):
     with RawAmqp(broker.amqp) as raw:
         queue = raw.open(frame_max=8192).declare(exclusive=True)
         raw.send(publish(1, "", queue, b"x" * 8184))
+        assert raw.call(1, spec.Basic.Get(queue=queue, no_ack=True), spec.Basic.GetOk)
+
+
+def test_a_client_that_counts_the_maximum_without_the_overhead_is_put_up_with(broker):
+    with RawAmqp(broker.amqp) as raw:
+        queue = raw.open(frame_max=8192).declare(exclusive=True)
+        raw.send(method(1, spec.Basic.Publish(routing_key=queue)) + header(1, 8192) + body(1, b"x" * 8192))
         assert raw.call(1, spec.Basic.Get(queue=queue, no_ack=True), spec.Basic.GetOk)
 
 

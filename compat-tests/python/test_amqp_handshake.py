@@ -40,7 +40,8 @@ def test_start_offers_the_locale_en_us(raw):
 
 @pytest.mark.parametrize("capability", [
     "publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify",
-    "authentication_failure_close", "per_consumer_qos",
+    "connection.blocked", "consumer_priorities", "authentication_failure_close", "per_consumer_qos",
+    "direct_reply_to",
 ])
 def test_start_announces_the_capability(raw, capability):
     assert raw.begin().server_properties["capabilities"][capability] is True

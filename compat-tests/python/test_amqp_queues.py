@@ -4,8 +4,10 @@ import re
 
 import pika
 import pytest
+from pika import spec
 
 from support.amqp_client import Collector, close_of_channel, counts, drain, fill, get_one
+from support.raw_amqp import RawAmqp
 from support.waiting import eventually, let_time_pass
 
 
@@ -166,6 +168,15 @@ def test_a_queue_with_messages_is_not_deleted_if_empty(amqp, name):
     fill(channel, queue, [b"1"])
     code, text = close_of_channel(lambda: connection.channel().queue_delete(queue, if_empty=True))
     assert (code, text) == (406, f"PRECONDITION_FAILED - queue '{queue}' in vhost '/' not empty")
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_who_deletes_a_queue_is_answered_before_its_own_consumer_is_cancelled(broker, durable):
+    with RawAmqp(broker.amqp) as raw:
+        queue = raw.open().declare(durable=durable)
+        raw.call(1, spec.Basic.Consume(queue=queue, consumer_tag="mine"), spec.Basic.ConsumeOk)
+        raw.call(1, spec.Queue.Delete(queue=queue), spec.Queue.DeleteOk)
+        assert raw.expect(spec.Basic.Cancel).consumer_tag == "mine"
 
 
 def test_deleting_a_queue_cancels_its_consumers(amqp, name):

@@ -157,9 +157,9 @@ def test_a_rollback_returns_nothing(raw):
 
 def test_the_time_to_live_begins_at_the_commit(amqp, tx, queue):
     channel, collector = tx(), Collector(amqp().channel(), queue, auto_ack=True)
-    put(channel, queue, b"short", properties=pika.BasicProperties(expiration="1"))
+    put(channel, queue, b"short", properties=pika.BasicProperties(expiration="500"))
     synchronise(channel)
-    let_time_pass(0.05)
+    let_time_pass(0.6)
     channel.tx_commit()
     assert collector.wait_for(1)[0][2] == b"short"
 

@@ -21,26 +21,6 @@ MIB = 1024 * 1024
 PUBLISH = method(1, spec.Basic.Publish(routing_key="nowhere"))
 
 
-@pytest.fixture
-def watched(own_broker):
-    """A broker with one innocent client per protocol, who must not notice anything."""
-    queue, bystander = "innocent", connect(own_broker.amqp)
-    channel = bystander.channel()
-    channel.queue_declare(queue, exclusive=True)
-    subscriber = MqttClient(own_broker.mqtt).connect()
-    subscriber.subscribe("innocent", 1)
-    before = own_broker.resident_bytes()
-    yield own_broker
-    own_broker.assert_sound()
-    fill(channel, queue, [b"unharmed"])
-    assert drain(channel, queue) == [b"unharmed"]
-    subscriber.publish("innocent", b"unharmed", 1)
-    assert subscriber.receive().payload == b"unharmed"
-    subscriber.stop()
-    grown = own_broker.resident_bytes() - before
-    assert grown < 160 * MIB, f"the broker grew by {grown // MIB} MiB"
-
-
 def nested_tables(depth):
     """A table in a table in a table …"""
     value = struct.pack(">I", 0)
@@ -127,10 +107,10 @@ def test_a_packet_over_the_limit_is_refused_with_0x95_before_it_arrives(watched)
         raw.expect_disconnect(0x95)
 
 
-def test_five_thousand_topic_levels_are_no_recursion(watched):
+def test_as_many_topic_levels_as_fit_are_no_recursion(watched):
     with RawMqtt(watched.mqtt) as raw:
         raw.open("")
-        raw.send(mqtt_publish("/" * 32_000, b"", 0) + packet(8, 2, u16(1) + b"\0" + text("+/" * 16_000 + "#") + b"\0"))
+        raw.send(mqtt_publish("/" * 65_535, b"", 0) + packet(8, 2, u16(1) + b"\0" + text("+/" * 32_767 + "#") + b"\0"))
         raw.send(packet(12, 0, b""))
         kind, _, content = raw.read_packet()
         assert kind in (9, 13) or (kind == 14 and content[0] >= 0x80)

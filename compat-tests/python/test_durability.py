@@ -5,7 +5,10 @@ import pytest
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pika import spec
 
+from support.accounts import EVERYTHING, Account
 from support.amqp_client import PERSISTENT, confirm, connect, counts, drain, fill, get_one
+from support.broker import Broker
+from support.management import Management
 from support.mqtt_client import MqttClient
 from support.raw_amqp import RawAmqp, method, publish
 from support.raw_mqtt import PUBACK, PUBCOMP, PUBREC, PUBREL, RawMqtt, ack, u32
@@ -334,3 +337,32 @@ def test_acknowledgements_before_an_orderly_close_survive(own_broker, killed_twi
     fill(channel, "q", [b"behind"], PERSISTENT)
     killed_twice()
     assert drain(amqp(own_broker).channel(), "q") == [b"2", b"behind"]
+
+
+def test_a_first_start_that_was_interrupted_is_finished_by_the_next(own_broker, tmp_path):
+    """Whatever part of its first records is on disk, guest may log in and work."""
+    channel = amqp(own_broker).channel()
+    channel.queue_declare("q", durable=True)
+    own_broker.kill()
+    [log] = own_broker.data.glob("*.log")
+    records = log.read_bytes().rstrip(b"\0")
+    identity = (own_broker.data / "identity").read_bytes()
+    for length in range(0, len(records), 50):
+        cut = Broker(tmp_path / str(length))
+        cut.data.mkdir(parents=True)
+        (cut.data / "identity").write_bytes(identity)
+        (cut.data / log.name).write_bytes(records[:length])
+        try:
+            amqp(cut.start()).channel().queue_declare("q", durable=True)
+        finally:
+            cut.stop()
+
+
+def test_a_guest_that_was_deleted_does_not_come_back(own_broker, killed_twice):
+    management = Management(own_broker.http)
+    Account(management, own_broker.amqp, "other", tags="administrator", **EVERYTHING)
+    assert management.delete("users/guest").status_code == 204
+    killed_twice()
+    with pytest.raises(pika.exceptions.ProbableAuthenticationError):
+        amqp(own_broker)
+    assert Management(own_broker.http, "other", "secret").get("users/guest").status_code == 404

@@ -146,7 +146,8 @@ def test_a_malformed_connect_is_refused_or_closed(raw, sent, reasons):
 
 @pytest.mark.parametrize("first", [
     packet(PINGREQ, 0, b""), publish("a"), subscribe(1, ("a", 0)), packet(DISCONNECT, 0, b""), packet(15, 0, b""),
-    b"\0\0", b"GET / HTTP/1.1\r\n\r\n",
+    packet(CONNACK, 0, b"\0\0\0"), packet(9, 0, u16(1) + EMPTY + b"\0"), packet(13, 0, b""), packet(PUBACK, 0, u16(1)),
+    packet(PUBREL, 2, u16(1)), b"\0\0", b"GET / HTTP/1.1\r\n\r\n",
 ])
 def test_anything_but_connect_first_is_closed_in_silence(raw, first):
     raw.send(first)

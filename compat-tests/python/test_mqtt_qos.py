@@ -249,3 +249,15 @@ def test_a_version_3_client_has_a_bounded_window_and_loses_nothing(broker, mqtt,
             start = 2 + len(topic)
             assert content[start + 2:] == b"%d" % i
             subscriber.send(ack(PUBACK, int.from_bytes(content[start:start + 2], "big")))
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+@pytest.mark.parametrize("window", [1, 2, 7, 100, 1000, 65535])
+def test_no_window_of_a_subscriber_stalls(mqtt, name, window, qos):
+    topic, client = name("topic"), mqtt(connect={"ReceiveMaximum": window})
+    client.subscribe(topic, qos)
+    publisher = mqtt()
+    sent = [publisher.publish_soon(topic, b"%d" % number, qos) for number in range(1200)]
+    assert client.payloads(1200) == [b"%d" % number for number in range(1200)]
+    for info in sent:
+        info.wait_for_publish(10)

@@ -136,26 +136,47 @@ def test_a_bad_filter_does_not_spoil_the_others(raw, name):
         assert kind == 14 and content[0] in (0x81, 0x8F)
 
 
-@pytest.mark.parametrize("filters", ["$share/g/a", "$share/group/#"])
-def test_shared_subscriptions_are_refused_and_announced_as_unavailable(raw, filters):
-    assert b"\x2a\x00" in raw.connack
-    raw.send(subscribe(4, (filters, 1)))
-    kind, _, content = raw.read_packet()
-    assert (kind == SUBACK and content[-1] == 0x9E) or (kind == 14 and content[0] == 0x9E)
+def aliased(topic, alias, payload, more=b""):
+    """PUBLISH with a topic alias."""
+    return publish(topic, payload, properties=b"\x23" + u16(alias) + more)
 
 
-def test_topic_aliases_are_not_announced_and_refused(raw, name):
-    raw.send(publish(name(), b"x", 0, properties=b"\x23" + u16(1)))
-    raw.expect_disconnect(0x94)
+def test_an_alias_stands_for_a_topic(raw, name):
+    first, second = name("1"), name("2")
+    assert b"\x22\x00\x10" in raw.connack, "aliases up to 16 are announced"
+    raw.subscribe((first, 0), (second, 0))
+    raw.send(aliased(first, 16, b"a") + aliased("", 16, b"b") + aliased(second, 16, b"c") + aliased("", 16, b"d"))
+    received = [raw.expect_publish() for _ in range(4)]
+    assert [(message.topic, message.payload) for message in received] == [
+        (first, b"a"), (first, b"b"), (second, b"c"), (second, b"d")]
 
 
-def test_no_aliases_are_used_towards_a_client_that_allows_them(broker, mqtt, name):
-    topic, publisher = name("topic"), mqtt()
+def test_an_alias_is_not_passed_on_and_other_properties_are(raw, name):
+    topic = name()
+    raw.subscribe((topic, 0))
+    content_type = b"\x03" + text("text/plain")
+    raw.send(aliased(topic, 1, b"a", content_type) + aliased("", 1, b"b"))
+    assert [raw.expect_publish().properties for _ in range(2)] == [content_type, b""]
+
+
+@pytest.mark.parametrize("alias, reason", [(0, 0x94), (17, 0x94), (65535, 0x94), (5, 0x82)])
+def test_an_alias_that_stands_for_nothing_ends_the_connection(raw, alias, reason):
+    raw.send(aliased("", alias, b"x"))
+    raw.expect_disconnect(reason)
+
+
+def test_a_client_that_allows_aliases_gets_the_topic_once(broker, mqtt, name):
+    topics, publisher = [name(str(number)) for number in range(3)], mqtt()
     with RawMqtt(broker.mqtt) as raw:
-        raw.open(name(), properties=b"\x22" + u16(10)).subscribe((topic, 0))
-        for payload in (b"1", b"2"):
-            publisher.publish(topic, payload, 1)
-            assert raw.expect_publish().topic == topic
+        raw.open(name(), properties=b"\x22" + u16(2)).subscribe(*[(topic, 0) for topic in topics])
+        seen = []
+        for topic in topics * 2:
+            publisher.publish(topic, b"x", 1)
+            message = raw.expect_publish()
+            seen.append((message.topic, message.properties))
+    first, second = b"\x23\x00\x01", b"\x23\x00\x02"
+    assert seen[:3] == [(topics[0], first), (topics[1], second), (topics[2], b"")]
+    assert seen[3:] == [("", first), ("", second), (topics[2], b"")]
 
 
 def test_an_authentication_method_is_refused_with_8c(broker):
@@ -168,13 +189,6 @@ def test_an_authentication_method_is_refused_with_8c(broker):
 def test_an_auth_packet_is_a_protocol_error(raw):
     raw.send(packet(AUTH, 0, b"\x19\x00"))
     raw.expect_disconnect(0x82)
-
-
-def test_mqtt_3_1_is_refused_with_return_code_1(broker):
-    with RawMqtt(broker.mqtt, 3) as raw:
-        raw.send(connect("c", version=3, name="MQIsdp"))
-        assert raw.expect(CONNACK)[1] == 1
-        assert raw.read_to_end() == b""
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 6, 255])

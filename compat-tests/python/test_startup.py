@@ -39,18 +39,18 @@ def fails_clearly(finished, *words):
 
 def ports(*skipped):
     """Free ports as flags."""
-    flags = {"--amqp-port", "--mqtt-port", "--http-port"} - set(skipped)
+    flags = {"--amqp-port", "--mqtt-port", "--http-port", "--websocket-port"} - set(skipped)
     return [part for flag in sorted(flags) for part in (flag, free_port())]
 
 
-@pytest.mark.parametrize("option", ["--config", "--data-dir", "--bind", "--amqp-port", "--mqtt-port", "--http-port"])
+@pytest.mark.parametrize("option", ["--config", "--data-dir", "--bind", "--amqp-port", "--mqtt-port", "--http-port", "--websocket-port"])
 def test_help_documents_the_option(option):
     finished = run("--help")
     assert finished.returncode == 0
     assert option in finished.stdout
 
 
-@pytest.mark.parametrize("default", ["5672", "1883", "15672", "./data"])
+@pytest.mark.parametrize("default", ["5672", "1883", "15672", "15675", "./data"])
 def test_help_tells_the_default(default):
     assert default in run("--help").stdout
 
@@ -66,7 +66,7 @@ def test_the_broker_prints_where_it_listens(own_broker):
     eventually(lambda: all(line in own_broker.output() for line in listening), f"lines with {listening}")
 
 
-@pytest.mark.parametrize("flag", ["--amqp-port", "--mqtt-port", "--http-port"])
+@pytest.mark.parametrize("flag", ["--amqp-port", "--mqtt-port", "--http-port", "--websocket-port"])
 def test_a_port_in_use_is_one_clear_line(tmp_path, flag):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -120,9 +120,10 @@ def test_an_unknown_environment_variable_is_one_clear_line(tmp_path):
 
 def test_flags_win_over_the_environment_and_the_environment_over_the_file(tmp_path):
     from_file, from_environment, never = free_port(), free_port(), free_port()
-    (tmp_path / "c.toml").write_text(f"amqp_port = {never}\nmqtt_port = {never}\nhttp_port = {from_file}\n")
     broker = Broker(tmp_path, environment={"LEVERET_AMQP_PORT": str(never), "LEVERET_MQTT_PORT": str(from_environment)})
     broker.mqtt, broker.http = ("127.0.0.1", from_environment), ("127.0.0.1", from_file)
+    (tmp_path / "c.toml").write_text(
+        f"amqp_port = {never}\nmqtt_port = {never}\nhttp_port = {from_file}\nwebsocket_port = {broker.websocket[1]}\n")
     broker.command = lambda: [str(BINARY), "--config", str(tmp_path / "c.toml"), "--data-dir", str(broker.data),
                               "--bind", "127.0.0.1", "--amqp-port", str(broker.amqp[1])]
     try:
@@ -135,7 +136,7 @@ def test_flags_win_over_the_environment_and_the_environment_over_the_file(tmp_pa
 def test_leveret_toml_of_the_current_directory_is_read(tmp_path):
     broker = Broker(tmp_path)
     (tmp_path / "leveret.toml").write_text(
-        f"bind = '127.0.0.1'\namqp_port = {broker.amqp[1]}\nmqtt_port = {broker.mqtt[1]}\nhttp_port = {broker.http[1]}\n")
+        f"bind = '127.0.0.1'\namqp_port = {broker.amqp[1]}\nmqtt_port = {broker.mqtt[1]}\nhttp_port = {broker.http[1]}\nwebsocket_port = {broker.websocket[1]}\n")
     broker.command = lambda: [str(BINARY)]
     try:
         broker.start()
@@ -228,6 +229,22 @@ def test_guest_and_anonymous_clients_are_let_in_from_loopback_only(tmp_path):
             assert raw.expect(CONNACK)[1] in (0x86, 0x87)
         assert Management((address, broker.http[1])).get("whoami").status_code == 401
         assert Management(broker.http).get("whoami").status_code == 200
+    finally:
+        broker.stop()
+
+
+def test_the_users_of_loopback_only_can_be_chosen(tmp_path):
+    broker, address = everywhere(tmp_path), own_address()
+    (tmp_path / "leveret.toml").write_text("loopback_users = ['local', 'other']\n")
+    try:
+        broker.start()
+        remote = Management((address, broker.http[1]))
+        assert remote.get("whoami").status_code == 200
+        assert connect((address, broker.amqp[1])).is_open
+        assert remote.put("users/local", {"password": "secret", "tags": "management"}).status_code == 201
+        for where, status in [(address, 401), ("127.0.0.1", 200)]:
+            local = Management((where, broker.http[1]), user="local", password="secret")
+            assert local.get("whoami").status_code == status
     finally:
         broker.stop()
 

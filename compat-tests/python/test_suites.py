@@ -33,6 +33,10 @@ test result: {}. 4 passed; {} failed; {} ignored; 0 measured; 0 filtered out; fi
     (suites.node, "ℹ tests 5\nℹ pass 4\nℹ fail 1\nℹ cancelled 0\nℹ skipped 0\nℹ todo 0\n", 1, (4, 1)),
     (suites.node, "# pass 4\n# fail 0\n# skipped 2\n", 0, (4, 2)),
     (suites.node, "npm error missing script\n", 1, (0, 1)),
+    (suites.total, "5 passed in 1 s\nknown difference: a: b\n51 passed, 0 failed\n", 0, (51, 0)),
+    (suites.total, "1 passed, 0 failed\n4 passed, 2 failed\n", 1, (4, 2)),
+    (suites.total, "4 passed, 0 failed\n", 1, (4, 1)),
+    (suites.total, "Traceback (most recent call last):\n", 1, (0, 1)),
     (suites.check, "anything", 0, (1, 0)),
     (suites.check, "anything", 1, (0, 1)),
 ])

@@ -6,6 +6,7 @@
 mod exchange;
 mod id;
 mod message;
+mod pattern;
 mod position;
 mod queue;
 pub mod record;
@@ -15,23 +16,28 @@ mod topic;
 mod topology;
 mod value;
 
-pub use exchange::{ExchangeKind, ExchangeSpec, Headers, HeadersError, UnknownExchangeType};
+pub use exchange::{
+    ExchangeError, ExchangeKind, ExchangeSpec, Headers, HeadersError, Property, UnknownExchangeType,
+};
 pub use id::{ConnectionId, ConsumerId, EntryIndex, QueueId, ShardId};
 pub use message::{Body, Draft, Encoding, Facts, LARGE_BODY_BYTES, Message};
+pub use pattern::{NAME_PATTERN_BYTES_MAX, NamePattern, NamePatternError};
 pub use position::{Position, RecordHeader, Reference};
 pub use queue::{
-    ConsumerOptions, Death, DeathReason, Delivery, DiscardedPage, Effects, Fetch, Got,
-    InExclusiveUse, Overflow, PAGE_LEN_MAX, PageEntries, PageFetch, PageOut, Placement, Queue,
-    QueueSettings, QueueStats, RestoreFrom, Restored, Settlement, SharedPrefetch, Spill,
+    ConsumerOptions, Death, DeathReason, DeduplicationSettings, Delivery, DiscardedPage, Effects,
+    Fetch, Got, InExclusiveUse, Overflow, PAGE_LEN_MAX, PageEntries, PageFetch, PageOut, Placement,
+    Queue, QueueSettings, QueueStats, RestoreFrom, Restored, Settlement, SharedPrefetch, Spill,
     StoredEntry,
 };
 pub use retained::{Kept, Matching, Retained};
-pub use shard::{ReadRecord, ShardState};
+pub use shard::{Placed, ReadRecord, ShardState};
 pub use topic::{Pattern, Syntax, Token, Trie, key_to_topic, topic_to_key, words};
 pub use topology::{
-    ARGUMENT_DEPTH_MAX, ARGUMENT_VALUES_MAX, Address, Applied, Binding, BindingEntry,
-    CommandFormatError, Destination, ExchangeEntry, Outcome, Permissions, QueueEntry, QueueKind,
-    QueueSpec, QueueType, Resource, ResourceKind, Routes, Subscription, SubscriptionOptions,
-    Target, Topology, TopologyCommand, TopologyError, TopologyErrorKind, User, strip_cr_lf,
+    ARGUMENT_DEPTH_MAX, ARGUMENT_VALUES_MAX, Actor, Address, Applied, ApplyTo, Binding,
+    BindingEntry, CommandFormatError, Delayed, Destination, ExchangeEntry, InForce, Limit, Limits,
+    Outcome, ParameterName, Permissions, Policy, PolicyError, PolicyKind, QueueEntry, QueueKind,
+    QueueSpec, QueueType, Resource, ResourceKind, Right, Routes, Share, Shared, Subscription,
+    SubscriptionOptions, Target, TopicPattern, TopicPermissions, Topology, TopologyCommand,
+    TopologyError, TopologyErrorKind, UnknownApplyTo, User, VhostFacts, strip_cr_lf,
 };
 pub use value::{IntWidth, Table, Value};

@@ -123,8 +123,13 @@ impl Message {
 
     /// The routing key.
     pub fn routing_key(&self) -> &str {
+        text(self.routing_key_bytes())
+    }
+
+    /// As [`Message::routing_key`], without the look at each byte that a text takes.
+    pub fn routing_key_bytes(&self) -> &[u8] {
         let start = usize::from(self.exchange_len);
-        text(&self.block[start..start + usize::from(self.key_len)])
+        &self.block[start..start + usize::from(self.key_len)]
     }
 
     /// The encoding of [`Message::properties`].

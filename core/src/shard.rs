@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use crate::record::{
     Malformed, Origin, Packet, Placements, Record, RecordedMessage, RecordedPlacement,
@@ -23,12 +24,24 @@ use crate::{
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub struct ShardState {
-    queues: HashMap<QueueId, Queue, foldhash::fast::FixedState>,
+    /// Each in memory of its own: a queue is large, and tables are half empty.
+    queues: HashMap<QueueId, Box<Queue>, foldhash::fast::FixedState>,
     /// The QoS 2 packets of durable sessions that were published here and not released yet, with
     /// the record that says so.
     received: BTreeMap<Packet, Received>,
     /// Earlier records say nothing new about packets.
     packets_as_of: Position,
+    /// The queues that were published to and not pumped since.
+    published: Vec<QueueId>,
+}
+
+/// What has become of a message beside its places.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Placed {
+    /// A queue has no room for it.
+    pub is_refused: bool,
+    /// A queue has taken it before: it is promised as soon as that one is.
+    pub is_repeated: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,12 +54,12 @@ struct Received {
 impl ShardState {
     /// A new queue.
     pub fn create(&mut self, id: QueueId, settings: QueueSettings) {
-        self.queues.insert(id, Queue::new(id, settings));
+        self.queues.insert(id, Box::new(Queue::new(id, settings)));
     }
 
     /// A queue, while it exists.
     pub fn queue(&mut self, id: QueueId) -> Option<&mut Queue> {
-        self.queues.get_mut(&id)
+        self.queues.get_mut(&id).map(|queue| &mut **queue)
     }
 
     /// Ends a queue and forgets the QoS 2 packets of its session; gives the number of messages that
@@ -57,7 +70,8 @@ impl ShardState {
     }
 
     /// Gives a message its places in the queues of this shard. A packet that was published before
-    /// (a QoS 2 publisher that repeats itself after a crash) gets none. Says whether a queue refuses it.
+    /// (a QoS 2 publisher that repeats itself after a crash) gets none, and none in a queue that
+    /// has taken a message of this name before.
     pub fn place(
         &mut self,
         targets: &[Target],
@@ -65,21 +79,28 @@ impl ShardState {
         origin: Option<Origin>,
         placements: &mut Vec<Placement>,
         fx: &mut Effects,
-    ) -> bool {
-        let mut is_refused = false;
+    ) -> Placed {
+        let mut placed = Placed::default();
         if origin.is_some_and(|origin| self.received.contains_key(&origin.packet)) {
-            return is_refused;
+            return placed;
         }
+        let now_ms = message.facts().timestamp_ms;
         for target in targets {
             let Some(queue) = self.queues.get_mut(&target.queue) else { continue };
-            if !queue.has_room_for(1, message.body().len() as u64) {
-                queue.refuse(message, fx);
-                is_refused = true;
+            let name = target.deduplication.as_ref();
+            if name.is_some_and(|name| queue.has_taken(name, now_ms)) {
+                placed.is_repeated = true;
                 continue;
             }
+            if !queue.has_room_for(1, message.body().len() as u64) {
+                queue.refuse(message, fx);
+                placed.is_refused = true;
+                continue;
+            }
+            name.into_iter().for_each(|name| queue.remember(name, now_ms));
             placements.extend(queue.place(message, target.subscription.clone(), false));
         }
-        is_refused
+        placed
     }
 
     /// Whether a queue of this shard takes so many messages at once, with so many bytes of bodies; one that
@@ -89,20 +110,51 @@ impl ShardState {
     }
 
     /// Puts a message into its places and hands it out where a consumer waits. `reference` is to
-    /// the record of the message, if any place is durable.
+    /// the record of the message, if any place is durable. A batch of them ends with
+    /// [`ShardState::pump_published`].
     pub fn publish(
         &mut self,
         now_ms: u64,
         placements: &mut Vec<Placement>,
-        message: &Arc<Message>,
+        message: Arc<Message>,
         reference: Option<Reference>,
         fx: &mut Effects,
     ) {
+        let last = placements.pop();
         for placement in placements.drain(..) {
-            let Some(queue) = self.queues.get_mut(&placement.queue) else { continue };
-            queue.publish(placement, message.clone(), reference, now_ms, fx);
-            queue.pump(now_ms, fx);
+            self.publish_at(now_ms, placement, message.clone(), reference, fx);
         }
+        if let Some(placement) = last {
+            self.publish_at(now_ms, placement, message, reference, fx);
+        }
+    }
+
+    fn publish_at(
+        &mut self,
+        now_ms: u64,
+        placement: Placement,
+        message: Arc<Message>,
+        reference: Option<Reference>,
+        fx: &mut Effects,
+    ) {
+        let id = placement.queue;
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        if queue.publish(placement, message, reference, now_ms, fx) {
+            self.published.push(id);
+        }
+    }
+
+    /// Pumps the queues that were published to. Gives those that the publisher should wait for, as
+    /// long as [`Queue::is_behind`] says so.
+    pub fn pump_published(&mut self, now_ms: u64, fx: &mut Effects) -> SmallVec<[QueueId; 2]> {
+        let mut outpaced = SmallVec::new();
+        for id in self.published.drain(..) {
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.pump(now_ms, fx);
+                outpaced.extend(queue.is_outpaced(now_ms).then_some(id));
+            }
+        }
+        outpaced
     }
 
     /// Remembers a QoS 2 packet until it is released.
@@ -202,7 +254,7 @@ impl ShardState {
 
     /// A queue, if a record at this position is news to it.
     fn replayed(&mut self, at: Position, queue: QueueId) -> Option<&mut Queue> {
-        self.queues.get_mut(&queue).filter(|queue| at >= queue.as_of())
+        self.queue(queue).filter(|queue| at >= queue.as_of())
     }
 
     /// `at` is the record that places the message, which is in the record at `body`.
@@ -262,7 +314,7 @@ impl ShardState {
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(Restored::default()) };
         let declared = (id, queue.settings());
         let (restored, outcome) = Queue::restore(declared, as_of, state, journal, fx)?;
-        *queue = restored;
+        **queue = restored;
         Ok(outcome)
     }
 

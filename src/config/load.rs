@@ -50,17 +50,21 @@ pub fn load(
     let matches = command(&settings).try_get_matches_from(flags)?;
     let environment: Vec<(String, String)> =
         environment.into_iter().filter(|(name, _)| name.starts_with("LEVERET_")).collect();
-    let mut config = Config::default();
     let file = file(&matches, &environment);
-    if let Some(path) = &file {
-        read_file(&mut config, path)?;
-    }
-    read_environment(&mut config, &settings, &environment)?;
-    for setting in &settings {
-        if let Some(value) = matches.get_one::<String>(setting.name) {
-            config.set(setting.name, value, &format!("--{}", setting.flag()))?;
+    let read = |mut config: Config| -> Result<Config, ConfigError> {
+        if let Some(path) = &file {
+            read_file(&mut config, path)?;
         }
-    }
+        read_environment(&mut config, &settings, &environment)?;
+        for setting in &settings {
+            if let Some(value) = matches.get_one::<String>(setting.name) {
+                config.set(setting.name, value, &format!("--{}", setting.flag()))?;
+            }
+        }
+        Ok(config)
+    };
+    let compat = read(Config::default())?.mqtt_compat;
+    let config = read(Config::compatible(compat))?;
     let task = task(&matches);
     Ok(Loaded { config, file, task })
 }
@@ -219,6 +223,14 @@ mod tests {
     fn a_bad_value_names_the_setting_and_where_it_was_set() {
         let error = load(flags(&["--amqp-port", "70000"]), []).unwrap_err().to_string();
         assert!(error.starts_with("--amqp-port: \"70000\" is not a valid amqp_port"), "{error}");
+    }
+
+    #[test]
+    fn another_brokers_limits_are_defaults_that_every_setting_wins_over() {
+        let words = flags(&["--mqtt-compat", "mosquitto", "--mqtt-receive-max", "7"]);
+        let config = load(words, [variable("LEVERET_MQTT_QUEUED_MAX", "5")]).unwrap().config;
+        assert_eq!((config.mqtt_topic_alias_max, config.mqtt_receive_max), (10, 7));
+        assert_eq!((config.mqtt_packet_size_max.0, config.mqtt_queued_max), (2_000_000, 5));
     }
 
     #[test]

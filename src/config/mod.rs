@@ -4,6 +4,7 @@
 //! defaults. A key that is not declared is an error wherever it stands.
 
 mod load;
+mod mode;
 mod setting;
 mod size;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use load::{LoadError, Loaded, Task, load};
+pub use mode::FileMode;
 pub use setting::{ConfigError, Setting};
 pub use size::ByteSize;
 
@@ -25,10 +27,18 @@ settings! {
     bind: Vec<IpAddr> = vec![IpAddr::from([0, 0, 0, 0]), IpAddr::from([0u16; 8])], "ADDRESSES";
     /// Port for AMQP 0.9.1; 0 takes a free one.
     amqp_port: u16 = 5672, "PORT";
-    /// Port for MQTT 3.1.1 and 5; 0 takes a free one.
+    /// Port for MQTT 3.1, 3.1.1 and 5; 0 takes a free one.
     mqtt_port: u16 = 1883, "PORT";
     /// Port for the management API; 0 takes a free one.
     http_port: u16 = 15672, "PORT";
+    /// Port for MQTT and AMQP over WebSocket, which are on http_port as well; 0 takes a free one.
+    websocket_port: u16 = 15675, "PORT";
+    /// Unix socket for AMQP 0.9.1; empty is none.
+    amqp_unix_path: PathBuf = PathBuf::new(), "PATH";
+    /// Unix socket for MQTT 3.1, 3.1.1 and 5; empty is none.
+    mqtt_unix_path: PathBuf = PathBuf::new(), "PATH";
+    /// Who may connect to Unix sockets, as an octal file mode: who may write may connect.
+    unix_socket_mode: FileMode = FileMode(0o660), "MODE";
     /// What is logged: error, warn, info, debug or trace.
     log_level: LogLevel = LogLevel::Info, "LEVEL";
 
@@ -63,10 +73,23 @@ settings! {
     message_size_max: ByteSize = ByteSize::mib(16), "SIZE";
     /// Client connections at a time, of all protocols.
     connections_max: u32 = 100_000, "COUNT";
+    /// Users who may log in from this machine only, separated by commas; empty is nobody.
+    loopback_users: Vec<String> = vec!["guest".to_owned()], "USERS";
+    /// Whether what happens to queues, connections and other things is published to the exchange
+    /// amq.rabbitmq.event of the vhost /: true or false.
+    event_exchange: bool = false, "BOOLEAN";
     /// Time for a client to log in after it has connected, in milliseconds.
     handshake_timeout: Millis = Millis(Duration::from_secs(10)), "MS";
     /// Time for clients to take their leave at a shutdown, in milliseconds.
     shutdown_timeout: Millis = Millis(Duration::from_secs(5)), "MS";
+
+    /// Largest WebSocket message that is accepted; 0 takes what the largest message of AMQP and packet of
+    /// MQTT need.
+    websocket_message_size_max: ByteSize = ByteSize(0), "SIZE";
+    /// Web pages that may connect over WebSocket, by their origins, as `https://example.org`, separated
+    /// by commas; * is all. Empty is all, but over the loopback address, where guest and anonymous clients
+    /// are let in, only pages of this machine.
+    websocket_origins: Vec<String> = Vec::new(), "ORIGINS";
 
     /// Largest AMQP frame, in bytes; clients may negotiate less.
     amqp_frame_max: u32 = 131_072, "BYTES";
@@ -85,20 +108,56 @@ settings! {
     /// Version that AMQP clients see; some of them compare it with RabbitMQ's.
     amqp_version: String = "4.0.0".to_owned(), "VERSION";
 
+    /// The broker whose limits MQTT clients are told where these settings say nothing else: none (our
+    /// own) or mosquitto.
+    mqtt_compat: Compat = Compat::None, "BROKER";
     /// Whether MQTT clients without a user name are let in: loopback, always or never.
     mqtt_anonymous: Anonymous = Anonymous::Loopback, "WHERE";
+    /// The user in whose name MQTT clients without a user name publish and subscribe.
+    mqtt_anonymous_user: String = "guest".to_owned(), "NAME";
     /// Longest time that an MQTT session is kept without its client, in seconds.
     mqtt_session_expiry_max: u32 = u32::MAX, "SECONDS";
+    /// Largest MQTT packet that is accepted; 0 takes message_size_max.
+    mqtt_packet_size_max: ByteSize = ByteSize(0), "SIZE";
     /// QoS 1 and 2 messages that an MQTT client may send without waiting for their acknowledgement.
     mqtt_receive_max: u16 = 1024, "COUNT";
     /// QoS 1 and 2 messages in flight to an MQTT client that names no limit of its own.
     mqtt_inflight_max: u16 = 1024, "COUNT";
+    /// Highest topic alias that an MQTT 5 client may use; 0 allows none.
+    mqtt_topic_alias_max: u16 = 16, "COUNT";
+    /// Highest topic alias that an MQTT 5 client is sent, if it allows as many; 0 sends none.
+    mqtt_topic_alias_sent_max: u16 = 16, "COUNT";
+    /// Longest keep alive of an MQTT 5 client, in seconds; 0 leaves it to the client.
+    mqtt_keep_alive_max: u16 = 0, "SECONDS";
+    /// Messages that wait for an MQTT client; with more, the oldest are dropped. A policy with another
+    /// max-length or overflow wins. 0 is no limit.
+    mqtt_queued_max: u32 = 1_000_000, "COUNT";
+    /// Whether QoS 0 messages, too, wait for an MQTT client that is away: true or false.
+    mqtt_queue_qos0: bool = false, "BOOLEAN";
+    /// What an MQTT client gets whose subscriptions overlap: merged (each message once, with the highest
+    /// QoS and all subscription identifiers) or separate (once for each subscription).
+    mqtt_overlapping: Overlapping = Overlapping::Merged, "HOW";
+    /// What SUBACK says to an MQTT 5 client that may not subscribe: not-authorized (0x87) or
+    /// unspecified (0x80).
+    mqtt_suback_refusal: SubackRefusal = SubackRefusal::NotAuthorized, "CODE";
+    /// What becomes of an MQTT 3.1 or 3.1.1 client whose publish is refused, for want of rights or of
+    /// room: acknowledge (as if all were well, since the client cannot be told) or close.
+    mqtt_refused_publish: RefusedPublish = RefusedPublish::Acknowledge, "HOW";
+    /// Time between two publications of the status at `$SYS/broker/…`, in seconds; 0 for none.
+    mqtt_sys_interval: u32 = 10, "SECONDS";
     /// Retained messages, over all topics.
     mqtt_retained_max: u32 = 1_000_000, "COUNT";
     /// Subscriptions per MQTT session.
     mqtt_subscriptions_max: u32 = 10_000, "COUNT";
     /// Longest MQTT client identifier, in bytes.
     mqtt_client_id_max: u16 = 1024, "BYTES";
+    /// What an MQTT 5 client that asks for response information is told to begin its response topics
+    /// with, such as `replies/{client_id}/`; `{client_id}` and `{username}` stand for its own. It gives
+    /// no rights; empty tells nothing.
+    mqtt_response_information: String = String::new(), "TOPIC";
+    /// Another server, such as `other.example:1883`, that MQTT 5 clients are sent to when this one
+    /// stops or has as many connections as it may; empty for none.
+    mqtt_server_reference: String = String::new(), "SERVER";
 }
 
 /// A storage engine.
@@ -134,6 +193,42 @@ pub enum Anonymous {
     Never,
 }
 
+/// A broker that MQTT clients take this one for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compat {
+    /// None.
+    None,
+    /// Eclipse Mosquitto.
+    Mosquitto,
+}
+
+/// What an MQTT client gets whose subscriptions overlap [MQTT-3.3.4-2, -3].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlapping {
+    /// One copy of a message.
+    Merged,
+    /// One copy for each subscription.
+    Separate,
+}
+
+/// The reason code for a subscription that is not allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubackRefusal {
+    /// 0x87.
+    NotAuthorized,
+    /// 0x80.
+    Unspecified,
+}
+
+/// What becomes of a publisher that cannot be told of a refusal [MQTT-3.3.5-2 of version 3.1.1].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedPublish {
+    /// It is told that all is well.
+    Acknowledge,
+    /// Its connection is closed.
+    Close,
+}
+
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the documentation")]
@@ -147,6 +242,10 @@ pub enum LogLevel {
 
 setting::words!(Engine { Log = "log", Sled = "sled", Memory = "memory" });
 setting::words!(Anonymous { Loopback = "loopback", Always = "always", Never = "never" });
+setting::words!(Compat { None = "none", Mosquitto = "mosquitto" });
+setting::words!(Overlapping { Merged = "merged", Separate = "separate" });
+setting::words!(SubackRefusal { NotAuthorized = "not-authorized", Unspecified = "unspecified" });
+setting::words!(RefusedPublish { Acknowledge = "acknowledge", Close = "close" });
 setting::words!(LogLevel {
     Error = "error",
     Warn = "warn",
@@ -190,7 +289,42 @@ impl Config {
             amqp_port: 0,
             mqtt_port: 0,
             http_port: 0,
+            websocket_port: 0,
             ..Config::default()
+        }
+    }
+
+    /// The defaults for [`Config::mqtt_compat`].
+    pub fn compatible(with: Compat) -> Self {
+        let own = Config { mqtt_compat: with, ..Config::default() };
+        match with {
+            Compat::None => own,
+            Compat::Mosquitto => Config {
+                mqtt_topic_alias_max: 10,
+                mqtt_packet_size_max: ByteSize(2_000_000),
+                mqtt_receive_max: 20,
+                ..own
+            },
+        }
+    }
+
+    /// The largest MQTT packet, in bytes.
+    pub(crate) fn mqtt_packet_len(&self) -> u32 {
+        let max = match self.mqtt_packet_size_max.0 {
+            0 => self.message_size_max.0,
+            max => max,
+        };
+        u32::try_from(max).unwrap_or(u32::MAX)
+    }
+
+    /// The largest WebSocket message, in bytes.
+    pub(crate) fn websocket_message_len(&self) -> u64 {
+        /// Frames and properties of a message.
+        const AROUND: u64 = 256 * 1024;
+        let largest = self.message_size_max.0.max(self.mqtt_packet_len().into());
+        match self.websocket_message_size_max.0 {
+            0 => largest.saturating_add(AROUND),
+            max => max,
         }
     }
 

@@ -104,8 +104,9 @@ macro_rules! plain {
     };
 }
 
-plain!(u16, u32, String, Millis, super::ByteSize, super::SyncPolicy);
-plain!(super::Engine, super::Anonymous, super::LogLevel);
+plain!(bool, u16, u32, String, Millis, super::ByteSize, super::SyncPolicy, super::FileMode);
+plain!(super::Engine, super::Anonymous, super::LogLevel, super::Compat, super::Overlapping);
+plain!(super::SubackRefusal, super::RefusedPublish);
 
 impl Value for PathBuf {
     fn parse(text: &str) -> Result<Self, String> {
@@ -127,6 +128,17 @@ impl Value for Vec<IpAddr> {
 
     fn written(&self) -> String {
         self.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl Value for Vec<String> {
+    fn parse(text: &str) -> Result<Self, String> {
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        Ok(items.map(str::to_owned).collect())
+    }
+
+    fn written(&self) -> String {
+        self.join(",")
     }
 }
 

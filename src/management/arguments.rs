@@ -28,7 +28,7 @@ pub fn from_json(arguments: Option<&Value>) -> Result<Table, Refusal> {
 }
 
 /// A JSON object as a table. The reader of JSON has limited its depth.
-pub fn table_from_json(object: &Map<String, Value>) -> Table {
+fn table_from_json(object: &Map<String, Value>) -> Table {
     object.iter().map(|(name, value)| (name.as_str(), field_from_json(value))).collect()
 }
 

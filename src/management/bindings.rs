@@ -10,7 +10,6 @@ use leveret_core::{
 };
 use serde_json::{Value, json};
 
-use super::auth::Right;
 use super::call::{Answer, Call};
 use super::error::Refusal;
 use super::queues::NOBODY;
@@ -59,14 +58,14 @@ pub fn bind(call: &Call) -> Answer {
     if key.len() > KEY_BYTES_MAX {
         return Err(Refusal::bad_request("a routing key has at most 255 bytes"));
     }
-    ends.check_rights(call)?;
     let binding = Binding {
         source: ends.source.into(),
-        destination: ends.destination,
+        destination: ends.destination.clone(),
         key: key.into(),
         arguments: arguments::from_json(fields.get("arguments"))?,
         syntax: Syntax::Amqp,
     };
+    ends.check_rights(call, &binding)?;
     let properties_key = properties_key(&binding);
     let command = TopologyCommand::Bind { vhost: ends.vhost, binding, subscription: None };
     let commanded = call.node().command(command)?;
@@ -86,12 +85,12 @@ pub fn show(call: &Call) -> Answer {
 /// `DELETE /bindings/:vhost/e/:source/q|e/:destination/:props`.
 pub fn unbind(call: &Call) -> Answer {
     let ends = Ends::of(call)?;
-    ends.check_rights(call)?;
     let binding = {
         let topology = call.node().topology();
         let found = ends.named(&topology, call).into_iter().next();
         found.map(binding_of).ok_or_else(Refusal::no_such_object)?
     };
+    ends.check_rights(call, &binding)?;
     let vhost = ends.vhost;
     let commanded = call.node().command(TopologyCommand::Unbind { vhost, binding })?;
     Ok(Reply::no_content().after(commanded.promise))
@@ -130,9 +129,9 @@ impl<'a> Ends<'a> {
         Ok(Ends { vhost, source, destination, destination_name })
     }
 
-    fn check_rights(&self, call: &Call) -> Result<(), Refusal> {
-        call.check(Right::Write, &self.vhost, self.destination_name)?;
-        call.check(Right::Read, &self.vhost, self.source)
+    fn check_rights(&self, call: &Call, binding: &Binding) -> Result<(), Refusal> {
+        let (topology, actor) = (call.node().topology(), call.caller.actor(&self.vhost));
+        Ok(topology.check_bind(actor, binding, self.destination_name)?)
     }
 
     fn bindings<'t>(&self, topology: &'t Topology) -> Vec<BindingEntry<'t>> {

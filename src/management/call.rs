@@ -11,14 +11,15 @@ use axum::extract::{ConnectInfo, RawPathParams, Request};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use leveret_core::Position;
+use leveret_core::{Position, Resource, Right, TopologyCommand};
 
-use super::auth::{Caller, Right};
+use super::auth::Caller;
 use super::error::Refusal;
 use super::fields::Fields;
 use super::rates::Rates;
 use super::reply::Reply;
 use crate::server::Node;
+use crate::server::firehose::{Party, Tap};
 
 /// What all calls share.
 pub struct Api {
@@ -77,6 +78,15 @@ impl Call {
         &self.api.node
     }
 
+    /// Copies what the caller publishes or gets, if it is traced.
+    pub fn tap(&self, vhost: &Arc<str>, tap: Tap<'_>) {
+        if self.node().firehose.is_on() {
+            let (vhost, user) = (vhost.clone(), self.caller.name.clone());
+            let connection = "HTTP".to_owned();
+            self.node().tap_as(&Party { vhost, user, connection, channel: 0 }, tap);
+        }
+    }
+
     /// A part of the path that the route names, decoded.
     pub fn part(&self, name: &str) -> &str {
         let found = self.parts.iter().find(|(known, _)| known == name);
@@ -91,7 +101,7 @@ impl Call {
     /// A part of the path that names an exchange; `amq.default` stands for the one without a name.
     pub fn exchange_part(&self, name: &str) -> &str {
         let part = self.part(name);
-        if part == DEFAULT_EXCHANGE { "" } else { part }
+        if part == Resource::DEFAULT_EXCHANGE { "" } else { part }
     }
 
     /// A parameter of the query.
@@ -138,12 +148,35 @@ impl Call {
         Ok(topology.vhosts().filter(|name| self.caller.sees(name)).map(Arc::from).collect())
     }
 
+    /// Carries out a deletion of what the path names.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn delete(&self, command: TopologyCommand) -> Answer {
+        let commanded = self.node().command(command)?;
+        match commanded.applied.outcome.existed() {
+            true => Ok(Reply::no_content().after(commanded.promise)),
+            false => Err(Refusal::no_such_object()),
+        }
+    }
+
+    /// Refuses names that AMQP cannot say.
+    ///
+    /// # Errors
+    /// If it is empty or too long.
+    pub fn check_name(&self, name: &str) -> Result<(), Refusal> {
+        match name.len() {
+            1..=NAME_BYTES_MAX => Ok(()),
+            _ => Err(Refusal::bad_request(format!("a name has 1 to {NAME_BYTES_MAX} bytes"))),
+        }
+    }
+
     /// Whether the caller may do this with an exchange or a queue.
     ///
     /// # Errors
     /// If not.
     pub fn check(&self, right: Right, vhost: &str, name: &str) -> Result<(), Refusal> {
-        let name = if name.is_empty() { DEFAULT_EXCHANGE } else { name };
+        let name = if name.is_empty() { Resource::DEFAULT_EXCHANGE } else { name };
         self.caller.check(right, vhost, name)
     }
 }
@@ -200,8 +233,8 @@ async fn read_body(body: Body) -> Result<Bytes, Refusal> {
     read.map_err(|_| Refusal::body_too_large(BODY_BYTES_MAX))
 }
 
-/// How the path and permissions call the exchange without a name.
-const DEFAULT_EXCHANGE: &str = "amq.default";
+/// The longest name that AMQP can say.
+const NAME_BYTES_MAX: usize = 255;
 /// Whoever has no address is not on this machine.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// The longest body of a request: a large message in base64 and what is around it.

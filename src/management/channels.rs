@@ -61,7 +61,7 @@ fn describe(row: &Row<'_>) -> Value {
         "connection_details": {
             "name": connected.name,
             "peer_host": connected.peer_host(),
-            "peer_port": connected.peer.address.port(),
+            "peer_port": connected.peer.link.peer.port(),
         },
         "state": "running",
         "confirm": facts.confirm,

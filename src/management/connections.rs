@@ -96,7 +96,7 @@ impl Connected {
 
     /// The client's address.
     pub fn peer_host(&self) -> String {
-        self.peer.address.ip().to_canonical().to_string()
+        self.peer.link.peer.host()
     }
 }
 
@@ -123,11 +123,11 @@ fn describe(call: &Call, connected: &Connected) -> Value {
         ("user_who_performed_action", json!(login.user)),
         ("state", json!(if peer.is_blocked() { "blocked" } else { "running" })),
         ("type", json!("network")),
-        ("protocol", json!(login.protocol)),
-        ("host", json!(peer.local.ip().to_canonical().to_string())),
-        ("port", json!(peer.local.port())),
+        ("protocol", json!(peer.protocol(login))),
+        ("host", json!(peer.link.local.host())),
+        ("port", json!(peer.link.local.port())),
         ("peer_host", json!(connected.peer_host())),
-        ("peer_port", json!(peer.address.port())),
+        ("peer_port", json!(peer.link.peer.port())),
         ("ssl", json!(false)),
         ("auth_mechanism", json!(login.mechanism)),
         ("timeout", json!(login.heartbeat)),

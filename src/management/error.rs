@@ -76,6 +76,11 @@ impl Refusal {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", "Method Not Allowed")
     }
 
+    /// It is in a state in which this cannot be.
+    pub fn precondition_failed(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", reason)
+    }
+
     /// The body is longer than it may be.
     pub fn body_too_large(max: usize) -> Self {
         let reason = format!("request body is larger than {max} bytes");
@@ -103,6 +108,7 @@ impl From<TopologyError> for Refusal {
     fn from(error: TopologyError) -> Self {
         match error {
             TopologyError::VhostNotFound(_) => Refusal::not_found("vhost_not_found"),
+            TopologyError::VhostProtected(_) => Refusal::precondition_failed(error.to_string()),
             _ => match error.kind() {
                 TopologyErrorKind::NotFound => Refusal::not_found(error.to_string()),
                 TopologyErrorKind::AccessRefused | TopologyErrorKind::NotAllowed => {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use leveret_core::{ExchangeEntry, ExchangeKind, ExchangeSpec, TopologyCommand, TopologyError};
+use leveret_core::{
+    ExchangeEntry, ExchangeKind, ExchangeSpec, Right, TopologyCommand, TopologyError,
+};
 use serde_json::{Value, json};
 
-use super::auth::Right;
 use super::call::{Answer, Call};
 use super::error::Refusal;
 use super::queues::no_such_vhost;
@@ -38,7 +39,7 @@ pub fn show(call: &Call) -> Answer {
     let exchange = {
         let topology = call.node().topology();
         let exchange = topology.exchange(&vhost, name).map_err(|_| Refusal::no_such_object())?;
-        describe(&vhost, exchange)
+        describe(call, &vhost, exchange)
     };
     list::answer_one(call, exchange)
 }
@@ -59,8 +60,9 @@ pub fn declare(call: &Call) -> Answer {
     if name.len() > NAME_BYTES_MAX {
         return Err(Refusal::bad_request("an exchange name has at most 255 bytes"));
     }
-    call.check(Right::Configure, &vhost, name)?;
-    let command = TopologyCommand::DeclareExchange { vhost, name: name.into(), spec };
+    call.node().topology().check_declare_exchange(call.caller.actor(&vhost), name, &spec)?;
+    let (name, own_queue) = (name.into(), None);
+    let command = TopologyCommand::DeclareExchange { vhost, name, spec, own_queue };
     let commanded = call.node().command(command)?;
     Ok(Reply::put(!commanded.applied.outcome.existed()).after(commanded.promise))
 }
@@ -86,13 +88,13 @@ fn render(call: &Call, rows: &[&Row]) -> Vec<Option<Value>> {
     let topology = call.node().topology();
     let found = rows.iter().map(|row| {
         let exchange = topology.exchange(&row.vhost, &row.name).ok()?;
-        Some(describe(&row.vhost, exchange))
+        Some(describe(call, &row.vhost, exchange))
     });
     found.collect()
 }
 
-fn describe(vhost: &str, exchange: &ExchangeEntry) -> Value {
-    json!({
+fn describe(call: &Call, vhost: &str, exchange: &ExchangeEntry) -> Value {
+    let mut object = json!({
         "name": &*exchange.name,
         "vhost": vhost,
         "type": exchange.spec.kind.name(),
@@ -100,7 +102,16 @@ fn describe(vhost: &str, exchange: &ExchangeEntry) -> Value {
         "auto_delete": exchange.spec.auto_delete,
         "internal": exchange.spec.internal,
         "arguments": arguments::to_json(&exchange.spec.arguments),
-    })
+    });
+    if let Some(policy) = exchange.in_force().and_then(|it| it.policy.as_deref()) {
+        object["policy"] = json!(policy);
+    }
+    let delays = exchange.spec.kind == ExchangeKind::Delayed;
+    if let Some(queue) = exchange.own_queue.filter(|_| delays) {
+        let waiting = call.node().queue_stats(queue).ready;
+        object["messages_delayed"] = json!(waiting);
+    }
+    object
 }
 
 /// The longest name that AMQP can say.

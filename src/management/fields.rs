@@ -55,6 +55,27 @@ impl Fields {
         }
     }
 
+    /// A list of words, or a text with commas between them; `None` if it is not there.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn words(&self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
+        let words: Vec<String> = match self.get(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => {
+                text.split(',').map(|word| word.trim().to_owned()).collect()
+            }
+            Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
+                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+            }
+            Some(_) => {
+                let reason = format!("{name} must be a string or a list of strings");
+                return Err(Refusal::bad_request(reason));
+            }
+        };
+        Ok(Some(words.into_iter().filter(|word| !word.is_empty()).collect()))
+    }
+
     /// A truth value, which may be written as a text; `false` if it is not there.
     ///
     /// # Errors

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use leveret_core::{ConsumerId, Delivery, EntryIndex, Got, Message, QueueId, Settlement};
+use leveret_core::{ConsumerId, Delivery, EntryIndex, Got, Message, QueueId, Right, Settlement};
 use serde_json::{Value, json};
 
-use super::auth::Right;
 use super::call::{Answer, Call};
 use super::error::Refusal;
 use super::fields::Fields;
 use super::properties;
 use super::queues::{NOBODY, find, no_such_vhost};
 use super::reply::Reply;
+use crate::server::firehose::Tap;
 use crate::server::{Node, clock};
 
 /// Gets messages, and settles them as the request says.
@@ -28,6 +28,9 @@ pub async fn get(call: Call) -> Answer {
     call.check(Right::Read, &vhost, call.part("queue"))?;
     let mut taken = Taken::new(call.api.node.clone(), queue);
     taken.take(&wanted).await?;
+    for message in &taken.messages {
+        call.tap(&vhost, Tap::Deliver(&message.delivery));
+    }
     let messages = taken.messages.iter().map(|message| message.to_json(&wanted)).collect();
     taken.settlement = wanted.settlement();
     Ok(Reply::json(&messages))
@@ -125,9 +128,8 @@ impl Taken {
     }
 
     fn take_one(&self) -> Got {
-        let now_ms = clock::now_ms();
         self.node.shard_of(self.queue).post(|work| match work.state.queue(self.queue) {
-            Some(queue) => queue.get(HOLDER, false, now_ms, &mut work.fx),
+            Some(queue) => queue.get(HOLDER, false, work.now_ms, &mut work.fx),
             None => Got::Empty,
         })
     }
@@ -136,13 +138,12 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         let entries: Vec<EntryIndex> = self.messages.iter().map(|it| it.delivery.index).collect();
-        let now_ms = clock::now_ms();
         self.node.shard_of(self.queue).post(|work| {
             let Some(queue) = work.state.queue(self.queue) else { return };
             for index in entries {
                 queue.settle(HOLDER, index, self.settlement, &mut work.fx);
             }
-            queue.pump(now_ms, &mut work.fx);
+            queue.pump(work.now_ms, &mut work.fx);
         });
     }
 }

@@ -21,16 +21,19 @@ mod error;
 mod exchanges;
 mod fields;
 mod get;
+mod limits;
 mod list;
 mod node;
 mod overview;
 mod page;
+mod parameters;
+mod permissions;
+mod policies;
 mod properties;
 mod publish;
 mod queues;
 mod rates;
 mod reply;
-mod server;
 mod totals;
 mod users;
 mod vhosts;
@@ -43,30 +46,42 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use crate::server::Node;
+use crate::server::{Node, websocket};
 use call::{Api, Endpoint, respond, respond_on_thread};
 use error::Refusal;
 
 pub use get::message_to_json;
-pub use server::serve;
 
-/// The routes of the API and a page that names it.
+/// The routes of the API and a page that names it; AMQP and MQTT over WebSocket.
 ///
-/// Requests need the extension `ConnectInfo<SocketAddr>`, which [`serve`] adds: the user `guest` is
+/// Requests need the extension `ConnectInfo<SocketAddr>`, which the HTTP server adds: the user `guest` is
 /// let in from this machine only, and whoever has no address counts as being elsewhere.
 pub fn router(node: Arc<Node>) -> Router {
     let api = Router::new()
         .merge(server_routes())
+        .merge(user_routes())
+        .merge(policy_routes())
+        .merge(parameter_routes())
+        .merge(limit_routes())
         .merge(connection_routes())
         .merge(exchange_routes())
         .merge(queue_routes())
         .merge(binding_routes());
     Router::new()
         .nest("/api", api)
-        .route("/", axum::routing::get(|| std::future::ready(FRONT_PAGE)))
+        .route("/", axum::routing::get(front_page))
         .fallback(|| std::future::ready(Refusal::no_such_object()))
         .method_not_allowed_fallback(|method: Method| std::future::ready(no_such_method(&method)))
-        .with_state(Arc::new(Api::new(node)))
+        .with_state(Arc::new(Api::new(node.clone())))
+        .merge(websocket::routes(node))
+}
+
+/// Clients of AMQP over WebSocket are often given an address without a path.
+async fn front_page(State(api): State<Arc<Api>>, request: Request) -> Response {
+    if websocket::is_wanted(request.headers()) {
+        return websocket::upgrade(&api.node, request);
+    }
+    FRONT_PAGE.into_response()
 }
 
 type Routes = Router<Arc<Api>>;
@@ -79,9 +94,107 @@ fn server_routes() -> Routes {
         .route("/nodes", methods([(GET, node::list)]))
         .route("/nodes/{node}", methods([(GET, node::show)]))
         .route("/vhosts", methods([(GET, vhosts::list)]))
-        .route("/vhosts/{vhost}", methods([(GET, vhosts::show)]))
+        .route(
+            "/vhosts/{vhost}",
+            methods([(GET, vhosts::show), (PUT, vhosts::put), (DELETE, vhosts::delete)]),
+        )
+        .route(
+            "/vhosts/{vhost}/deletion/protection",
+            methods([(POST, vhosts::protect), (DELETE, vhosts::unprotect)]),
+        )
+}
+
+fn user_routes() -> Routes {
+    Router::new()
         .route("/users", methods([(GET, users::list)]))
-        .route("/users/{user}", methods([(GET, users::show)]))
+        .route("/users/without-permissions", methods([(GET, users::list_without_permissions)]))
+        .route("/users/bulk-delete", methods([(POST, users::delete_many)]))
+        .route(
+            "/users/{user}",
+            methods([(GET, users::show), (PUT, users::put), (DELETE, users::delete)]),
+        )
+        .route("/permissions", methods([(GET, permissions::list)]))
+        .route("/vhosts/{vhost}/permissions", methods([(GET, permissions::list)]))
+        .route("/users/{user}/permissions", methods([(GET, permissions::list)]))
+        .route(
+            "/permissions/{vhost}/{user}",
+            methods([
+                (GET, permissions::show),
+                (PUT, permissions::put),
+                (DELETE, permissions::clear),
+            ]),
+        )
+        .route("/topic-permissions", methods([(GET, permissions::list_topics)]))
+        .route("/vhosts/{vhost}/topic-permissions", methods([(GET, permissions::list_topics)]))
+        .route("/users/{user}/topic-permissions", methods([(GET, permissions::list_topics)]))
+        .route(
+            "/topic-permissions/{vhost}/{user}",
+            methods([
+                (GET, permissions::show_topics),
+                (PUT, permissions::put_topics),
+                (DELETE, permissions::clear_topics),
+            ]),
+        )
+        .route(
+            "/topic-permissions/{vhost}/{user}/{exchange}",
+            methods([(GET, permissions::show_topics), (DELETE, permissions::clear_topics)]),
+        )
+}
+
+fn parameter_routes() -> Routes {
+    Router::new()
+        .route("/parameters", methods([(GET, parameters::list)]))
+        .route("/parameters/{component}", methods([(GET, parameters::list)]))
+        .route("/parameters/{component}/{vhost}", methods([(GET, parameters::list)]))
+        .route(
+            "/parameters/{component}/{vhost}/{name}",
+            methods([(GET, parameters::none), (PUT, parameters::put), (DELETE, parameters::none)]),
+        )
+        .route("/global-parameters", methods([(GET, parameters::list_global)]))
+        .route(
+            "/global-parameters/{name}",
+            methods([
+                (GET, parameters::show_global),
+                (PUT, parameters::put_global),
+                (DELETE, parameters::delete_global),
+            ]),
+        )
+}
+
+fn policy_routes() -> Routes {
+    Router::new()
+        .route("/policies", methods([(GET, policies::list)]))
+        .route("/policies/{vhost}", methods([(GET, policies::list)]))
+        .route(
+            "/policies/{vhost}/{name}",
+            methods([(GET, policies::show), (PUT, policies::put), (DELETE, policies::delete)]),
+        )
+        .route("/operator-policies", methods([(GET, policies::list_operators)]))
+        .route("/operator-policies/{vhost}", methods([(GET, policies::list_operators)]))
+        .route(
+            "/operator-policies/{vhost}/{name}",
+            methods([
+                (GET, policies::show_operators),
+                (PUT, policies::put_operators),
+                (DELETE, policies::delete_operators),
+            ]),
+        )
+}
+
+fn limit_routes() -> Routes {
+    Router::new()
+        .route("/vhost-limits", methods([(GET, limits::list_of_vhosts)]))
+        .route("/vhost-limits/{vhost}", methods([(GET, limits::list_of_vhosts)]))
+        .route(
+            "/vhost-limits/{vhost}/{limit}",
+            methods([(PUT, limits::put_of_vhost), (DELETE, limits::clear_of_vhost)]),
+        )
+        .route("/user-limits", methods([(GET, limits::list_of_users)]))
+        .route("/user-limits/{user}", methods([(GET, limits::list_of_users)]))
+        .route(
+            "/user-limits/{user}/{limit}",
+            methods([(PUT, limits::put_of_user), (DELETE, limits::clear_of_user)]),
+        )
 }
 
 fn connection_routes() -> Routes {

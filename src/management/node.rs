@@ -1,7 +1,6 @@
 //! The node: one process on one machine, and what it uses of it.
 
 use std::fs;
-use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -10,16 +9,7 @@ use super::error::Refusal;
 use super::{list, overview};
 use crate::server::alarms::memory_of_process;
 use crate::server::clock;
-
-/// What the node is called: RabbitMQ's form, with this product's name in front.
-pub fn name() -> &'static str {
-    static NAME: OnceLock<String> = OnceLock::new();
-    NAME.get_or_init(|| {
-        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let host = host.trim();
-        format!("leveret@{}", if host.is_empty() { "localhost" } else { host })
-    })
-}
+pub use crate::server::host::node_name as name;
 
 /// `GET /nodes`.
 pub fn list(call: &Call) -> Answer {

@@ -58,13 +58,20 @@ pub fn cluster_name(call: &Call) -> Answer {
 
 /// The types of exchanges.
 pub fn exchange_types() -> Value {
-    let kinds =
-        [ExchangeKind::Direct, ExchangeKind::Fanout, ExchangeKind::Topic, ExchangeKind::Headers];
-    let describe = |kind: ExchangeKind| {
-        let description = format!("AMQP {kind} exchange, as per the AMQP specification");
-        json!({ "name": kind.name(), "description": description, "enabled": true })
-    };
-    kinds.map(describe).into_iter().collect()
+    let describe = |kind: ExchangeKind| json!({ "name": kind.name(), "description": description(kind), "enabled": true });
+    ExchangeKind::ALL.map(describe).into_iter().collect()
+}
+
+fn description(kind: ExchangeKind) -> String {
+    match kind {
+        ExchangeKind::ConsistentHash => "One destination by a hash, with weights".to_owned(),
+        ExchangeKind::ModulusHash => "One destination by a hash of the routing key".to_owned(),
+        ExchangeKind::Random => "One destination at random".to_owned(),
+        ExchangeKind::RecentHistory => "All bindings, and new ones get what was last".to_owned(),
+        ExchangeKind::Delayed => "As another type, after the time in x-delay".to_owned(),
+        ExchangeKind::LocalRandom => "One queue of this node at random".to_owned(),
+        _ => format!("AMQP {kind} exchange, as per the AMQP specification"),
+    }
 }
 
 struct Counts {
@@ -106,6 +113,7 @@ fn listeners(node: &Node) -> Value {
         (Protocol::Amqp, config.amqp_port),
         (Protocol::Mqtt, config.mqtt_port),
         (Protocol::Http, config.http_port),
+        (Protocol::WebSocket, config.websocket_port),
     ];
     let known = ports.iter().filter(|(_, port)| *port != 0);
     let listeners = known.flat_map(|(protocol, port)| {

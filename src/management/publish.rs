@@ -7,18 +7,19 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use leveret_amqp::Properties;
 use leveret_core::{
-    Body, Draft, Encoding, Facts, Message, Table, TopologyError, TopologyErrorKind,
+    Body, Draft, Encoding, Facts, Message, Right, TopologyError, TopologyErrorKind,
 };
 use serde_json::{Map, Value, json};
 
-use super::auth::Right;
 use super::call::{Answer, Call};
 use super::error::Refusal;
 use super::fields::Fields;
+use super::properties;
 use super::queues::no_such_vhost;
 use super::reply::Reply;
-use super::{arguments, properties};
 use crate::server::clock;
+use crate::server::firehose::Tap;
+use crate::server::frontend::amqp::PropertyHeaders;
 use crate::server::publisher::Publisher;
 
 /// Publishes a message and says whether any queue got it.
@@ -39,11 +40,13 @@ pub fn publish(call: &Call) -> Answer {
     if let Some(reason) = call.node().alarms.reason() {
         return Err(Refusal::unavailable(reason));
     }
-    let headers = headers_of(&given);
-    let mut publisher = Publisher::new(None, call.node().shard_count());
+    let headers = PropertyHeaders(Properties::from_encoded(&encoded));
+    let publisher = Publisher::new(None, call.node().shard_count());
+    let mut publisher = publisher.on_behalf_of(&call.caller.name);
     let to = (exchange, message.routing_key());
     let routed = publisher.route(call.node(), &vhost, to, &headers).map_err(refused)?;
     let is_routed = !routed.is_empty();
+    call.tap(&vhost, Tap::Publish(&message, &routed));
     publisher.add(call.node(), message.clone(), routed, (None, None));
     let promise = publisher.flush(call.node());
     let is_routed = is_routed && publisher.refused().is_empty();
@@ -85,11 +88,6 @@ fn given_properties(fields: &Fields) -> Result<Map<String, Value>, Refusal> {
         Some(Value::Array(items)) if items.is_empty() => Ok(Map::new()),
         _ => Err(Refusal::bad_request("properties must be an object")),
     }
-}
-
-fn headers_of(given: &Map<String, Value>) -> Table {
-    let headers = given.get("headers").and_then(Value::as_object);
-    headers.map(arguments::table_from_json).unwrap_or_default()
 }
 
 /// Nobody publishes in another user's name.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use leveret_core::{ConnectionId, QueueEntry, QueueId, QueueSpec, QueueStats, Topology};
+use leveret_core::{ConnectionId, QueueEntry, QueueId, QueueSpec, QueueStats, Right, Topology};
 use serde_json::{Map, Value, json};
 
-use super::auth::Right;
 use super::call::{Answer, Call};
 use super::error::Refusal;
 use super::rates::{self, Thing};
@@ -61,7 +60,7 @@ pub fn declare(call: &Call) -> Answer {
     if name.len() > NAME_BYTES_MAX {
         return Err(Refusal::bad_request("a queue name has at most 255 bytes"));
     }
-    call.check(Right::Configure, &vhost, name)?;
+    call.node().topology().check_declare_queue(call.caller.actor(&vhost), name, &spec)?;
     let (_, commanded) = call.node().declare_queue(&vhost, name, spec, false)?;
     Ok(Reply::put(!commanded.applied.outcome.existed()).after(commanded.promise))
 }
@@ -136,6 +135,7 @@ fn described(topology: &Topology, ids: &[QueueId]) -> Vec<Option<Described>> {
 }
 
 fn describe(queue: &QueueEntry) -> Map<String, Value> {
+    let in_force = queue.in_force();
     let object = json!({
         "name": &*queue.name,
         "vhost": &*queue.vhost,
@@ -146,7 +146,10 @@ fn describe(queue: &QueueEntry) -> Map<String, Value> {
         "arguments": arguments::to_json(&queue.spec.arguments),
         "node": node::name(),
         "state": "running",
-        "effective_policy_definition": {},
+        "policy": in_force.and_then(|it| it.policy.as_deref()),
+        "operator_policy": in_force.and_then(|it| it.operator_policy.as_deref()),
+        "effective_policy_definition":
+            in_force.map_or_else(|| json!({}), |it| arguments::to_json(&it.definition)),
     });
     match object {
         Value::Object(object) => object,
@@ -195,8 +198,8 @@ fn put_owners(call: &Call, queues: &mut [Option<Described>]) {
 fn owner_details(peer: &Peer) -> Value {
     json!({
         "name": peer.name(),
-        "peer_host": peer.address.ip().to_canonical().to_string(),
-        "peer_port": peer.address.port(),
+        "peer_host": peer.link.peer.host(),
+        "peer_port": peer.link.peer.port(),
     })
 }
 

@@ -1,11 +1,17 @@
 //! Users.
 
-use leveret_core::User;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use leveret_core::{TopologyCommand, User};
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::error::Refusal;
-use super::list;
+use super::fields::Fields;
+use super::reply::Reply;
+use super::{limits, list};
+use crate::server::auth::{hash_password, salt};
+use crate::server::scram;
 
 /// `GET /whoami`.
 pub fn whoami(call: &Call) -> Answer {
@@ -21,6 +27,14 @@ pub fn list(call: &Call) -> Answer {
     list::answer_whole(call, topology.users().map(|(name, user)| describe(name, user)))
 }
 
+/// `GET /users/without-permissions`: those who may enter no virtual host.
+pub fn list_without_permissions(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    let topology = call.node().topology();
+    let idle = topology.users().filter(|(_, user)| user.permissions.is_empty());
+    list::answer_whole(call, idle.map(|(name, user)| describe(name, user)))
+}
+
 /// `GET /users/:user`.
 pub fn show(call: &Call) -> Answer {
     call.caller.check_administrator()?;
@@ -29,12 +43,109 @@ pub fn show(call: &Call) -> Answer {
     list::answer_one(call, user.ok_or_else(Refusal::no_such_object)?)
 }
 
+/// `PUT /users/:user`.
+pub fn put(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    let (name, fields) = (call.part("user"), call.fields()?);
+    call.check_name(name)?;
+    let before = call.node().topology().user(name).cloned().unwrap_or_default();
+    let password = password(&fields)?.unwrap_or(Password::Hash(before.password_hash.clone()));
+    let (password_hash, scram_keys) = password.kept(before);
+    let tags = fields.words("tags")?.unwrap_or_default();
+    let name = name.into();
+    let command = TopologyCommand::PutUser { name, password_hash, scram_keys, tags };
+    let commanded = call.node().command(command)?;
+    Ok(Reply::put(!commanded.applied.outcome.existed()).after(commanded.promise))
+}
+
+/// `DELETE /users/:user`: ends the user's connections as well.
+pub fn delete(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    let name = call.part("user");
+    let reply = call.delete(TopologyCommand::DeleteUser { name: name.into() })?;
+    end_connections(call, name);
+    Ok(reply)
+}
+
+/// `POST /users/bulk-delete`: those that are not there are as good as deleted.
+pub fn delete_many(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    let fields = call.fields()?;
+    fields.require(&["users"])?;
+    let names = fields.get("users").and_then(Value::as_array);
+    let names = names.and_then(|names| names.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+    let Some(names) = names else {
+        return Err(Refusal::bad_request("users must be a list of strings"));
+    };
+    let mut promise = None;
+    for name in names {
+        let command = TopologyCommand::DeleteUser { name: name.into() };
+        promise = promise.max(call.node().command(command)?.promise);
+        end_connections(call, name);
+    }
+    Ok(Reply::no_content().after(promise))
+}
+
+fn end_connections(call: &Call, user: &str) {
+    let reason = format!("user '{user}' is deleted");
+    call.node().connections.close_where(&reason, |login| login.user == user);
+}
+
+/// How a password is given: as it is, or by its hash. An empty hash is for no login by password.
+enum Password {
+    Plain(String),
+    Hash(String),
+}
+
+impl Password {
+    /// Its hash, and its SCRAM keys as far as they are known: a hash that stays is the same password.
+    fn kept(self, before: User) -> (String, String) {
+        match self {
+            Password::Plain(password) => {
+                let keys = scram::Keys::of_password(&password).to_string();
+                (hash_password(salt(), password.as_bytes()), keys)
+            }
+            Password::Hash(hash) if hash == before.password_hash => (hash, before.scram_keys),
+            Password::Hash(hash) => (hash, String::new()),
+        }
+    }
+}
+
+fn password(fields: &Fields) -> Result<Option<Password>, Refusal> {
+    if let Some(algorithm) = fields.text("hashing_algorithm")?.filter(|name| *name != ALGORITHM) {
+        let reason = format!("hashing algorithm '{algorithm}' is not supported, only {ALGORITHM}");
+        return Err(Refusal::bad_request(reason));
+    }
+    match (fields.text("password")?, fields.text("password_hash")?) {
+        (Some(_), Some(_)) => {
+            Err(Refusal::bad_request("password and password_hash cannot both be given"))
+        }
+        (Some(""), None) => Err(Refusal::bad_request("a password cannot be empty")),
+        (Some(password), None) => Ok(Some(Password::Plain(password.to_owned()))),
+        (None, Some(hash)) if hash.is_empty() || is_hash(hash) => {
+            Ok(Some(Password::Hash(hash.to_owned())))
+        }
+        (None, Some(_)) => {
+            Err(Refusal::bad_request("password_hash is not base64 of salt and hash"))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn is_hash(hash: &str) -> bool {
+    STANDARD.decode(hash).is_ok_and(|bytes| bytes.len() == HASH_LEN)
+}
+
 fn describe(name: &str, user: &User) -> Value {
     json!({
         "name": name,
         "password_hash": user.password_hash,
-        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "hashing_algorithm": ALGORITHM,
         "tags": user.tags,
-        "limits": {},
+        "limits": limits::object(&user.limits),
     })
 }
+
+const ALGORITHM: &str = "rabbit_password_hashing_sha256";
+/// Four octets of salt and a SHA-256.
+const HASH_LEN: usize = 4 + 32;

@@ -129,7 +129,9 @@ pub async fn run(node: Arc<Node>) {
             Err(_) => return,
         }
         let limited = disk_free.filter(|_| node.config.disk_free_min.0 > 0);
+        let before = node.alarms.state();
         node.alarms.note(limited, memory_of_process());
+        node.announce_alarms(before, node.alarms.state());
         tokio::time::sleep(node.alarms.interval()).await;
     }
 }

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind::InvalidData;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -50,7 +51,16 @@ pub struct Connection<S, F: Frontend> {
     wakes_at: Option<Position>,
     /// When the frontend was seen to be closed.
     closed_at: Option<Instant>,
-    ended: bool,
+    ended: Option<End>,
+}
+
+/// Why nothing more comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The socket is gone.
+    Gone,
+    /// What came is no stream of bytes; the socket tells the peer so.
+    Refused,
 }
 
 /// What one read takes at the most.
@@ -86,19 +96,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             wakes_at: None,
             closed_at: None,
-            ended: false,
+            ended: None,
         }
     }
 
-    /// Runs until the conversation is over or the socket is gone.
-    pub async fn run(mut self) {
+    /// Runs until the conversation is over or the socket is gone. In a box, because a future has room
+    /// for what it is called with and for what it works on.
+    pub async fn run(mut self: Box<Self>) {
         poll_fn(|context| self.poll(context)).await;
         self.frontend.close();
         // What was handed out meanwhile goes back: its consumers are gone.
         while self.outbox.take(&mut self.mail, None) {
             self.frontend.handle_mail(&mut self.mail);
         }
-        if self.frontend.is_closed() && !self.ended {
+        let is_said = self.frontend.is_closed() && self.ended.is_none();
+        if is_said || self.ended == Some(End::Refused) {
             // The peer may have gone away meanwhile; there is nobody left to tell.
             _ = tokio::time::timeout(LINGER, self.linger()).await;
         }
@@ -118,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
                 self.frontend.handle_timeout(now);
             }
             self.poll_write(context);
-            if self.ended || self.is_over() {
+            if self.ended.is_some() || self.is_over() {
                 return Poll::Ready(());
             }
             if self.poll_timer(context) || (read == Progress::Blocked && self.may_read()) {
@@ -173,11 +185,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
             }
             match with_buffer(|buffer| self.read_once(context, buffer)) {
                 Poll::Pending => return Progress::None,
-                Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => {
-                    self.ended = true;
+                Poll::Ready(Ok(read)) if read > 0 => self.flush_frontend(),
+                Poll::Ready(read) => {
+                    let is_refused = read.is_err_and(|error| error.kind() == InvalidData);
+                    self.ended = Some(if is_refused { End::Refused } else { End::Gone });
                     return Progress::None;
                 }
-                Poll::Ready(Ok(_)) => self.flush_frontend(),
             }
         }
         Progress::Some
@@ -241,7 +254,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
         loop {
             self.flush_frontend();
             if self.out.is_empty() {
-                return;
+                return self.poll_flush(context);
             }
             match self.write_once(context) {
                 Poll::Pending => return,
@@ -251,10 +264,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
                     self.frontend.handle_written(written, self.waiting);
                 }
                 Poll::Ready(_) => {
-                    self.ended = true;
+                    self.ended = Some(End::Gone);
                     return self.out.clear();
                 }
             }
+        }
+    }
+
+    /// A socket may hold a part of what it took.
+    fn poll_flush(&mut self, context: &mut Context<'_>) {
+        if let Poll::Ready(Err(_)) = Pin::new(&mut self.socket).poll_flush(context) {
+            self.ended = Some(End::Gone);
         }
     }
 
@@ -303,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
         if self.socket.shutdown().await.is_err() {
             return;
         }
-        let mut rest = [0; 4096];
+        let mut rest = vec![0; 4096];
         while matches!(self.socket.read(&mut rest).await, Ok(read) if read > 0) {}
     }
 }

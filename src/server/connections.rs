@@ -1,12 +1,12 @@
 //! The connections of a node: who they are, and how to reach them.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use leveret_core::ConnectionId;
 
+use super::address::Link;
 use super::clock;
 use super::connection::Traffic;
 use super::outbox::{CloseReason, Notice, Outbox};
@@ -15,6 +15,8 @@ use super::outbox::{CloseReason, Notice, Outbox};
 #[derive(Debug, Default)]
 pub struct Connections {
     list: Mutex<BTreeMap<ConnectionId, Arc<Peer>>>,
+    /// How many on the list are surplus; changes with the list.
+    surplus: AtomicUsize,
     next: AtomicU64,
     opened: AtomicU64,
     closed: AtomicU64,
@@ -25,10 +27,8 @@ pub struct Connections {
 pub struct Peer {
     /// Its identity.
     pub id: ConnectionId,
-    /// Where the client is.
-    pub address: SocketAddr,
-    /// Where it connected to.
-    pub local: SocketAddr,
+    /// Where it is and how it has come.
+    pub link: Link,
     /// When it connected, in milliseconds since the Unix epoch.
     pub connected_at_ms: u64,
     /// What others have for it.
@@ -39,6 +39,8 @@ pub struct Peer {
     pub login: Mutex<Option<Login>>,
     /// Its channels, for management; written by its frontend.
     pub channels: Mutex<BTreeMap<u16, ChannelFacts>>,
+    /// Whether it is one too many: it is heard only until it can be told so.
+    pub is_surplus: bool,
     is_blocked: AtomicBool,
 }
 
@@ -89,23 +91,27 @@ pub struct ChannelFacts {
 }
 
 impl Connections {
-    /// Adds a connection, unless there are `max` already.
-    pub fn add(&self, address: SocketAddr, local: SocketAddr, max: usize) -> Option<Arc<Peer>> {
+    /// Adds a connection. If there are `max` already it is surplus, and if there are many of those it
+    /// is not added.
+    pub fn add(&self, link: Link, max: usize) -> Option<Arc<Peer>> {
+        let mut list = self.lock();
+        let surplus = self.surplus.load(Ordering::Relaxed);
+        let is_surplus = list.len() - surplus >= max;
+        if is_surplus && surplus >= SURPLUS_MAX {
+            return None;
+        }
         let peer = Arc::new(Peer {
             id: self.next_id(),
-            address,
-            local,
+            link,
             connected_at_ms: clock::now_ms(),
             outbox: Arc::default(),
             traffic: Arc::default(),
             login: Mutex::default(),
             channels: Mutex::default(),
+            is_surplus,
             is_blocked: AtomicBool::new(false),
         });
-        let mut list = self.lock();
-        if list.len() >= max {
-            return None;
-        }
+        self.surplus.fetch_add(usize::from(is_surplus), Ordering::Relaxed);
         list.insert(peer.id, peer.clone());
         self.opened.fetch_add(1, Ordering::Relaxed);
         Some(peer)
@@ -118,7 +124,9 @@ impl Connections {
 
     /// Takes a connection off the list.
     pub fn remove(&self, id: ConnectionId) {
-        if self.lock().remove(&id).is_some() {
+        let mut list = self.lock();
+        if let Some(peer) = list.remove(&id) {
+            self.surplus.fetch_sub(usize::from(peer.is_surplus), Ordering::Relaxed);
             self.closed.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -145,20 +153,37 @@ impl Connections {
         }
     }
 
+    /// Asks the connections of some clients to end, for a reason that they are told.
+    pub fn close_where(&self, reason: &str, is_one: impl Fn(&Login) -> bool) {
+        for peer in self.all() {
+            if peer.login().is_some_and(|login| is_one(&login)) {
+                peer.outbox.notify(Notice::Close(CloseReason::Operator(reason.into())));
+            }
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ConnectionId, Arc<Peer>>> {
         self.list.lock().expect("nothing panics while it holds the connections")
     }
 }
 
+/// Connections over the limit that may wait for their refusal at a time.
+const SURPLUS_MAX: usize = 64;
+
 impl Peer {
     /// The name that RabbitMQ's management gives it.
     pub fn name(&self) -> String {
-        format!("{} -> {}", self.address, self.local)
+        self.link.to_string()
     }
 
-    /// Whether the client is on this machine. An IPv4 address in IPv6 form counts as what it is.
+    /// Whether the client is on this machine.
     pub fn is_loopback(&self) -> bool {
-        self.address.ip().to_canonical().is_loopback()
+        self.link.peer.ip().is_loopback()
+    }
+
+    /// What it speaks, as RabbitMQ's management shows it: `MQTT 5-0`, `Web MQTT 5-0`.
+    pub fn protocol(&self, login: &Login) -> String {
+        format!("{}{}", if self.link.is_web { "Web " } else { "" }, login.protocol)
     }
 
     /// What the client said of itself.

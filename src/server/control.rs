@@ -8,13 +8,14 @@ use std::sync::atomic::Ordering;
 
 use leveret_core::record::{self, Kind};
 use leveret_core::{
-    Applied, ConnectionId, Outcome, Position, QueueId, QueueKind, QueueSpec, QueueStats, Topology,
-    TopologyCommand, TopologyError,
+    Applied, ConnectionId, ExchangeSpec, Outcome, Position, QueueEntry, QueueId, QueueKind,
+    QueueSettings, QueueSpec, QueueStats, Topology, TopologyCommand, TopologyError,
 };
 use leveret_storage::Urgency;
 
+use super::events::Change;
 use super::shard::Appended;
-use super::{Node, clock};
+use super::{DEFAULT_VHOST, Node};
 
 /// A command that was carried out.
 #[derive(Debug)]
@@ -56,7 +57,17 @@ impl Node {
     /// # Errors
     /// If the topology refuses it; then nothing has changed.
     pub fn command(&self, command: TopologyCommand) -> Result<Commanded, TopologyError> {
-        self.carry_out(&mut self.topology_mut(), command)
+        let bound = match &command {
+            TopologyCommand::Bind { vhost, binding, .. } => {
+                Some((vhost.clone(), binding.destination.clone()))
+            }
+            _ => None,
+        };
+        let mut commanded = self.carry_out(&mut self.topology_mut(), command)?;
+        if let (Some(history), Some((vhost, to))) = (commanded.applied.recalled_from, bound) {
+            commanded.promise = commanded.promise.max(self.recall(history, &vhost, &to));
+        }
+        Ok(commanded)
     }
 
     /// Declares a queue.
@@ -117,6 +128,13 @@ impl Node {
     /// in the meantime.
     pub fn delete_if_unused(&self, id: QueueId) {
         let mut topology = self.topology_mut();
+        let goes = |queue: &QueueEntry| {
+            let settings = queue.settings();
+            settings.auto_delete || settings.expires_ms.is_some()
+        };
+        if !topology.queue_by_id(id).is_some_and(goes) {
+            return;
+        }
         if self.queue_stats(id).consumers == 0 {
             // It may be gone already, which is as good.
             _ = self.carry_out(&mut topology, TopologyCommand::DeleteQueue { id });
@@ -139,10 +157,9 @@ impl Node {
 
     /// Has a queue do what is due.
     pub fn pump(&self, id: QueueId) {
-        let now_ms = clock::now_ms();
         self.shard_of(id).post(|work| {
             if let Some(queue) = work.state.queue(id) {
-                queue.pump(now_ms, &mut work.fx);
+                queue.pump(work.now_ms, &mut work.fx);
             }
         });
     }
@@ -174,7 +191,24 @@ impl Node {
         topology: &mut Topology,
         command: TopologyCommand,
     ) -> Result<Commanded, TopologyError> {
+        let change = self.events.are_on().then(|| Change::of(topology, &command));
         let applied = topology.apply(command)?;
+        Ok(self.follow(topology, applied, change))
+    }
+
+    /// Makes an exchange of the broker's own, unless it is there.
+    pub(super) fn declare_own_exchange(&self, name: &str, spec: ExchangeSpec) {
+        let (vhost, name) = (DEFAULT_VHOST.into(), name.into());
+        let command = TopologyCommand::DeclareExchange { vhost, name, spec, own_queue: None };
+        let mut topology = self.topology_mut();
+        match topology.apply_own(command) {
+            Ok(applied) => _ = self.follow(&topology, applied, None),
+            Err(error) => tracing::warn!(%error, "an exchange of the broker's own is not there"),
+        }
+    }
+
+    /// Has everybody do what a command to the topology means for them.
+    fn follow(&self, topology: &Topology, applied: Applied, change: Option<Change>) -> Commanded {
         if let Some(id) = applied.queue.filter(|_| applied.outcome == Outcome::Created) {
             self.create_in_shard(topology, id);
         }
@@ -184,19 +218,46 @@ impl Node {
             true => recorded,
             false => self.last_control(),
         };
+        applied.reconfigured_queues.iter().for_each(|&id| self.configure_in_shard(topology, id));
         let messages = applied.deleted_queues.iter().map(|&id| self.delete_in_shards(id)).sum();
         self.generation.store(topology.generation(), Ordering::Release);
-        Ok(Commanded { applied, promise, messages })
+        if let Some(change) = change {
+            self.events.add(change.events(topology, &applied));
+        }
+        Commanded { applied, promise, messages }
     }
 
     pub(super) fn create_in_shard(&self, topology: &Topology, id: QueueId) {
         let Some(queue) = topology.queue_by_id(id) else { return };
-        let mut settings = queue.spec.settings();
+        let settings = self.settings_of(queue);
+        self.shard_of(id).post(|work| work.state.create(id, settings));
+    }
+
+    fn configure_in_shard(&self, topology: &Topology, id: QueueId) {
+        let Some(queue) = topology.queue_by_id(id) else { return };
+        let settings = self.settings_of(queue);
+        self.shard_of(id).post(|work| {
+            if let Some(queue) = work.state.queue(id) {
+                queue.configure(settings, &mut work.fx);
+                queue.pump(work.now_ms, &mut work.fx);
+            }
+        });
+    }
+
+    /// What its shard has to know of a queue, with what the configuration says.
+    pub(super) fn settings_of(&self, queue: &QueueEntry) -> QueueSettings {
+        let mut settings = queue.settings();
         let timeout_ms = self.config.consumer_timeout.0.as_millis() as u64;
         if queue.spec.kind == QueueKind::Classic && timeout_ms > 0 {
             settings.consumer_timeout_ms.get_or_insert(timeout_ms);
         }
-        self.shard_of(id).post(|work| work.state.create(id, settings));
+        if let QueueKind::MqttSession { .. } = queue.spec.kind {
+            settings.keeps_qos0 = self.config.mqtt_queue_qos0;
+            if self.config.mqtt_queued_max > 0 {
+                settings.max_length.get_or_insert(self.config.mqtt_queued_max.into());
+            }
+        }
+        settings
     }
 
     /// A queue is in one shard, the packets that its session published may be in all.
@@ -216,7 +277,7 @@ impl Node {
         }
     }
 
-    fn record(&self, command: &TopologyCommand) -> Position {
+    pub(super) fn record(&self, command: &TopologyCommand) -> Position {
         let Appended { at, .. } = self.append(Kind::Topology, Urgency::Promise, |out| {
             record::write::topology(out, command);
             None

@@ -5,12 +5,17 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use leveret_core::record::Record;
-use leveret_core::{Address, Death, Message, QueueId};
+use leveret_core::{
+    Address, Death, DeathReason, Message, QueueEntry, QueueId, QueueKind, Topology,
+};
 use tokio::sync::Notify;
 
 use super::frontend::amqp::death::{self, Grave};
+use super::frontend::amqp::delayed;
+use super::frontend::headers_of;
+use super::frontend::mqtt::delayed as topics;
 use super::publisher::{Publisher, Routed};
-use super::{Node, clock};
+use super::{Node, clock, random_number};
 
 /// What is to be published elsewhere, in the order in which it died.
 #[derive(Debug, Default)]
@@ -69,7 +74,7 @@ impl Node {
         let mut publisher = Publisher::new(None, self.shard_count());
         for death in deaths {
             if let Some((letter, routed)) = self.dead_letter(death) {
-                publisher.add(self, Arc::new(letter), routed, (None, None));
+                publisher.add(self, letter, routed, (None, None));
             }
         }
         // What is appended now stands before the settlements that follow, so that a crash may double
@@ -86,12 +91,21 @@ impl Node {
     }
 
     /// What is to be published instead, and where; `None` if it goes nowhere.
-    fn dead_letter(&self, death: &Death) -> Option<(Message, Arc<Routed>)> {
+    fn dead_letter(&self, death: &Death) -> Option<(Arc<Message>, Arc<Routed>)> {
         let message = self.message_of(death)?;
+        if death.reason == DeathReason::MemberLeft {
+            return self.handed_on(death, message);
+        }
         let topology = self.topology();
         let queue = topology.queue_by_id(death.queue)?;
-        let exchange = queue.spec.dead_letter_exchange()?;
-        let key = queue.spec.dead_letter_key();
+        if queue.spec.kind == QueueKind::Delay {
+            return match &*queue.name {
+                topics::EXCHANGE => self.released_to_topic(&message, &topology),
+                _ => self.released(&message, &topology, queue),
+            };
+        }
+        let exchange = queue.dead_letter_exchange()?;
+        let key = queue.dead_letter_key();
         let grave = Grave {
             queue: &queue.name,
             reason: death.reason,
@@ -102,16 +116,34 @@ impl Node {
         let buried = death::bury(&message, &grave);
         let (first, more) = buried.keys.split_first()?;
         let more: Vec<&str> = more.iter().map(String::as_str).collect();
-        let address = Address { vhost: &queue.vhost, exchange, key: first };
-        let headers = |name: &str| death::header(&buried.message, name);
-        let mut routes = topology.route_by_keys(address, &more, &headers, None).ok()?;
+        let address =
+            Address { vhost: &queue.vhost, exchange, key: first, random: random_number() };
+        let mut routes =
+            topology.route_by_keys(address, &more, &*headers_of(&buried.message), None).ok()?;
         let name_of = |id: QueueId| topology.queue_by_id(id).map(|queue| queue.name.clone());
         let cycle: BTreeSet<&str> = buried.cycle.iter().map(String::as_str).collect();
         routes
             .targets
             .retain(|target| name_of(target.queue).is_none_or(|name| !cycle.contains(&*name)));
-        let routed = Arc::new(Routed::group(&routes, self.shard_count()));
-        (!routed.is_empty()).then_some((buried.message, routed))
+        let routed = Arc::new(Routed::group(&routes, self.shard_count())).choose(self);
+        (!routed.is_empty()).then(|| (Arc::new(buried.message), routed))
+    }
+
+    /// A message whose delay is over, for the exchange that kept it.
+    fn released(
+        &self,
+        message: &Message,
+        topology: &Topology,
+        waited_in: &QueueEntry,
+    ) -> Option<(Arc<Message>, Arc<Routed>)> {
+        let (message, more) = delayed::released(message)?;
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        let (vhost, exchange) = (&*waited_in.vhost, &*waited_in.name);
+        let key = message.routing_key();
+        let address = Address { vhost, exchange, key, random: random_number() };
+        let routes = topology.route_by_keys(address, &more, &*headers_of(&message), None).ok()?;
+        let routed = Arc::new(Routed::group(&routes, self.shard_count())).choose(self);
+        (!routed.is_empty()).then(|| (Arc::new(message), routed))
     }
 
     fn message_of(&self, death: &Death) -> Option<Arc<Message>> {

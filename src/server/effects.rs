@@ -112,7 +112,6 @@ impl Node {
         if fetched.is_refused {
             std::thread::sleep(RETRY);
         }
-        let now_ms = super::clock::now_ms();
         self.shard_of(fetch.queue).post(|work| {
             let Some(queue) = work.state.queue(fetch.queue) else { return };
             if let (Some(page), true) = (fetch.page, fetched.is_page_lost) {
@@ -123,7 +122,7 @@ impl Node {
                 queue.page_fetched(page, &mut work.fx);
             }
             queue.fetched(fetched.messages, &mut work.fx);
-            queue.pump(now_ms, &mut work.fx);
+            queue.pump(work.now_ms, &mut work.fx);
         });
     }
 

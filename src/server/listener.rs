@@ -1,21 +1,28 @@
 //! Listening sockets: accepts connections and starts their tasks.
 
+use std::future::Future;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Node;
+use super::address::{Address, Link};
+use super::unix::UnixSocket;
 
 /// A protocol that clients connect with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// AMQP 0-9-1.
     Amqp,
-    /// MQTT 3.1.1 and 5.
+    /// MQTT 3.1, 3.1.1 and 5.
     Mqtt,
     /// The management API.
     Http,
+    /// Both of the first two over WebSocket.
+    WebSocket,
 }
 
 impl Protocol {
@@ -25,6 +32,7 @@ impl Protocol {
             Protocol::Amqp => "amqp",
             Protocol::Mqtt => "mqtt",
             Protocol::Http => "http",
+            Protocol::WebSocket => "http/web-mqtt",
         }
     }
 }
@@ -33,9 +41,9 @@ impl Protocol {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} for {}: {source}", protocol.name())]
 pub struct ListenError {
-    address: SocketAddr,
+    address: Address,
     protocol: Protocol,
-    source: std::io::Error,
+    source: io::Error,
 }
 
 /// Binds a port on all addresses. With port 0, all addresses get the same free port.
@@ -54,13 +62,31 @@ pub fn bind(
         match bind_one(address) {
             Ok(listener) => listeners.push(listener),
             Err(error) if has_no_such_family(&error, address) && addresses.len() > 1 => {}
-            Err(source) => return Err(ListenError { address, protocol, source }),
+            Err(source) => {
+                return Err(ListenError { address: Address::Ip(address), protocol, source });
+            }
         }
     }
     Ok(listeners)
 }
 
-fn bind_one(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// Binds a Unix socket, if there is to be one.
+///
+/// # Errors
+/// As [`UnixSocket::bind`].
+pub fn bind_unix(
+    path: &Path,
+    mode: u32,
+    protocol: Protocol,
+) -> Result<Option<UnixSocket>, ListenError> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let failed = |source| ListenError { address: Address::File(path.into()), protocol, source };
+    UnixSocket::bind(path, mode).map(Some).map_err(failed)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     use socket2::{Domain, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.is_ipv6() {
@@ -73,28 +99,58 @@ fn bind_one(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-fn has_no_such_family(error: &std::io::Error, address: SocketAddr) -> bool {
-    use std::io::ErrorKind::{AddrNotAvailable, Unsupported};
+fn has_no_such_family(error: &io::Error, address: SocketAddr) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, Unsupported};
     const NO_FAMILY: i32 = 97;
     address.is_ipv6()
         && (error.raw_os_error() == Some(NO_FAMILY)
             || matches!(error.kind(), AddrNotAvailable | Unsupported))
 }
 
+/// A socket that clients connect to.
+pub trait Accept: Send {
+    /// What a client is reached through.
+    type Socket;
+
+    /// Waits for the next client; there is none if it has gone already.
+    ///
+    /// # Errors
+    /// If the kernel has no client to give, for example for want of descriptors.
+    ///
+    /// # Cancel safety
+    /// No client is lost.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Option<(Self::Socket, Link)>>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Socket = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<Option<(TcpStream, Link)>> {
+        let (socket, _) = TcpListener::accept(self).await?;
+        let link = tcp_link(&socket, false);
+        Ok(link.ok().filter(|_| socket.set_nodelay(true).is_ok()).map(|link| (socket, link)))
+    }
+}
+
+/// The two ends of a TCP connection.
+///
+/// # Errors
+/// If it is no longer connected.
+pub fn tcp_link(socket: &TcpStream, is_web: bool) -> io::Result<Link> {
+    let (peer, local) = (socket.peer_addr()?, socket.local_addr()?);
+    Ok(Link { peer: Address::Ip(peer), local: Address::Ip(local), is_web })
+}
+
 /// Accepts until the task is aborted. Descriptors may run out; then it waits a little and goes on.
-pub async fn accept(
-    listener: TcpListener,
+pub async fn accept<L: Accept>(
+    mut listener: L,
     node: Arc<Node>,
-    serve: impl Fn(&Arc<Node>, TcpStream, SocketAddr, SocketAddr),
+    serve: impl Fn(&Arc<Node>, L::Socket, Link),
 ) {
     loop {
         match listener.accept().await {
-            Ok((socket, peer)) => {
-                let Ok(local) = socket.local_addr() else { continue };
-                if socket.set_nodelay(true).is_ok() {
-                    serve(&node, socket, peer, local);
-                }
-            }
+            Ok(Some((socket, link))) => serve(&node, socket, link),
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(RETRY).await;
@@ -103,5 +159,6 @@ pub async fn accept(
     }
 }
 
-const BACKLOG: i32 = 1024;
+/// Connections that the kernel holds for a listener.
+pub const BACKLOG: i32 = 1024;
 const RETRY: std::time::Duration = std::time::Duration::from_millis(50);

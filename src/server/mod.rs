@@ -4,6 +4,7 @@
 //! then the leaves (retained messages, an outbox, the journal, lists of this module). None is held
 //! across an await.
 
+pub mod address;
 pub mod alarms;
 pub mod auth;
 pub mod clock;
@@ -12,9 +13,14 @@ pub mod connections;
 pub mod control;
 pub mod dead_letters;
 pub mod effects;
+pub mod events;
+pub mod firehose;
 pub mod frontend;
 pub mod gate;
 pub mod held;
+mod history;
+pub mod host;
+pub mod http;
 pub mod listener;
 pub mod outbox;
 pub mod pause;
@@ -22,11 +28,18 @@ pub mod publisher;
 pub mod reclaim;
 pub mod recovery;
 pub mod retained;
+pub mod route_cache;
+pub mod scram;
 pub mod session;
 pub mod shard;
+pub mod share;
 pub mod snapshot;
+pub mod sys_topics;
 pub mod timers;
 pub mod transaction;
+pub mod unix;
+pub mod usage;
+pub mod websocket;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
@@ -38,18 +51,23 @@ use leveret_storage::{Durability, Storage, Urgency};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
-use crate::config::Config;
+use crate::config::{Config, Overlapping};
 use alarms::Alarms;
 use connections::Connections;
 use dead_letters::DeadLetters;
 use effects::Duty;
+use events::Events;
+use firehose::Firehose;
 use frontend::Protocols;
 use held::Held;
 use outbox::Outbox;
 use retained::RetainedStore;
 use session::Sessions;
 use shard::{Appended, Shard};
+use share::Online;
+use sys_topics::MqttTraffic;
 use timers::Timers;
+use usage::Usage;
 
 /// The vhost that exists from the first start, and that MQTT clients use.
 pub const DEFAULT_VHOST: &str = "/";
@@ -66,12 +84,22 @@ pub struct Node {
     pub alarms: Alarms,
     /// The connections.
     pub connections: Connections,
+    /// How many of them, and of their channels, virtual hosts and users have.
+    pub usage: Arc<Usage>,
     /// The MQTT sessions.
     pub sessions: Mutex<Sessions>,
+    /// The sessions whose clients are connected.
+    pub online: Online,
+    /// What MQTT clients have published and were sent.
+    pub mqtt_traffic: MqttTraffic,
     /// The retained messages.
     pub retained: RetainedStore,
     /// Messages that are to be published elsewhere.
     pub dead_letters: DeadLetters,
+    /// What has happened, for those who look on.
+    pub events: Events,
+    /// Which virtual hosts are traced.
+    pub firehose: Firehose,
     /// Records that nothing in the shards refers to yet, or any more.
     pub held: Held,
     /// What all connections of a protocol share.
@@ -91,6 +119,8 @@ pub struct Node {
     waiting: Mutex<Vec<(Position, Arc<Outbox>)>>,
     /// Held while a snapshot is taken.
     snapshots: Mutex<()>,
+    /// Held while the history of an exchange is read.
+    recalling: Mutex<()>,
     names: AtomicU64,
     failed: Notify,
     stopped: watch::Sender<bool>,
@@ -111,20 +141,28 @@ impl Node {
                 storage: storage.clone(),
                 alarms: Alarms::new(config.disk_free_min.0, config.memory_max.0),
                 connections: Connections::default(),
+                usage: Arc::default(),
                 sessions: Mutex::default(),
+                online: Online::default(),
+                mqtt_traffic: MqttTraffic::default(),
                 retained: RetainedStore::default(),
                 dead_letters: DeadLetters::default(),
+                events: Events::new(config.event_exchange, config.amqp_frame_max),
+                firehose: Firehose::default(),
                 held: Held::default(),
                 protocols: Protocols::new(&config),
                 timers: Timers::default(),
                 generation: AtomicU64::new(0),
                 started_at_ms: clock::now_ms(),
-                nonce: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
-                topology: RwLock::default(),
+                nonce: random_number(),
+                topology: RwLock::new(Topology::new(
+                    config.mqtt_overlapping == Overlapping::Separate,
+                )),
                 topology_index: AtomicU64::new(0),
                 last_control: AtomicU64::new(0),
                 waiting: Mutex::default(),
                 snapshots: Mutex::default(),
+                recalling: Mutex::default(),
                 names: AtomicU64::new(0),
                 failed: Notify::new(),
                 stopped: watch::Sender::default(),
@@ -191,10 +229,19 @@ impl Node {
     /// A name that no other thing of this node has, nor had in an earlier run.
     pub fn unique_name(&self, prefix: &str) -> String {
         use base64::Engine as _;
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.nonce.to_be_bytes());
-        bytes[8..].copy_from_slice(&self.names.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        let bytes = self.unique_number().to_be_bytes();
         format!("{prefix}{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// As [`Node::unique_name`], in the form of a UUID.
+    pub fn unique_uuid(&self, prefix: &str) -> String {
+        let hex = format!("{:032x}", self.unique_number());
+        let (time, rest) = (&hex[..8], &hex[8..]);
+        format!("{prefix}{time}-{}-{}-{}-{}", &rest[..4], &rest[4..8], &rest[8..12], &rest[12..])
+    }
+
+    fn unique_number(&self) -> u128 {
+        u128::from(self.nonce) << 64 | u128::from(self.names.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Waits until the journal has failed.
@@ -228,6 +275,11 @@ impl Node {
     fn lock_waiting(&self) -> std::sync::MutexGuard<'_, Vec<(Position, Arc<Outbox>)>> {
         self.waiting.lock().expect("nothing panics while it holds the list")
     }
+}
+
+/// A number that nobody can foretell.
+pub fn random_number() -> u64 {
+    std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)
 }
 
 /// Follows the durable watermark and wakes whoever waits for it. Ends when the journal fails.

@@ -9,6 +9,8 @@ use super::Node;
 #[derive(Debug, Default)]
 pub struct Pause {
     until: Option<Instant>,
+    /// When it began to wait for consumers.
+    since: Option<Instant>,
     /// The resource alarm that it has published under.
     alarm: Option<&'static str>,
     has_published: bool,
@@ -25,21 +27,31 @@ impl Pause {
         let has_published = std::mem::take(&mut self.has_published);
         self.alarm = node.alarms.reason().filter(|_| has_published);
         let must_wait = node.is_backlogged() || is_ahead;
+        self.since = is_ahead.then_some(now);
         self.until = match self.alarm {
             Some(_) => Some(now + ALARM_PAUSE),
             None => must_wait.then(|| now + PAUSE),
         };
     }
 
-    /// Time has come to `now`: looks again.
-    pub fn handle_timeout(&mut self, node: &Node, now: Instant) {
+    /// Time has come to `now`: looks again. `is_ahead` says whether consumers are behind still.
+    pub fn handle_timeout(
+        &mut self,
+        node: &Node,
+        now: Instant,
+        is_ahead: impl FnOnce(&Node) -> bool,
+    ) {
         if self.until.is_none_or(|at| at > now) {
             return;
         }
         self.alarm = self.alarm.and_then(|_| node.alarms.reason());
+        let may_wait = self.since.is_some_and(|since| now < since + CONSUMERS_PAUSE_MAX);
         self.until = match self.alarm {
             Some(_) => Some(now + ALARM_PAUSE),
-            None => node.is_backlogged().then(|| now + PAUSE),
+            None => {
+                let must_wait = node.is_backlogged() || (may_wait && is_ahead(node));
+                must_wait.then(|| now + PAUSE)
+            }
         };
     }
 
@@ -57,5 +69,8 @@ impl Pause {
 /// How long a publisher waits before it is looked again whether disk and consumers have caught up.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The same for an alarm, which lasts.
+/// How long it waits for consumers after one read.
+const CONSUMERS_PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// A pause for an alarm, which lasts.
 const ALARM_PAUSE: Duration = Duration::from_millis(250);

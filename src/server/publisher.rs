@@ -3,22 +3,28 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use hashbrown::HashMap;
 use leveret_core::record::{self, Kind, Origin, Packet};
 use leveret_core::{
-    Address, Headers, Message, Placement, Position, QueueId, Reference, Routes, ShardId, Target,
-    TopologyError,
+    Actor, Address, Delayed, Facts, Headers, Message, Placement, Position, QueueId, Reference,
+    Routes, ShardId, Target, Topology, TopologyError,
 };
 use leveret_storage::Urgency;
 use smallvec::SmallVec;
 
+use super::frontend::headers_of;
+use super::route_cache::Cache;
 use super::shard::Work;
-use super::{Node, clock};
+use super::share::Group;
+use super::{Node, random_number};
 
 /// What one connection publishes between two looks at its socket.
 pub struct Publisher {
     /// The queue of the publisher's own MQTT session, for "no local".
     session: Option<QueueId>,
+    /// In whose name it publishes; the broker itself may publish everything.
+    user: Option<Arc<str>>,
+    /// The identifier of the publisher's MQTT client.
+    client_id: Option<Arc<str>>,
     cache: Cache,
     batches: Vec<Vec<Item>>,
     /// Records that several shards of the batch refer to.
@@ -28,12 +34,18 @@ pub struct Publisher {
     refused: Vec<Option<Confirm>>,
     /// Messages of the last batch had to go to the disk for want of memory.
     is_ahead: bool,
+    /// Queues whose consumers are a little slower.
+    outpaced: Vec<QueueId>,
 }
 
 /// Where a message goes, grouped by shard.
 #[derive(Debug, Default)]
 pub struct Routed {
     by_shard: SmallVec<[(ShardId, SmallVec<[Target; 1]>); 1]>,
+    /// Queues in which it waits until an exchange routes it once more.
+    delayed: Vec<Delayed>,
+    /// Of each, one more queue gets it.
+    groups: Vec<Group>,
 }
 
 /// A publish that its client wants to have confirmed: the channel, and its number there.
@@ -50,44 +62,40 @@ struct Item {
     body: Option<Reference>,
 }
 
-/// The routes that were used last, as long as the topology stays as it is.
-#[derive(Default)]
-struct Cache {
-    generation: u64,
-    routes: HashMap<CacheKey, Arc<Routed>, foldhash::fast::RandomState>,
-    last: Option<(CacheKey, Arc<Routed>)>,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct CacheKey {
-    vhost: Arc<str>,
-    exchange: Box<str>,
-    key: Box<str>,
-}
-
-/// Routes that one connection remembers.
-const CACHED_ROUTES_MAX: usize = 512;
-
 impl Publisher {
     /// For a connection; `session` is the queue of its MQTT session.
     pub fn new(session: Option<QueueId>, shards: u16) -> Self {
         let batches = (0..shards).map(|_| Vec::new()).collect();
         Publisher {
             session,
+            user: None,
+            client_id: None,
             cache: Cache::default(),
             batches,
             bodies: Vec::new(),
             placements: Vec::new(),
             refused: Vec::new(),
             is_ahead: false,
+            outpaced: Vec::new(),
         }
     }
 
+    /// From now on in the name of a user, with what that user may do.
+    pub fn on_behalf_of(self, user: &str) -> Self {
+        Publisher { user: Some(user.into()), cache: Cache::default(), ..self }
+    }
+
+    /// From now on as the MQTT client of this identifier.
+    pub fn with_client_id(self, client_id: &Arc<str>) -> Self {
+        Publisher { client_id: Some(client_id.clone()), ..self }
+    }
+
     /// Where a message with this exchange and key goes. `headers` are asked only by exchanges that
-    /// route by them.
+    /// route by them. That the user may publish it is known with the route.
     ///
     /// # Errors
-    /// If there is no such exchange, or it takes no messages from clients.
+    /// If there is no such exchange, it takes no messages from clients, or the user may not publish
+    /// there.
     pub fn route(
         &mut self,
         node: &Node,
@@ -96,22 +104,21 @@ impl Publisher {
         headers: &dyn Headers,
     ) -> Result<Arc<Routed>, TopologyError> {
         let generation = node.generation.load(Ordering::Acquire);
-        if self.cache.generation != generation {
-            self.cache = Cache { generation, ..Cache::default() };
-        }
+        self.cache.keep_to(generation);
         if let Some(routed) = self.cache.find(vhost, exchange, key) {
-            return Ok(routed);
+            return Ok(routed.choose(node));
         }
         let routes = {
             let topology = node.topology();
-            topology.check_publish(vhost, exchange)?;
-            topology.route(Address { vhost, exchange, key }, headers, self.session)?
+            self.check(&topology, (vhost, exchange), &[key])?;
+            let address = Address { vhost, exchange, key, random: random_number() };
+            topology.route(address, headers, self.session)?
         };
         let routed = Arc::new(Routed::group(&routes, node.shard_count()));
         if routes.is_cacheable() {
             self.cache.insert(vhost, exchange, key, &routed);
         }
-        Ok(routed)
+        Ok(routed.choose(node))
     }
 
     /// As [`Publisher::route`], for a message with more routing keys. Such routes are not remembered.
@@ -126,14 +133,49 @@ impl Publisher {
         headers: &dyn Headers,
     ) -> Result<Arc<Routed>, TopologyError> {
         let topology = node.topology();
-        topology.check_publish(vhost, exchange)?;
-        let address = Address { vhost, exchange, key };
+        let keys: SmallVec<[&str; 8]> = std::iter::once(key).chain(more.iter().copied()).collect();
+        self.check(&topology, (vhost, exchange), &keys)?;
+        let address = Address { vhost, exchange, key, random: random_number() };
         let routes = topology.route_by_keys(address, more, headers, self.session)?;
-        Ok(Arc::new(Routed::group(&routes, node.shard_count())))
+        Ok(Arc::new(Routed::group(&routes, node.shard_count())).choose(node))
+    }
+
+    /// Refuses what the user may not publish, or what no client may.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check(
+        &self,
+        topology: &Topology,
+        (vhost, exchange): (&str, &str),
+        keys: &[&str],
+    ) -> Result<(), TopologyError> {
+        match self.user.as_deref() {
+            None => topology.check_publish(vhost, exchange),
+            Some(user) => {
+                let actor = Actor { user, vhost, client_id: self.client_id.as_deref() };
+                topology.check_publish_by(actor, exchange, keys)
+            }
+        }
     }
 
     /// Adds a message to the batch. It is in no queue before [`Publisher::flush`].
     pub fn add(
+        &mut self,
+        node: &Node,
+        message: Arc<Message>,
+        routed: Arc<Routed>,
+        (mut packet, confirm): (Option<Packet>, Option<Confirm>),
+    ) {
+        if routed.delayed.is_empty() {
+            return self.add_undelayed(node, message, routed, (packet, confirm));
+        }
+        for (message, routed) in routed.split(&message, node.shard_count()) {
+            self.add_undelayed(node, message, routed, (packet.take(), confirm));
+        }
+    }
+
+    fn add_undelayed(
         &mut self,
         node: &Node,
         message: Arc<Message>,
@@ -146,11 +188,17 @@ impl Publisher {
         self.bodies.extend(body);
         let shards = routed.durable_shards(&message);
         let origin = packet.map(|packet| Origin { packet, shards });
-        for at in 0..routed.by_shard.len() {
-            let batch = usize::from(routed.by_shard[at].0.0) - 1;
+        let Some(last) = routed.by_shard.len().checked_sub(1) else { return };
+        for part in 0..last {
             let (message, routed) = (message.clone(), routed.clone());
-            self.batches[batch].push(Item { message, confirm, routed, part: at, origin, body });
+            self.push(Item { message, confirm, routed, part, origin, body });
         }
+        self.push(Item { message, confirm, routed, part: last, origin, body });
+    }
+
+    fn push(&mut self, item: Item) {
+        let shard = item.routed.by_shard[item.part].0;
+        self.batches[usize::from(shard.0) - 1].push(item);
     }
 
     /// Whether nothing is to be flushed.
@@ -164,16 +212,17 @@ impl Publisher {
         let mut last = None;
         self.is_ahead = false;
         self.refused.clear();
-        let Publisher { batches, placements, refused, is_ahead, .. } = self;
+        self.outpaced.clear();
+        let Publisher { batches, placements, refused, is_ahead, outpaced, .. } = self;
         for (batch, shard) in batches.iter_mut().zip(&node.shards) {
             if !batch.is_empty() {
                 let position = shard.post(|work| {
                     let position = publish(work, batch, placements, refused);
+                    outpaced.extend(work.state.pump_published(work.now_ms, &mut work.fx));
                     *is_ahead |= !work.fx.spills.is_empty();
                     position
                 });
                 last = last.max(position);
-                batch.clear();
             }
         }
         for body in self.bodies.drain(..) {
@@ -188,9 +237,23 @@ impl Publisher {
     }
 
     /// Whether the consumers are so far behind that the last batch had to go to the disk although
-    /// nobody asked for that. A publisher that waits a little then lets them catch up.
+    /// nobody asked for that, or soon will. A publisher that waits a little then lets them catch up.
     pub fn is_ahead(&self) -> bool {
-        self.is_ahead
+        self.is_ahead || !self.outpaced.is_empty()
+    }
+
+    /// Whether that is so still, while nothing was published.
+    pub fn is_ahead_still(&mut self, node: &Node) -> bool {
+        // One that is behind is reason enough; the others are asked when it has caught up.
+        while let Some(&queue) = self.outpaced.last() {
+            let is_behind =
+                |work: &mut Work| work.state.queue(queue).is_some_and(|it| it.is_behind());
+            if node.shard_of(queue).post(is_behind) {
+                return true;
+            }
+            self.outpaced.pop();
+        }
+        false
     }
 }
 
@@ -201,36 +264,54 @@ impl Node {
         let retained = message.facts().retain.then(|| self.retain(vhost, message));
         let mut publisher = Publisher::new(None, self.shard_count());
         let (exchange, key) = (message.exchange(), message.routing_key());
-        match publisher.route(self, vhost, (exchange, key), &|_: &str| None) {
+        match publisher.route(self, vhost, (exchange, key), &*headers_of(message)) {
             Ok(routed) => publisher.add(self, message.clone(), routed, (None, None)),
             Err(error) => tracing::warn!(%error, "a message of the broker's own is lost"),
         }
         let promise = publisher.flush(self);
         promise.max(retained.and_then(Result::ok).flatten())
     }
+
+    /// Publishes one message to an exchange that takes none from clients. If there is no such exchange
+    /// the message goes nowhere.
+    pub fn publish_within(&self, vhost: &str, message: Message) {
+        let (exchange, key) = (message.exchange(), message.routing_key());
+        let address = Address { vhost, exchange, key, random: random_number() };
+        let routes = self.topology().route(address, &*headers_of(&message), None);
+        let Ok(routes) = routes else { return };
+        let routed = Arc::new(Routed::group(&routes, self.shard_count())).choose(self);
+        let mut publisher = Publisher::new(None, self.shard_count());
+        publisher.add(self, Arc::new(message), routed, (None, None));
+        publisher.flush(self);
+    }
 }
 
 /// Publishes a batch in one shard; gives the position of the last durable record.
 fn publish(
     work: &mut Work,
-    batch: &[Item],
+    batch: &mut Vec<Item>,
     placements: &mut Vec<Placement>,
     refused: &mut Vec<Option<Confirm>>,
 ) -> Option<Position> {
-    let now_ms = clock::now_ms();
+    let now_ms = work.now_ms;
     let mut last = None;
-    for item in batch {
-        let (message, origin) = (&item.message, item.origin);
-        if work.state.place(item.targets(), message, origin, placements, &mut work.fx) {
+    for item in batch.drain(..) {
+        let origin = item.origin;
+        let placed =
+            work.state.place(item.targets(), &item.message, origin, placements, &mut work.fx);
+        if placed.is_refused {
             refused.push(item.confirm);
         }
-        let recorded = record_placements(work, item, placements);
+        if placed.is_repeated {
+            last = last.max(work.journal.last_promise());
+        }
+        let recorded = record_placements(work, &item, placements);
         if let Some(origin) = origin.filter(|_| !placements.is_empty()) {
             work.state.remember(origin, recorded.map(|recorded| recorded.message));
         }
         last = last.max(recorded.map(|recorded| recorded.promise));
         let message_at = recorded.map(|recorded| recorded.message);
-        work.state.publish(now_ms, placements, message, message_at, &mut work.fx);
+        work.state.publish(now_ms, placements, item.message, message_at, &mut work.fx);
     }
     last
 }
@@ -277,22 +358,67 @@ impl Item {
 }
 
 impl Routed {
+    /// To one queue.
+    pub fn to(target: Target, shards: u16) -> Self {
+        let mut routed = Routed::default();
+        routed.push(target, shards);
+        routed
+    }
+
     /// Groups routes by the shards of their queues.
     pub fn group(routes: &Routes, shards: u16) -> Self {
-        let mut routed = Routed::default();
-        for target in &routes.targets {
-            let shard = target.queue.shard(shards);
-            match routed.by_shard.iter_mut().find(|(known, _)| *known == shard) {
-                Some((_, targets)) => targets.push(target.clone()),
-                None => routed.by_shard.push((shard, SmallVec::from_iter([target.clone()]))),
-            }
-        }
+        let delayed = routes.delayed.clone();
+        let groups = routes.shared.iter().map(Group::new).collect();
+        let mut routed = Routed { delayed, groups, ..Routed::default() };
+        routes.targets.iter().for_each(|target| routed.push(target.clone(), shards));
         routed
+    }
+
+    /// The way of one message: with a member of each group.
+    pub fn choose(self: Arc<Self>, node: &Node) -> Arc<Self> {
+        if self.groups.is_empty() {
+            return self;
+        }
+        let (by_shard, delayed) = (self.by_shard.clone(), self.delayed.clone());
+        let mut routed = Routed { by_shard, delayed, groups: Vec::new() };
+        for group in &self.groups {
+            routed.push(group.choose(&node.online), node.shard_count());
+        }
+        Arc::new(routed)
+    }
+
+    fn push(&mut self, target: Target, shards: u16) {
+        let shard = target.queue.shard(shards);
+        match self.by_shard.iter_mut().find(|(known, _)| *known == shard) {
+            Some((_, targets)) => targets.push(target),
+            None => self.by_shard.push((shard, SmallVec::from_iter([target]))),
+        }
+    }
+
+    /// A message as it goes to queues at once, if it does, and then as it waits in others: there it
+    /// expires when its time has come.
+    pub fn split(
+        &self,
+        message: &Arc<Message>,
+        shards: u16,
+    ) -> impl Iterator<Item = (Arc<Message>, Arc<Routed>)> {
+        let at_once = (!self.by_shard.is_empty()).then(|| {
+            let by_shard = self.by_shard.clone();
+            (message.clone(), Arc::new(Routed { by_shard, ..Routed::default() }))
+        });
+        let delayed = self.delayed.iter().map(move |&Delayed { queue, durable, delay_ms }| {
+            let facts = message.facts();
+            let expires_at_ms = Some(facts.timestamp_ms.saturating_add(delay_ms));
+            let waiting = (**message).clone().with_facts(Facts { expires_at_ms, ..facts });
+            let target = Target { queue, durable, ..Target::default() };
+            (Arc::new(waiting), Arc::new(Routed::to(target, shards)))
+        });
+        at_once.into_iter().chain(delayed)
     }
 
     /// Whether no queue gets it.
     pub fn is_empty(&self) -> bool {
-        self.by_shard.is_empty()
+        self.by_shard.is_empty() && self.delayed.is_empty()
     }
 
     /// The shards that get it, each with its queues.
@@ -317,36 +443,5 @@ impl Routed {
             target.durable && granted.min(message.facts().qos) > 0
         };
         self.by_shard.iter().filter(|(_, targets)| targets.iter().any(records)).count() as u16
-    }
-}
-
-impl Cache {
-    fn find(&mut self, vhost: &Arc<str>, exchange: &str, key: &str) -> Option<Arc<Routed>> {
-        if let Some((last, routed)) = &self.last
-            && &*last.key == key
-            && &*last.exchange == exchange
-            && last.vhost == *vhost
-        {
-            return Some(routed.clone());
-        }
-        let wanted = CacheKey::new(vhost, exchange, key);
-        let routed = self.routes.get(&wanted)?.clone();
-        self.last = Some((wanted, routed.clone()));
-        Some(routed)
-    }
-
-    fn insert(&mut self, vhost: &Arc<str>, exchange: &str, key: &str, routed: &Arc<Routed>) {
-        if self.routes.len() >= CACHED_ROUTES_MAX {
-            self.routes.clear();
-        }
-        let key = CacheKey::new(vhost, exchange, key);
-        self.routes.insert(key.clone(), routed.clone());
-        self.last = Some((key, routed.clone()));
-    }
-}
-
-impl CacheKey {
-    fn new(vhost: &Arc<str>, exchange: &str, key: &str) -> Self {
-        CacheKey { vhost: vhost.clone(), exchange: exchange.into(), key: key.into() }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use leveret_core::record::{Record, RecordedMessage};
 use leveret_core::{
     Message, Permissions, Position, Reference, RestoreFrom, Restored, ShardId, TopologyCommand,
@@ -10,7 +12,7 @@ use leveret_core::{
 use leveret_storage::RecoveryReport;
 
 use super::auth::{GUEST, hash_password};
-use super::{DEFAULT_VHOST, Node, snapshot};
+use super::{DEFAULT_VHOST, Node, scram, snapshot};
 
 /// The node cannot start from what is in its data directory.
 #[derive(Debug, thiserror::Error)]
@@ -138,10 +140,11 @@ impl Node {
         }
     }
 
-    /// A record of the topology or of the retained messages.
+    /// A record of the topology, of the retained messages or of a session.
     fn replay_control(&self, at: Position, payload_len: usize, record: Record) {
         match record {
             Record::Topology(command) => self.replay_command(command),
+            Record::Session(session) => self.lock_sessions().replay(session),
             Record::Retain { vhost, message } => match message.into_message() {
                 Ok(message) => {
                     self.set_retained(&vhost, message, Reference::new(at, payload_len, 1));
@@ -180,14 +183,18 @@ impl Node {
 
     fn replay_command(&self, command: TopologyCommand) {
         let mut topology = self.topology_mut();
-        let declared = match &command {
-            TopologyCommand::DeclareQueue { id, .. } => Some(*id),
-            _ => None,
-        };
         match topology.replay(command) {
             Ok(applied) => {
-                if let Some(id) = declared.filter(|_| applied.outcome.is_change()) {
+                if let Some(id) = applied.queue.filter(|_| applied.outcome.is_change()) {
                     self.create_in_shard(&topology, id);
+                }
+                for id in applied.reconfigured_queues {
+                    let settings = topology.queue_by_id(id).map(|queue| self.settings_of(queue));
+                    self.shard_of(id).replay(|work| {
+                        if let (Some(queue), Some(settings)) = (work.state.queue(id), settings) {
+                            queue.configure(settings, &mut work.fx);
+                        }
+                    });
                 }
                 for id in applied.deleted_queues {
                     for shard in &self.shards {
@@ -238,15 +245,26 @@ impl Node {
         Record::decode(record.header.kind, &record.payload).ok()
     }
 
-    /// What every broker has, on the first start.
+    /// What every broker has: made on the first start, or the first of a version that has it.
+    ///
+    /// The secret comes last. Where there is none, a first start was not finished, or an earlier
+    /// version has been here; its users are left as they are.
     fn set_up(&self) -> Result<(), RecoveryError> {
-        if self.topology().vhosts().next().is_some() {
+        if !self.topology().secret().is_empty() {
             return Ok(());
         }
+        if self.topology().users().all(|(_, user)| user.permissions.is_empty()) {
+            self.admit_guest()?;
+        }
+        let secret = URL_SAFE_NO_PAD.encode(scram::random::<32>()).into();
+        self.command(TopologyCommand::SetSecret { secret })?;
+        Ok(())
+    }
+
+    /// Makes the virtual host and the user that clients name when they are told of no other.
+    fn admit_guest(&self) -> Result<(), RecoveryError> {
         let vhost: Arc<str> = DEFAULT_VHOST.into();
-        let everything = || ".*".to_owned();
-        let permissions =
-            Permissions { configure: everything(), write: everything(), read: everything() };
+        let permissions = Permissions::everything();
         let salt = self.nonce.to_be_bytes();
         let salt = [salt[0], salt[1], salt[2], salt[3]];
         for command in [
@@ -254,6 +272,7 @@ impl Node {
             TopologyCommand::PutUser {
                 name: GUEST.into(),
                 password_hash: hash_password(salt, GUEST.as_bytes()),
+                scram_keys: scram::Keys::of_password(GUEST).to_string(),
                 tags: vec!["administrator".to_owned()],
             },
             TopologyCommand::SetPermissions { user: GUEST.into(), vhost, permissions },
@@ -275,7 +294,10 @@ impl RestoreFrom for &Node {
 }
 
 fn is_control(record: &Record) -> bool {
-    matches!(record, Record::Topology(_) | Record::Retain { .. } | Record::Unretain { .. })
+    matches!(
+        record,
+        Record::Topology(_) | Record::Retain { .. } | Record::Unretain { .. } | Record::Session(_)
+    )
 }
 
 impl Bodies {

@@ -8,11 +8,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hashbrown::HashMap;
+use leveret_core::record::{self, Kind, RecordedWill, SessionRecord, WillParts};
 use leveret_core::{
-    ConnectionId, ConsumerId, ConsumerOptions, EntryIndex, Message, Placement, Position, QueueId,
-    QueueKind, QueueSpec, Reference, Subscription, TopologyCommand, TopologyError,
+    Actor, ConnectionId, ConsumerId, ConsumerOptions, EntryIndex, Facts, Message, Placement,
+    Position, QueueId, QueueKind, QueueSpec, Reference, Subscription, TopologyCommand,
+    TopologyError,
 };
+use leveret_storage::Urgency;
 
 use super::outbox::{CloseReason, Notice, Outbox};
 use super::timers::Timer;
@@ -29,16 +33,21 @@ pub const QUEUE_PREFIX: &str = "mqtt.";
 pub struct Sessions {
     by_client: HashMap<Arc<str>, Session>,
     clients: HashMap<QueueId, Arc<str>>,
+    /// What the journal says of sessions, until they are restored.
+    recorded: HashMap<QueueId, SessionRecord>,
 }
 
+/// A session of a client.
 #[derive(Debug)]
-struct Session {
+pub struct Session {
     queue: QueueId,
     holder: Option<Holder>,
     /// In seconds; [`NEVER`] is for ever.
     expiry_s: u32,
     will: Option<Will>,
-    /// While nobody holds it: when its will is due, and when it ends.
+    /// While nobody holds it: since when, in milliseconds since the Unix epoch.
+    away_since_ms: Option<u64>,
+    /// As well: when its will is due, and when it ends.
     will_at: Option<Instant>,
     ends_at: Option<Instant>,
 }
@@ -52,10 +61,16 @@ struct Holder {
 /// A message that is published when its client has gone without a word.
 #[derive(Debug, Clone)]
 pub struct Will {
-    /// The message.
-    pub message: Arc<Message>,
+    /// The message, without the times of its publication.
+    pub message: Message,
     /// How long it waits for the client to come back, in seconds.
     pub delay_s: u32,
+    /// How long it lives once it is published, in seconds; `None` is for ever.
+    pub expiry_s: Option<u32>,
+    /// In whose name it is published.
+    pub user: Arc<str>,
+    /// The client that left it.
+    pub client_id: Arc<str>,
 }
 
 /// A client that wants its session.
@@ -100,25 +115,27 @@ impl Node {
         // An operator may have deleted its queue.
         let exists = |old: &Session| self.topology().queue_by_id(old.queue).is_some();
         let old = sessions.remove(&opening.client_id).filter(exists);
-        let mut due = None;
         let resumed = old.and_then(|mut old| {
             if let Some(holder) = &old.holder {
                 holder.outbox.notify(Notice::Close(CloseReason::TakenOver));
             }
             let ends = opening.clean_start || old.expiry_s == 0;
-            let will = old.will.take();
-            due = will.filter(|will| ends || (old.holder.is_some() && will.delay_s == 0));
+            let is_due = |will: &Will| ends || (old.holder.is_some() && will.delay_s == 0);
+            if let Some(will) = old.will.take().filter(is_due) {
+                self.publish_will(will);
+            }
             if ends {
                 self.delete_queue_by_id(old.queue);
             }
             (!ends).then_some(old)
         });
         let consumer = ConsumerId { connection: opening.connection, number: 1 };
-        let opened = match resumed {
+        let mut opened = match resumed {
             Some(old) => self.resume(&old, consumer, opening.expiry_s)?,
             None => self.begin(&opening, consumer)?,
         };
         let queue = opened.queue;
+        self.online.set(queue, true);
         self.shard_of(queue).attach(opening.connection, &opening.outbox);
         sessions.clients.insert(queue, opening.client_id.clone());
         let session = Session {
@@ -126,14 +143,12 @@ impl Node {
             holder: Some(Holder { consumer, outbox: opening.outbox }),
             expiry_s: opening.expiry_s,
             will: opening.will,
+            away_since_ms: None,
             will_at: None,
             ends_at: None,
         };
+        opened.promise = opened.promise.max(self.record_session(&session, Urgency::Promise));
         sessions.by_client.insert(opening.client_id, session);
-        drop(sessions);
-        if let Some(will) = due {
-            self.publish_will(&will);
-        }
         Ok(opened)
     }
 
@@ -184,11 +199,10 @@ impl Node {
         if sessions.held_by(queue, consumer).is_none() {
             return false;
         }
-        let now_ms = clock::now_ms();
         self.shard_of(queue).post(|work| {
             let Some(queue) = work.state.queue(queue) else { return false };
             let started = queue.consume(consumer, options).is_ok();
-            queue.pump(now_ms, &mut work.fx);
+            queue.pump(work.now_ms, &mut work.fx);
             started
         })
     }
@@ -210,39 +224,51 @@ impl Node {
             // It is gone if the topology does not know it any more.
             _ = self.command(TopologyCommand::SetSessionExpiry { id: queue, expiry_s });
         }
+        self.online.set(queue, false);
+        let has_fellows = self.online.has_any(&self.topology().fellow_members(queue));
         self.shard_of(queue).post(|work| {
             if let Some(queue) = work.state.queue(queue) {
+                if has_fellows {
+                    queue.hand_on_shared(consumer, &mut work.fx);
+                }
                 queue.detach(consumer, &mut work.fx);
             }
         });
         session.will = session.will.take().filter(|_| will);
-        let due = self.wait(session);
+        session.away_since_ms = Some(clock::now_ms());
+        if let Some(will) = self.wait(session) {
+            self.publish_will(will);
+        }
+        // Behind the will: a crash in between may double it.
+        self.record_session(session, Urgency::Lazy);
         if session.expiry_s == 0 {
             sessions.forget(queue);
             self.delete_queue_by_id(queue);
-        }
-        drop(sessions);
-        if let Some(will) = due {
-            self.publish_will(&will);
         }
     }
 
     /// Sets the timers of a session that nobody holds. Gives its will if it is due now.
     fn wait(&self, session: &mut Session) -> Option<Will> {
         let now = clock::now();
-        let expiry = Duration::from_secs(session.expiry_s.into());
         if session.expiry_s != NEVER && session.expiry_s != 0 {
-            session.ends_at = Some(now + expiry);
-            self.timers.set(expiry, Timer::SessionExpiry(session.queue));
+            let left = session.left_of(session.expiry_s);
+            session.ends_at = Some(now + left);
+            self.timers.set(left, Timer::SessionExpiry(session.queue));
         }
-        let delay = session.will.as_ref()?.delay_s.min(session.expiry_s);
-        if delay == 0 {
+        let delay_s = session.will.as_ref()?.delay_s.min(session.expiry_s);
+        let left = session.left_of(delay_s);
+        if left.is_zero() {
             return session.will.take();
         }
-        let delay = Duration::from_secs(delay.into());
-        session.will_at = Some(now + delay);
-        self.timers.set(delay, Timer::Will(session.queue));
+        session.will_at = Some(now + left);
+        self.timers.set(left, Timer::Will(session.queue));
         None
+    }
+
+    /// Has the journal know of a session, if it outlives its connection.
+    fn record_session(&self, session: &Session, urgency: Urgency) -> Option<Position> {
+        let is_lasting = session.expiry_s > 0;
+        is_lasting.then(|| self.append(Kind::Session, urgency, |out| session.write(out)).at)
     }
 
     /// Ends a session whose time has come, unless its client is back.
@@ -259,32 +285,41 @@ impl Node {
         self.delete_queue_by_id(queue);
         drop(sessions);
         if let Some(will) = will {
-            self.publish_will(&will);
+            self.publish_will(will);
         }
     }
 
     /// Publishes a will whose delay is over, unless its client is back.
     pub fn publish_delayed_will(&self, queue: QueueId) {
-        let will = {
-            let mut sessions = self.lock_sessions();
-            let Some(session) = sessions.find(queue) else { return };
-            let now = clock::now();
-            if session.holder.is_some() || session.will_at.is_none_or(|at| at > now) {
-                return;
-            }
-            session.will.take()
-        };
-        if let Some(will) = will {
-            self.publish_will(&will);
+        let mut sessions = self.lock_sessions();
+        let Some(session) = sessions.find(queue) else { return };
+        let now = clock::now();
+        if session.holder.is_some() || session.will_at.is_none_or(|at| at > now) {
+            return;
+        }
+        if let Some(will) = session.will.take() {
+            self.publish_will(will);
+            self.record_session(session, Urgency::Lazy);
         }
     }
 
-    fn publish_will(&self, will: &Will) {
-        self.publish_now(&DEFAULT_VHOST.into(), &will.message);
+    /// Publishes a will, if its user may do that by now.
+    fn publish_will(&self, will: Will) {
+        let vhost: Arc<str> = DEFAULT_VHOST.into();
+        let Will { message, expiry_s, user, client_id, .. } = will;
+        let actor = Actor { user: &user, vhost: &vhost, client_id: Some(&client_id) };
+        let (exchange, key) = (message.exchange(), message.routing_key());
+        if let Err(error) = self.topology().check_publish_by(actor, exchange, &[key]) {
+            return tracing::info!(%client_id, %error, "a will is not published");
+        }
+        let timestamp_ms = clock::now_ms();
+        let expires_at_ms = expiry_s.map(|expiry_s| timestamp_ms + u64::from(expiry_s) * 1000);
+        let facts = Facts { timestamp_ms, expires_at_ms, ..message.facts() };
+        self.publish_now(&vhost, &Arc::new(message.with_facts(facts)));
     }
 
-    /// The sessions that the journal knows, after a restart. Their clients are away; those that were
-    /// to end with their connection end.
+    /// The sessions that the journal knows, after a restart. Their clients are away: those that were
+    /// connected since now. What was to end with its connection ends, as does what has expired.
     pub fn restore_sessions(&self) {
         let known: Vec<(QueueId, Arc<str>, u32)> = self
             .topology()
@@ -294,18 +329,27 @@ impl Node {
                 QueueKind::MqttSession { client_id, expiry_s } => {
                     Some((queue.id, client_id.clone(), *expiry_s))
                 }
-                QueueKind::Classic => None,
+                QueueKind::Classic | QueueKind::Delay | QueueKind::History => None,
             })
             .collect();
         let mut sessions = self.lock_sessions();
+        let mut recorded = std::mem::take(&mut sessions.recorded);
         for (queue, client_id, expiry_s) in known {
-            if expiry_s == 0 {
+            let (mut session, mut is_news) =
+                Session::restored(queue, expiry_s, recorded.remove(&queue));
+            let has_ended = session.left_of(expiry_s).is_zero();
+            let will = if has_ended { session.will.take() } else { self.wait(&mut session) };
+            if let Some(will) = will {
+                self.publish_will(will);
+                is_news = true;
+            }
+            if has_ended {
                 self.delete_queue_by_id(queue);
                 continue;
             }
-            let mut session =
-                Session { queue, holder: None, expiry_s, will: None, will_at: None, ends_at: None };
-            self.wait(&mut session);
+            if is_news {
+                self.record_session(&session, Urgency::Lazy);
+            }
             sessions.clients.insert(queue, client_id.clone());
             sessions.by_client.insert(client_id, session);
         }
@@ -318,7 +362,6 @@ impl Node {
         subscription: &Arc<Subscription>,
         messages: &[Arc<Message>],
     ) {
-        let now_ms = clock::now_ms();
         self.shard_of(queue).post(|work| {
             for message in messages {
                 let Some(target) = work.state.queue(queue) else { return };
@@ -327,12 +370,14 @@ impl Node {
                     continue;
                 };
                 let recorded = work.record_placed(message, std::slice::from_ref(&placement));
-                work.state.publish(now_ms, &mut vec![placement], message, recorded, &mut work.fx);
+                let (placements, message) = (&mut vec![placement], message.clone());
+                work.state.publish(work.now_ms, placements, message, recorded, &mut work.fx);
             }
+            work.state.pump_published(work.now_ms, &mut work.fx);
         });
     }
 
-    fn lock_sessions(&self) -> std::sync::MutexGuard<'_, Sessions> {
+    pub(super) fn lock_sessions(&self) -> std::sync::MutexGuard<'_, Sessions> {
         self.sessions.lock().expect("nothing panics while it holds the sessions")
     }
 }
@@ -340,18 +385,79 @@ impl Node {
 impl super::shard::Work {
     /// Records a message for one queue, if its place there is durable.
     fn record_placed(&mut self, message: &Message, placements: &[Placement]) -> Option<Reference> {
-        use leveret_core::record::{self, Kind};
         if !placements.iter().any(|placement| placement.durable) {
             return None;
         }
-        let appended = self.journal.append(Kind::Publish, leveret_storage::Urgency::Lazy, |out| {
+        let appended = self.journal.append(Kind::Publish, Urgency::Lazy, |out| {
             record::write::publish(out, None, placements, message)
         });
         Some(self.journal.retain(appended.reference(1), 1))
     }
 }
 
+impl Session {
+    /// What was recorded of a session. Says whether that has changed by the restart.
+    fn restored(queue: QueueId, expiry_s: u32, recorded: Option<SessionRecord>) -> (Self, bool) {
+        let now_ms = clock::now_ms();
+        let since_ms = recorded.as_ref().and_then(|recorded| recorded.away_since_ms);
+        let session = Session {
+            queue,
+            holder: None,
+            expiry_s,
+            will: recorded.and_then(|recorded| Will::read(recorded.will?)),
+            away_since_ms: Some(since_ms.unwrap_or(now_ms).min(now_ms)),
+            will_at: None,
+            ends_at: None,
+        };
+        (session, since_ms.is_none())
+    }
+
+    /// How much is left of so many seconds since its client has gone.
+    fn left_of(&self, seconds: u32) -> Duration {
+        if seconds == NEVER {
+            return Duration::from_secs(NEVER.into());
+        }
+        let away_ms = self.away_since_ms.map_or(0, |since| clock::now_ms().saturating_sub(since));
+        Duration::from_secs(seconds.into()).saturating_sub(Duration::from_millis(away_ms))
+    }
+
+    /// Writes its record; the large body of its will has to follow.
+    pub fn write<'a>(&'a self, out: &mut Vec<u8>) -> Option<&'a Bytes> {
+        let will = self.will.as_ref().map(|will| WillParts {
+            delay_s: will.delay_s,
+            expiry_s: will.expiry_s,
+            user: &will.user,
+            client_id: &will.client_id,
+            message: &will.message,
+        });
+        record::write::session(out, self.queue, self.away_since_ms, will)
+    }
+}
+
+impl Will {
+    fn read(recorded: RecordedWill) -> Option<Self> {
+        let RecordedWill { delay_s, expiry_s, user, client_id, message } = recorded;
+        let message = message.into_message().ok()?;
+        Some(Will { message, delay_s, expiry_s, user: user.into(), client_id: client_id.into() })
+    }
+}
+
 impl Sessions {
+    /// The queues of all sessions, in no order.
+    pub fn queues(&self) -> Vec<QueueId> {
+        self.by_client.values().map(|session| session.queue).collect()
+    }
+
+    /// Those that outlive their connections, in no order.
+    pub fn lasting(&self) -> impl Iterator<Item = &Session> {
+        self.by_client.values().filter(|session| session.expiry_s > 0)
+    }
+
+    /// A record of a session: it counts until the next one of the same.
+    pub fn replay(&mut self, recorded: SessionRecord) {
+        self.recorded.insert(recorded.queue, recorded);
+    }
+
     fn find(&mut self, queue: QueueId) -> Option<&mut Session> {
         let client = self.clients.get(&queue)?;
         self.by_client.get_mut(client).filter(|session| session.queue == queue)

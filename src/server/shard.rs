@@ -14,8 +14,8 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use leveret_core::record::{self, Kind, Record, Run};
 use leveret_core::{
-    ConnectionId, DiscardedPage, Effects, EntryIndex, Position, QueueId, RecordHeader, Reference,
-    ShardId, ShardState,
+    ConnectionId, Delivery, DiscardedPage, Effects, EntryIndex, Position, QueueId, RecordHeader,
+    Reference, ShardId, ShardState,
 };
 use leveret_storage::{Part, Payload, Storage, Urgency};
 
@@ -31,6 +31,8 @@ pub struct Shard {
 
 /// What a batch works on.
 pub struct Work {
+    /// When the batch began, in milliseconds since the Unix epoch.
+    pub now_ms: u64,
     /// The queues.
     pub state: ShardState,
     /// What the commands of the batch bring about; carried out at its end.
@@ -45,16 +47,25 @@ pub struct ShardJournal {
     storage: Arc<dyn Storage>,
     shard: ShardId,
     index: u64,
+    now_ms: u64,
+    last_promise: Option<Position>,
     scratch: Vec<u8>,
 }
 
 impl Shard {
     /// A shard without queues, that may keep `memory_bytes` of waiting messages in memory.
     pub fn new(shard: ShardId, storage: Arc<dyn Storage>, memory_bytes: usize, duty: Duty) -> Self {
-        let journal = ShardJournal { storage, shard, index: 0, scratch: Vec::new() };
+        let journal = ShardJournal {
+            storage,
+            shard,
+            index: 0,
+            now_ms: 0,
+            last_promise: None,
+            scratch: Vec::new(),
+        };
         let fx = Effects { resident_bytes_free: memory_bytes as i64, ..Effects::default() };
         let (state, outboxes) = (ShardState::default(), HashMap::new());
-        Shard { work: Mutex::new(Work { state, fx, journal, outboxes }), duty }
+        Shard { work: Mutex::new(Work { now_ms: 0, state, fx, journal, outboxes }), duty }
     }
 
     /// Applies a batch of commands and carries out what they bring about.
@@ -68,7 +79,10 @@ impl Shard {
     /// Locks the shard for a batch that concerns others as well. Whoever does that locks them in their
     /// order, and ends with [`finish`](Self::finish).
     pub(super) fn lock(&self) -> MutexGuard<'_, Work> {
-        self.work.lock().expect("a shard's commands never panic")
+        let mut work = self.work.lock().expect("a shard's commands never panic");
+        work.now_ms = clock::now_ms();
+        work.journal.now_ms = work.now_ms;
+        work
     }
 
     /// Carries out what a batch brings about.
@@ -130,14 +144,16 @@ impl Work {
 
     /// Hands deliveries to their connections, those of a connection in a row with one lock.
     fn deliver(&mut self) {
-        let mut deliveries = self.fx.deliveries.drain(..).peekable();
-        while let Some(first) = deliveries.next() {
+        let mut deliveries = self.fx.deliveries.drain(..);
+        while let [first, ..] = deliveries.as_slice() {
             let connection = first.consumer.connection;
-            let more = std::iter::from_fn(|| {
-                deliveries.next_if(|next| next.consumer.connection == connection)
-            });
-            if let Some(outbox) = self.outboxes.get(&connection) {
-                outbox.deliver(std::iter::once(first).chain(more));
+            let is_other = |delivery: &Delivery| delivery.consumer.connection != connection;
+            let waiting = deliveries.as_slice();
+            let len = waiting.iter().position(is_other).unwrap_or(waiting.len());
+            let run = deliveries.by_ref().take(len);
+            match self.outboxes.get(&connection) {
+                Some(outbox) => outbox.deliver(run),
+                None => run.for_each(drop),
             }
         }
     }
@@ -207,9 +223,24 @@ impl ShardJournal {
             shard: self.shard.0,
             term: 1,
             index: self.index,
-            timestamp_ms: clock::now_ms(),
+            timestamp_ms: self.now_ms,
         };
-        append(&*self.storage, header, &self.scratch, large, urgency)
+        let appended = append(&*self.storage, header, &self.scratch, large, urgency);
+        if urgency == Urgency::Promise {
+            self.note_promise(appended.at);
+        }
+        appended
+    }
+
+    /// Notes a record that promises something in this shard, and that another one has appended.
+    pub fn note_promise(&mut self, at: Position) {
+        self.last_promise = self.last_promise.max(Some(at));
+    }
+
+    /// The last record that promises something in this shard, in this run. Whatever was promised before
+    /// is durable with it.
+    pub fn last_promise(&self) -> Option<Position> {
+        self.last_promise
     }
 
     /// Adds references.

@@ -6,6 +6,7 @@
 //! Control    the position whose control plane follows
 //! Topology   … one per vhost, exchange, queue, binding, user
 //! Retained   … one per retained message
+//! Session    … one per MQTT session that outlives its connection
 //! Packets    one per shard
 //! Queue      one per durable queue
 //! ```
@@ -67,8 +68,9 @@ impl Node {
         }
     }
 
-    /// While both locks are held, nothing that concerns this state is appended.
+    /// While these locks are held, nothing that concerns this state is appended.
     fn write_control_plane(&self, snapshot: &mut Snapshot) {
+        let sessions = self.lock_sessions();
         let topology = self.topology();
         let retained = self.retained.lock();
         let as_of = self.storage.end();
@@ -83,6 +85,13 @@ impl Node {
                         .put(Kind::Retained, |out| record::write::retained(out, vhost, key, at));
                 }
             }
+        }
+        for session in sessions.lasting() {
+            snapshot.put(Kind::Session, |out| {
+                if let Some(body) = session.write(out) {
+                    out.extend_from_slice(body);
+                }
+            });
         }
     }
 }

@@ -58,9 +58,12 @@ struct Placed<'a> {
 }
 
 impl Transaction {
-    /// Adds a publish.
-    pub fn publish(&mut self, message: Message, routed: Arc<Routed>) {
-        self.publishes.push(Publish { message: Arc::new(message), routed, body: None });
+    /// Adds a publish, for a node with so many shards.
+    pub fn publish(&mut self, message: Message, routed: &Routed, shards: u16) {
+        let message = Arc::new(message);
+        for (message, routed) in routed.split(&message, shards) {
+            self.publishes.push(Publish { message, routed, body: None });
+        }
     }
 
     /// Adds settlements.
@@ -104,6 +107,8 @@ struct Commit<'a> {
     node: &'a Node,
     /// The shards that it concerns, locked.
     works: Vec<Option<MutexGuard<'a, Work>>>,
+    /// Something of it was published before.
+    is_repeated: bool,
     now_ms: u64,
 }
 
@@ -117,7 +122,7 @@ impl<'a> Commit<'a> {
         }
         let lock = |(shard, concerned): (&'a Shard, bool)| concerned.then(|| shard.lock());
         let works = node.shards.iter().zip(is_concerned).map(lock).collect();
-        Commit { node, works, now_ms: clock::now_ms() }
+        Commit { node, works, is_repeated: false, now_ms: clock::now_ms() }
     }
 
     fn run(mut self, transaction: &Transaction) -> Result<Option<Position>, NoRoom> {
@@ -128,7 +133,8 @@ impl<'a> Commit<'a> {
         for Placed { shard, publish, placements } in &mut placed {
             let Some(work) = &mut self.works[*shard] else { continue };
             let Work { state, fx, .. } = &mut **work;
-            state.publish(self.now_ms, placements, &publish.message, publish.body, fx);
+            state.publish(self.now_ms, placements, publish.message.clone(), publish.body, fx);
+            _ = state.pump_published(self.now_ms, fx);
         }
         self.pump(transaction);
         for (work, shard) in self.works.iter_mut().zip(&self.node.shards) {
@@ -159,9 +165,11 @@ impl<'a> Commit<'a> {
             let Some(work) = &mut self.works[shard] else { continue };
             let Work { state, fx, .. } = &mut **work;
             let mut placements = Vec::new();
-            if state.place(targets, &publish.message, None, &mut placements, fx) {
+            let has = state.place(targets, &publish.message, None, &mut placements, fx);
+            if has.is_refused {
                 return Err(NoRoom);
             }
+            self.is_repeated |= has.is_repeated;
             placed.push(Placed { shard, publish, placements });
         }
         Ok(placed)
@@ -186,7 +194,8 @@ impl<'a> Commit<'a> {
         let settled = record::runs_by_queue(&mut settled);
         let enqueued: Vec<_> = placed.iter().filter_map(Placed::durable).collect();
         if enqueued.is_empty() && settled.is_empty() {
-            return None;
+            let works = self.works.iter().flatten().filter(|_| self.is_repeated);
+            return works.filter_map(|work| work.journal.last_promise()).max();
         }
         let work = self.works.iter_mut().flatten().next()?;
         let appended = work.journal.append(Kind::Commit, Urgency::Promise, |out| {
@@ -196,6 +205,9 @@ impl<'a> Commit<'a> {
         });
         for (_, body, references) in enqueued {
             work.journal.retain(body, references);
+        }
+        for work in self.works.iter_mut().flatten() {
+            work.journal.note_promise(appended.at);
         }
         Some(appended.at)
     }

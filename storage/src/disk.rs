@@ -63,6 +63,16 @@ pub trait DiskFile: Debug + Send + Sync {
     /// Returns when everything written is on the disk.
     fn sync(&self) -> io::Result<()>;
 
+    /// As [`sync`](DiskFile::sync), if something was written into space that was only reserved so far.
+    ///
+    /// That such space is in use is noted in the metadata when the data is there. If an error makes an
+    /// ext4 read-only just then, it drops the data, and `fdatasync` reports success all the same (seen
+    /// with Linux 6.18). So this asks for a change of the metadata that changes nothing, and is refused
+    /// then.
+    fn sync_reserved(&self) -> io::Result<()> {
+        self.sync()
+    }
+
     /// Sets the length.
     fn truncate(&self, bytes: u64) -> io::Result<()>;
 }
@@ -251,6 +261,15 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn sync_reserved(&self) -> io::Result<()> {
+        self.sync_data()?;
+        match rustix::fs::fallocate(self, FallocateFlags::KEEP_SIZE, 0, 1) {
+            Ok(()) => Ok(()),
+            Err(error) if error == rustix::io::Errno::OPNOTSUPP => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {

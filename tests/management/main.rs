@@ -1,6 +1,8 @@
 //! The management API over a socket, as its clients use it.
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect fails")]
 
+mod access;
+mod limits;
 mod lists;
 mod messages;
 mod support;

@@ -170,7 +170,9 @@ impl Node {
             done = done.and(self.post(queue, truth, |shard| {
                 let Shard { state, fx } = shard;
                 origin.into_iter().for_each(|origin| state.remember(origin, Some(stored)));
-                state.publish(0, &mut placements.clone(), &message, Some(stored), fx);
+                let placements = &mut placements.clone();
+                state.publish(0, placements, message.clone(), Some(stored), fx);
+                state.pump_published(0, fx);
             }));
         }
         body.into_iter().for_each(|body| self.log.release(body));
@@ -184,7 +186,7 @@ impl Node {
         origin: Option<Origin>,
     ) -> Vec<Placement> {
         let mut placements = Vec::new();
-        let target = [Target { queue, durable: true, subscription: None }];
+        let target = [Target { queue, durable: true, subscription: None, deduplication: None }];
         let Shard { state, fx, .. } = self.shard(queue);
         state.place(&target, message, origin, &mut placements, fx);
         assert!(placements.iter().all(|placement| placement.durable));

@@ -63,9 +63,11 @@ class Broker:
         self.arguments = list(arguments)
         self.environment = environment
         self.binary = binary
+        self.bind = "127.0.0.1"
         self.amqp = ("127.0.0.1", free_port())
         self.mqtt = ("127.0.0.1", free_port())
         self.http = ("127.0.0.1", free_port())
+        self.websocket = ("127.0.0.1", free_port())
         self.process = None
 
     def command(self):
@@ -73,10 +75,11 @@ class Broker:
         return [
             str(self.binary),
             "--data-dir", str(self.data),
-            "--bind", "127.0.0.1",
+            "--bind", self.bind,
             "--amqp-port", str(self.amqp[1]),
             "--mqtt-port", str(self.mqtt[1]),
             "--http-port", str(self.http[1]),
+            "--websocket-port", str(self.websocket[1]),
             *self.arguments,
         ]
 
@@ -98,7 +101,7 @@ class Broker:
     def _is_up(self):
         status = self.process.poll()
         assert status is None, f"the broker ended with status {status}:\n{self.output()}"
-        return all(accepts(address) for address in (self.amqp, self.mqtt, self.http))
+        return all(accepts(address) for address in (self.amqp, self.mqtt, self.http, self.websocket))
 
     def output(self):
         """The end of what the broker has printed."""

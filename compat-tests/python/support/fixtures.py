@@ -9,7 +9,8 @@ import uuid
 
 import pytest
 
-from support.amqp_client import connect as connect_amqp
+from support.accounts import Account
+from support.amqp_client import connect as connect_amqp, drain, fill
 from support.broker import Broker, Peer
 from support.management import Management
 from support.mqtt_client import MqttClient
@@ -45,6 +46,26 @@ def own_broker(tmp_path):
     finally:
         broker.stop()
         assert "panicked at" not in broker.output(), f"the broker panicked:\n{broker.output()}"
+
+
+@pytest.fixture
+def watched(own_broker):
+    """A broker with one innocent client per protocol, who must not notice anything."""
+    queue, bystander = "innocent", connect_amqp(own_broker.amqp)
+    channel = bystander.channel()
+    channel.queue_declare(queue, exclusive=True)
+    subscriber = MqttClient(own_broker.mqtt).connect()
+    subscriber.subscribe("innocent", 1)
+    before = own_broker.resident_bytes()
+    yield own_broker
+    own_broker.assert_sound()
+    fill(channel, queue, [b"unharmed"])
+    assert drain(channel, queue) == [b"unharmed"]
+    subscriber.publish("innocent", b"unharmed", 1)
+    assert subscriber.receive().payload == b"unharmed"
+    subscriber.stop()
+    grown = (own_broker.resident_bytes() - before) // (1024 * 1024)
+    assert grown < 160, f"the broker grew by {grown} MiB"
 
 
 @pytest.fixture
@@ -95,3 +116,17 @@ def mqtt(broker):
 def management(broker):
     """The HTTP API as guest."""
     return Management(broker.http)
+
+
+@pytest.fixture
+def account(management, broker, name):
+    """Makes users: `account(write="^a")`; deleted after the test."""
+    made = []
+
+    def make(**permissions):
+        made.append(Account(management, broker.amqp, name("user"), **permissions))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.delete()

@@ -15,15 +15,19 @@ from support.mqtt_client import MqttClient
 from support.raw_amqp import RawAmqp, publish
 
 PERSISTENT = spec.BasicProperties(delivery_mode=2)
+# A topic with a durable queue of the same name, for publishes that others have to come before.
+BARRIER = "load.barrier"
+# How the markers begin that each subscriber publishes behind its numbers.
+END = b"end "
 BROKEN = (OSError, EOFError, AssertionError)
 
 
 class AmqpPublisher(threading.Thread):
-    """Publishes numbers to a durable queue in bursts and notes which were confirmed."""
+    """Publishes numbers in bursts, to a durable queue or with a routing key, and notes which were confirmed."""
 
-    def __init__(self, broker, queue, numbers, padding=0):
+    def __init__(self, broker, key, numbers, padding=0, exchange=""):
         super().__init__(daemon=True)
-        self.broker, self.queue, self.numbers = broker, queue, numbers
+        self.broker, self.key, self.numbers, self.exchange = broker, key, numbers, exchange
         self.padding = b" " + b"x" * padding if padding else b""
         self.sent, self.confirmed = set(), set()
 
@@ -38,7 +42,7 @@ class AmqpPublisher(threading.Thread):
                     numbered.update(burst)
                     self.sent.update(burst.values())
                     raw.socket.sendall(b"".join(
-                        publish(1, "", self.queue, b"%d" % n + self.padding, PERSISTENT) for n in burst.values()))
+                        publish(1, self.exchange, self.key, b"%d" % n + self.padding, PERSISTENT) for n in burst.values()))
                     while numbered:
                         self._note(numbered, raw.expect(spec.Basic.Ack))
         except BROKEN:
@@ -52,9 +56,9 @@ class AmqpPublisher(threading.Thread):
 class AmqpConsumer(threading.Thread):
     """Consumes and acknowledges, with a confirmed publish behind every batch of acknowledgements."""
 
-    def __init__(self, broker, queue, barrier):
+    def __init__(self, broker, queue):
         super().__init__(daemon=True)
-        self.broker, self.queue, self.barrier = broker, queue, barrier
+        self.broker, self.queue = broker, queue
         self.acknowledged, self.settled, self.barriers = set(), set(), 0
         self.delivered = []
 
@@ -86,7 +90,7 @@ class AmqpConsumer(threading.Thread):
             self.barriers += 1
             behind[self.barriers] = set(batch)
             raw.method(1, spec.Basic.Ack(value.delivery_tag, True))
-            raw.send(publish(1, "", self.barrier, b"barrier", PERSISTENT))
+            raw.send(publish(1, "", BARRIER, b"barrier", PERSISTENT))
             batch.clear()
 
 
@@ -125,24 +129,31 @@ class MqttPublisher(threading.Thread):
             self.confirmed.add(number)
 
 
-class LiveSubscriber:
-    """One QoS 1 subscriber with a session of its own, that is there when the broker is killed."""
+class Subscriber:
+    """An MQTT subscriber with a session, whose messages are taken after each kill."""
 
-    def __init__(self, broker, client_id, topic):
-        self.topic, self.received = topic, []
+    def __init__(self, broker, client_id, topic, qos, lives):
+        self.topic, self.qos, self.lives, self.end = topic, qos, lives, END + client_id.encode()
         self.client = MqttClient(broker.mqtt, client_id, clean=False, expiry=3600).connect()
-        self.client.subscribe(topic, 1)
+        self.client.subscribe(topic, qos)
+        self._leave()
 
     def after_the_kill(self, publisher):
-        """Connects again and gives the numbers that came, in the order in which they came first."""
+        """Connects again and gives the numbers that came, up to a marker behind them."""
         self.client.paho.loop_stop()
         self.client.connect()
-        assert self.client.session_present is True, "the session of the subscriber is lost"
-        publisher.publish(self.topic, b"end", 1)
-        while (payload := self.client.receive().payload) != b"end":
-            self.received.append(int(payload))
-        numbers, self.received = list(dict.fromkeys(self.received)), []
-        return numbers
+        assert self.client.session_present is True, f"the session of {self.end} is lost"
+        publisher.publish(self.topic, self.end, self.qos)
+        payloads = list(iter(lambda: self.client.receive().payload, self.end))
+        # What was acknowledged before this is on disk when this is.
+        self.client.publish(BARRIER.replace(".", "/"), b"", 1)
+        self._leave()
+        return [int(payload) for payload in payloads if not payload.startswith(END)]
+
+    def _leave(self):
+        """Without a connection when the broker is killed, unless it lives through that."""
+        if not self.lives:
+            self.client.disconnect()
 
 
 class ResumingPublisher:
@@ -202,6 +213,7 @@ def check(kept, promised, gone, sent, ordered=True):
     assert not lost, f"{len(lost)} promised messages are lost, such as {sorted(lost)[:5]}"
     returned = gone & set(kept)
     assert not returned, f"{len(returned)} settled messages came back, such as {sorted(returned)[:5]}"
-    assert set(kept) <= sent, "messages that nobody sent"
+    unknown = set(kept) - sent
+    assert not unknown, f"{len(unknown)} messages that nobody sent, such as {sorted(unknown)[:5]}"
     assert len(kept) == len(set(kept)), "duplicates"
     assert kept == sorted(kept) or not ordered, "the order has changed"

@@ -24,7 +24,7 @@ class MqttClient:
     """One client id on one connection; every wait has a deadline."""
 
     def __init__(self, address, client_id="", version=5, clean=True, expiry=None, keep_alive=60,
-                 user=None, password=None, will=None, connect=None, manual_ack=False):
+                 user=None, password=None, will=None, connect=None, manual_ack=False, transport="tcp"):
         self.address, self.version, self.clean = address, version, clean
         self.expiry, self.keep_alive, self.connect_values = expiry, keep_alive, connect or {}
         self.messages, self._connects = queue.Queue(), queue.Queue()
@@ -32,7 +32,7 @@ class MqttClient:
         options = {"clean_session": clean} if version != 5 else {}
         self.paho = paho.Client(
             CallbackAPIVersion.VERSION2, client_id, protocol=VERSIONS[version],
-            reconnect_on_failure=False, manual_ack=manual_ack, **options,
+            reconnect_on_failure=False, manual_ack=manual_ack, transport=transport, **options,
         )
         if user is not None:
             self.paho.username_pw_set(user, password)

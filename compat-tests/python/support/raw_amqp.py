@@ -1,12 +1,15 @@
 """AMQP 0-9-1 frame by frame: what no well-behaved client would send."""
 
-import socket
 import struct
 import time
+from dataclasses import dataclass
 
 import pika
+from pika import data as fields
 from pika import spec
 from pika.frame import Body, Header, Method
+
+from support.sockets import open_socket
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
@@ -22,9 +25,35 @@ def frame(kind, channel, payload, size=None, end=0xCE):
     return struct.pack(">BHI", kind, channel, length) + payload + bytes([end])
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """A value of a field table in its encoding: a tag and octets, for the types that pika does not send."""
+
+    tag: bytes
+    octets: bytes
+
+
+def table(values):
+    """A field table, with its length."""
+    pieces = []
+    for key, value in values.items():
+        fields.encode_short_string(pieces, key)
+        if isinstance(value, Encoded):
+            pieces.append(value.tag + value.octets)
+        else:
+            fields.encode_value(pieces, value)
+    return struct.pack(">I", sum(map(len, pieces))) + b"".join(pieces)
+
+
 def method(channel, value):
-    """A method frame."""
-    return Method(channel, value).marshal()
+    """A method frame; a table of arguments is always its last field."""
+    arguments = getattr(value, "arguments", None)
+    if not arguments:
+        return Method(channel, value).marshal()
+    value.arguments = {}
+    payload = struct.pack(">I", value.INDEX) + b"".join(value.encode())
+    value.arguments = arguments
+    return frame(METHOD, channel, payload[:-4] + table(arguments))
 
 
 def publish(channel, exchange, routing_key, body, properties=None, **flags):
@@ -38,6 +67,9 @@ def publish(channel, exchange, routing_key, body, properties=None, **flags):
 
 def header(channel, size, properties=None):
     """A content header frame."""
+    headers = properties.headers if properties else None
+    if any(isinstance(value, Encoded) for value in (headers or {}).values()):
+        return frame(HEADER, channel, struct.pack(">HHQH", 60, 0, size, 0x2000) + table(headers))
     return Header(channel, size, properties or pika.BasicProperties()).marshal()
 
 
@@ -50,8 +82,7 @@ class RawAmqp:
     """A socket that speaks frames."""
 
     def __init__(self, address, seconds=10):
-        self.socket = socket.create_connection(address, timeout=seconds)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = open_socket(address, seconds)
         self.buffer = b""
 
     def __enter__(self):

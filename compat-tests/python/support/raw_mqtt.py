@@ -1,8 +1,9 @@
 """MQTT packet by packet: exact handshakes, and what no well-behaved client would send."""
 
-import socket
 import struct
 import time
+
+from support.sockets import open_socket
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = range(1, 8)
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT, AUTH = range(8, 16)
@@ -66,6 +67,18 @@ def subscribe(packet_id, *filters, properties=b"", version=5, flags=2):
     return packet(SUBSCRIBE, flags, u16(packet_id) + section + wanted)
 
 
+def unsubscribe(packet_id, *filters, properties=b"", version=5, flags=2):
+    """UNSUBSCRIBE from filters."""
+    section = props(properties) if version == 5 else b""
+    return packet(UNSUBSCRIBE, flags, u16(packet_id) + section + b"".join(map(text, filters)))
+
+
+def closing(kind, reason=None, properties=None):
+    """DISCONNECT or AUTH, in the shortest form for what it says."""
+    code = b"" if reason is None else bytes([reason])
+    return packet(kind, 0, code + (b"" if properties is None else props(properties)))
+
+
 def ack(kind, packet_id, reason=None):
     """PUBACK, PUBREC, PUBREL or PUBCOMP."""
     code = b"" if reason is None else bytes([reason])
@@ -103,8 +116,7 @@ class RawMqtt:
 
     def __init__(self, address, version=5, seconds=10):
         self.version = version
-        self.socket = socket.create_connection(address, timeout=seconds)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = open_socket(address, seconds)
 
     def __enter__(self):
         return self

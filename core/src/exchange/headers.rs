@@ -6,11 +6,39 @@
 
 use crate::value::{Table, Value};
 
-/// The headers of a message, looked up by name. The core does not decode wire formats, so a
-/// frontend answers for it, lazily.
+/// What exchanges may ask about a message beside its routing key. The core does not decode wire
+/// formats, so a frontend answers for it, lazily.
 pub trait Headers {
     /// The value of a header; `None` if the message does not have it.
     fn header(&self, name: &str) -> Option<Value>;
+
+    /// The value of a property; `None` if the message does not have it, or nobody can tell.
+    fn property(&self, _: Property) -> Option<Value> {
+        None
+    }
+}
+
+/// The properties of a message that an exchange can route by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Property {
+    /// `correlation-id`.
+    CorrelationId,
+    /// `message-id`.
+    MessageId,
+    /// `timestamp`.
+    Timestamp,
+}
+
+impl Property {
+    /// By the name that it has in the arguments of an exchange.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "correlation_id" => Some(Property::CorrelationId),
+            "message_id" => Some(Property::MessageId),
+            "timestamp" => Some(Property::Timestamp),
+            _ => None,
+        }
+    }
 }
 
 impl Headers for Table {
@@ -30,7 +58,7 @@ impl<F: Fn(&str) -> Option<Value>> Headers for F {
 pub enum HeadersError {
     /// A word other than the four known ones.
     #[error(
-        "Invalid x-match field value <<\"{0}\">>; expected all, any, all-with-x, or any-with-x"
+        "Invalid x-match field value {}; expected all, any, all-with-x, or any-with-x", binary(.0)
     )]
     Value(String),
     /// Not a string.
@@ -41,6 +69,11 @@ pub enum HeadersError {
         /// The value as text.
         value: String,
     },
+}
+
+/// A text as Erlang prints it.
+fn binary(text: &str) -> String {
+    if text.is_empty() { "<<>>".to_owned() } else { format!("<<\"{text}\">>") }
 }
 
 /// What the arguments of one binding ask of a message.

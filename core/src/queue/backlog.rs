@@ -80,10 +80,10 @@ impl PageEntries {
 
 impl Queue {
     pub(super) fn admit(&mut self, entry: Entry, fx: &mut Effects) {
-        let size = entry.resident_bytes() as i64;
-        let fits = self.resident_bytes as i64 + size <= fx.resident_bytes_free;
+        let size = entry.resident_bytes();
+        let fits = self.has_memory_for(&entry, fx);
         if size > 0 && fits && !self.ready.level(entry.priority).has_backlog() {
-            self.take_memory(size as usize, fx);
+            self.take_memory(size, fx);
             return self.ready.push(entry);
         }
         self.push_behind(entry, fx);
@@ -264,8 +264,10 @@ impl Queue {
     fn remove_page(&mut self, first: EntryIndex, fx: &mut Effects) -> Option<(usize, Page)> {
         let (priority, at) = self.ready.find_page(first)?;
         let page = self.ready.level(priority).remove_page(at)?;
-        if let Place::Journal(reference) = page.place {
-            fx.released.push(reference);
+        match page.place {
+            Place::Journal(reference) => fx.released.push(reference),
+            // Nothing is to take a page of this name from now on for this one.
+            Place::Memory(_) => fx.pages.retain(|out| (out.queue, out.first) != (self.id, first)),
         }
         self.ready.uncount(page.extent.into());
         Some((at, page))
@@ -338,6 +340,11 @@ impl Queue {
         self.unsettled_from = self.next_index;
         let dropped: Vec<Extent> = self.ready.levels_mut().map(Level::forget_unsettled).collect();
         dropped.into_iter().for_each(|dropped| self.ready.uncount(dropped));
+    }
+
+    /// Whether the message may be in memory: see the module's documentation.
+    pub(super) fn has_memory_for(&self, entry: &Entry, fx: &Effects) -> bool {
+        (self.resident_bytes + entry.resident_bytes()) as i64 <= fx.resident_bytes_free
     }
 
     pub(super) fn take_memory(&mut self, bytes: usize, fx: &mut Effects) {

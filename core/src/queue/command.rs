@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Delivery;
+use super::{DeduplicationSettings, Delivery};
 use crate::{EntryIndex, QueueId, Subscription};
 
 /// What a queue is, for the shard that executes it.
@@ -32,6 +32,10 @@ pub struct QueueSettings {
     pub counts_deliveries: bool,
     /// How long a consumer may leave a message without settlement.
     pub consumer_timeout_ms: Option<u64>,
+    /// A message is taken once only, as long as the queue remembers.
+    pub deduplication: Option<DeduplicationSettings>,
+    /// MQTT messages with QoS 0 wait as well while no consumer is there.
+    pub keeps_qos0: bool,
     /// What is rejected or dropped is handed over, and stays until it is published elsewhere.
     pub dead_letters: bool,
 }

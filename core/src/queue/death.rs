@@ -9,19 +9,41 @@ use std::sync::Arc;
 use super::entry::Entry;
 use super::extent::Extent;
 use super::{Death, DeathReason, Effects, Overflow, Queue, QueueSettings};
-use crate::{EntryIndex, Message};
+use crate::{ConsumerId, EntryIndex, Message};
 
 impl Queue {
     /// Takes leave of an entry that nobody holds.
     pub(super) fn part_with(&mut self, mut entry: Entry, reason: DeathReason, fx: &mut Effects) {
-        if !self.settings.dead_letters {
+        if !self.settings.dead_letters && reason != DeathReason::MemberLeft {
             return self.finish(&entry, fx);
         }
         let (queue, index) = (self.id, entry.index);
         let at = entry.stored.reference().map(|reference| reference.at);
         let message = entry.message.take();
-        fx.deaths.push(Death { queue, index: Some(index), message, at, reason });
+        let share = entry.share().cloned().filter(|_| reason == DeathReason::MemberLeft);
+        fx.deaths.push(Death { queue, index: Some(index), message, at, reason, share });
         self.leaving.insert(index, entry);
+    }
+
+    /// Hands over what a client has of shared subscriptions, for their other members: it is about to
+    /// go. A QoS 2 message that it was sent stays with it [MQTT-4.8.2-4, -5], as does what is written
+    /// out.
+    pub fn hand_on_shared(&mut self, consumer: ConsumerId, fx: &mut Effects) {
+        let mut shared = Vec::new();
+        for index in self.unacked.indexes_of(consumer) {
+            if !self.unacked.find(index).is_some_and(|held| held.entry.may_be_handed_on()) {
+                continue;
+            }
+            if let Some(held) = self.unacked.remove(index) {
+                self.let_go(&held, fx);
+                shared.push(held.entry);
+            }
+        }
+        for entry in self.ready.remove_where(Entry::may_be_handed_on) {
+            self.give_memory(entry.resident_bytes(), fx);
+            shared.push(entry);
+        }
+        shared.into_iter().for_each(|entry| self.part_with(entry, DeathReason::MemberLeft, fx));
     }
 
     /// A message that was handed over has found its new places, or has none.
@@ -45,7 +67,7 @@ impl Queue {
         if self.settings.dead_letters && self.settings.overflow == Overflow::RejectPublishDeadLetter
         {
             let (queue, reason, message) = (self.id, DeathReason::MaxLength, Some(message.clone()));
-            fx.deaths.push(Death { queue, index: None, message, at: None, reason });
+            fx.deaths.push(Death { queue, index: None, message, at: None, reason, share: None });
         }
     }
 

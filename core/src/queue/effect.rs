@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::backlog::{DiscardedPage, PageFetch};
-use crate::{ConsumerId, EntryIndex, Message, Position, QueueId, Reference, Subscription};
+use crate::{ConsumerId, EntryIndex, Message, Position, QueueId, Reference, Share, Subscription};
 
 /// The effects of one batch of commands, in the order in which they arose within each list.
 #[derive(Debug)]
@@ -96,6 +96,8 @@ pub struct Death {
     pub at: Option<Position>,
     /// Why it leaves.
     pub reason: DeathReason,
+    /// Whose other members it is for, if that is the reason.
+    pub share: Option<Arc<Share>>,
 }
 
 /// Why a message leaves its queue.
@@ -109,6 +111,8 @@ pub enum DeathReason {
     MaxLength,
     /// It came back too often.
     DeliveryLimit,
+    /// It is of a shared subscription, and the client that had it has gone.
+    MemberLeft,
 }
 
 impl DeathReason {
@@ -119,6 +123,7 @@ impl DeathReason {
             DeathReason::Expired => "expired",
             DeathReason::MaxLength => "maxlen",
             DeathReason::DeliveryLimit => "delivery_limit",
+            DeathReason::MemberLeft => "member_left",
         }
     }
 }

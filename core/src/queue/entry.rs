@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::extent::Extent;
-use crate::{EntryIndex, Message, Reference, Subscription};
+use crate::{EntryIndex, Message, Reference, Share, Subscription};
 
 /// When something expires that does not.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -82,6 +82,16 @@ impl Entry {
         Extent { len: 1, size_bytes: self.size_bytes.into(), body_bytes: self.body_bytes.into() }
     }
 
+    /// The shared subscription that it is of.
+    pub fn share(&self) -> Option<&Arc<Share>> {
+        self.subscription.as_ref()?.share.as_ref()
+    }
+
+    /// Whether another member of its shared subscription may get it.
+    pub fn may_be_handed_on(&self) -> bool {
+        self.share().is_some() && !self.received && (self.qos < 2 || self.deliveries == 0)
+    }
+
     pub fn is_durable(&self) -> bool {
         matches!(self.stored, Stored::Durable(_))
     }
@@ -89,6 +99,13 @@ impl Entry {
     /// Whether a consumer with acknowledgements has to settle it: MQTT QoS 0 needs none.
     pub fn needs_settlement(&self) -> bool {
         self.subscription.is_none() || self.qos > 0
+    }
+
+    /// A QoS 2 message that was sent does not expire any more [MQTT-4.3.3-7].
+    pub fn keep_if_begun(&mut self) {
+        if self.qos == 2 && self.deliveries > 0 {
+            self.expires_at_ms = NEVER;
+        }
     }
 
     pub fn is_expired(&self, now_ms: u64) -> bool {

@@ -39,6 +39,11 @@ impl Queue {
                 return at_ms;
             }
             *left -= 1;
+            // Replay may have found out that it does not expire any more.
+            if self.ready.find(index).is_some_and(|entry| entry.expires_at_ms > now_ms) {
+                self.ready.level(priority).forget_early((at_ms, index));
+                continue;
+            }
             if let Some(entry) = self.ready.remove(index) {
                 self.give_memory(entry.resident_bytes(), fx);
                 self.part_with(entry, DeathReason::Expired, fx);
@@ -161,6 +166,24 @@ mod tests {
                 queue.page_fetched(page.read(entries).unwrap(), fx);
             }
         }
+    }
+
+    #[test]
+    fn a_page_that_is_swept_before_the_journal_has_it_is_written_once() {
+        let mut queue = queue(QueueSettings::default());
+        let mut fx = Effects { page_len_max: 40, ..Effects::default() };
+        for number in 0..8 {
+            let expires_at_ms = (number == 6).then_some(10);
+            publish_message(&mut queue, number, expiring(expires_at_ms), &mut fx);
+        }
+        let firsts = |fx: &Effects| fx.pages.iter().map(|page| page.first.0).collect::<Vec<_>>();
+        assert_eq!(firsts(&fx), [0, 4]);
+        queue.pump(10, &mut fx);
+        assert_eq!(firsts(&fx), [0, 4]);
+        assert_eq!(
+            (fx.pages[1].entries.len() < fx.pages[0].entries.len(), queue.stats().ready),
+            (true, 7)
+        );
     }
 
     #[test]

@@ -14,15 +14,18 @@ mod backlog;
 mod command;
 mod consumer;
 mod death;
+mod deduplication;
 mod effect;
 mod entry;
 mod expiry;
 mod extent;
 mod level;
 mod overdue;
+mod pace;
 mod page;
 mod ready;
 mod replay;
+mod settle;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -36,12 +39,15 @@ pub use command::{
     Got, InExclusiveUse, Overflow, Placement, QueueSettings, QueueStats, Settlement,
 };
 pub use consumer::{ConsumerOptions, SharedPrefetch};
+pub use deduplication::DeduplicationSettings;
 pub use effect::{Death, DeathReason, Delivery, Effects, Fetch, PAGE_LEN_MAX, PageOut, Spill};
 pub use state::{RestoreFrom, Restored, StoredEntry};
 
 use crate::{ConsumerId, EntryIndex, Facts, Message, Position, QueueId, Reference, Subscription};
 use consumer::{Consumers, Holder};
+use deduplication::Deduplication;
 use entry::{Entry, NEVER, Stored};
+use pace::Pace;
 use ready::Ready;
 use unacked::{Held, Unacked};
 
@@ -57,13 +63,17 @@ pub struct Queue {
     /// Entries that are on their way elsewhere.
     leaving: BTreeMap<EntryIndex, Entry>,
     consumers: Consumers,
+    deduplication: Deduplication,
+    pace: Pace,
+    /// It was published to since it was pumped.
+    is_published: bool,
     /// When it is to be pumped next, as far as that was asked for.
     wakes_at_ms: u64,
     /// When those who hold messages are looked at next.
     looks_at_holders_ms: u64,
     /// A fetch is under way: nothing is handed out until it is back.
     fetching: bool,
-    /// The size of the waiting messages that are in memory.
+    /// The size of the messages that are in memory, waiting or in flight.
     resident_bytes: usize,
     /// Entries before it that need no settlement were dropped, also those that are written out.
     unsettled_from: EntryIndex,
@@ -83,9 +93,12 @@ impl Queue {
             ready: Ready::default(),
             unacked: Unacked::default(),
             leaving: BTreeMap::new(),
+            pace: Pace::default(),
+            is_published: false,
             wakes_at_ms: NEVER,
             looks_at_holders_ms: NEVER,
             consumers: Consumers::default(),
+            deduplication: Deduplication::default(),
             fetching: false,
             resident_bytes: 0,
             unsettled_from: EntryIndex(0),
@@ -97,6 +110,15 @@ impl Queue {
     /// What the queue is.
     pub fn settings(&self) -> QueueSettings {
         self.settings
+    }
+
+    /// Makes it another queue, for what is published and handed out from now on. It is to be pumped.
+    pub fn configure(&mut self, settings: QueueSettings, fx: &mut Effects) {
+        let before = std::mem::replace(&mut self.settings, settings);
+        self.looks_at_holders_ms = NEVER;
+        if before.expires_ms != settings.expires_ms {
+            self.note_use(fx);
+        }
     }
 
     /// The position whose state a snapshot gave it; 0 without one.
@@ -125,7 +147,8 @@ impl Queue {
         retained: bool,
     ) -> Option<Placement> {
         let qos = delivered_qos(message.facts().qos, subscription.as_deref());
-        if subscription.is_some() && qos == 0 && self.consumers.is_empty() {
+        let waits = !self.consumers.is_empty() || self.settings.keeps_qos0;
+        if subscription.is_some() && qos == 0 && !waits {
             return None;
         }
         let index = self.next_index;
@@ -139,7 +162,21 @@ impl Queue {
         Some(Placement { queue: self.id, index, sequence, subscription, retained, durable })
     }
 
-    /// Takes a message in at its place. `reference` is where the journal has it, if it has.
+    /// Whether a message is one that the queue remembers. `name` is what its publisher calls it.
+    pub(crate) fn has_taken(&mut self, name: &[u8], now_ms: u64) -> bool {
+        let keep = self.settings.deduplication;
+        keep.is_some_and(|keep| self.deduplication.knows(name, now_ms, keep))
+    }
+
+    /// Remembers a message that it takes.
+    pub(crate) fn remember(&mut self, name: &Arc<[u8]>, now_ms: u64) {
+        if let Some(keep) = self.settings.deduplication {
+            self.deduplication.remember(name, now_ms, keep);
+        }
+    }
+
+    /// Takes a message in at its place. `reference` is where the journal has it, if it has. Says
+    /// whether it is the first since the queue was pumped, which it has to be again.
     pub fn publish(
         &mut self,
         placement: Placement,
@@ -147,7 +184,7 @@ impl Queue {
         reference: Option<Reference>,
         now_ms: u64,
         fx: &mut Effects,
-    ) {
+    ) -> bool {
         self.stats.published += 1;
         let stored = match reference {
             Some(reference) if placement.durable => Stored::Durable(reference),
@@ -157,13 +194,14 @@ impl Queue {
             stored,
             size_bytes: narrow(message.size_bytes()),
             body_bytes: narrow(message.body().len()),
-            message: Some(message.clone()),
             ..self.entry(placement, message.facts())
         };
+        let entry = Entry { message: Some(message), ..entry };
         match self.waiting_consumer(&entry) {
             Some(at) => self.hand_out(at, entry, now_ms, fx),
             None => self.admit(entry, fx),
         }
+        !std::mem::replace(&mut self.is_published, true)
     }
 
     /// An entry at its place, of which the message is not known yet.
@@ -192,6 +230,7 @@ impl Queue {
 
     /// Hands out what can be handed out, and drops what has no place or time here any more.
     pub fn pump(&mut self, now_ms: u64, fx: &mut Effects) {
+        self.is_published = false;
         if !self.consumers.is_empty() {
             self.serve(now_ms, fx);
         }
@@ -266,74 +305,6 @@ impl Queue {
         }
     }
 
-    /// Removes the consumer of an MQTT session and takes back what it holds. Entries that the
-    /// receiver has taken over are not delivered again; QoS 0 entries are dropped.
-    pub fn detach(&mut self, id: ConsumerId, fx: &mut Effects) {
-        if !self.consumers.remove(id) {
-            return;
-        }
-        for index in self.unacked.indexes_of(id) {
-            let Some(held) = self.unacked.remove(index) else { continue };
-            held.holder.iter().for_each(|holder| self.consumers.settled(holder));
-            if held.entry.received {
-                self.unacked.insert(Held { holder: None, ..held });
-            } else {
-                self.put_back(held.entry, fx);
-            }
-        }
-        self.drop_unsettled(fx);
-    }
-
-    /// The window bytes of a consumer that were written to its socket.
-    pub fn written(&mut self, id: ConsumerId, bytes: usize) {
-        self.consumers.written(id, bytes);
-    }
-
-    /// Settles an entry that this consumer holds; entries of others are left alone.
-    pub fn settle(
-        &mut self,
-        consumer: ConsumerId,
-        index: EntryIndex,
-        settlement: Settlement,
-        fx: &mut Effects,
-    ) {
-        let Some(held) = self.unacked.take(index, consumer) else { return };
-        if let Some(holder) = &held.holder {
-            self.consumers.settled(holder);
-        }
-        match settlement {
-            Settlement::Requeue => self.put_back(held.entry, fx),
-            Settlement::Ack => {
-                self.stats.acked += 1;
-                self.finish(&held.entry, fx);
-            }
-            Settlement::Discard => self.part_with(held.entry, DeathReason::Rejected, fx),
-        }
-    }
-
-    /// The receiver has taken an entry over (MQTT PUBREC); says whether that has to be journalled.
-    pub fn receive(&mut self, consumer: ConsumerId, index: EntryIndex) -> bool {
-        let Some(held) = self.unacked.find(index) else { return false };
-        if held.holder.as_ref().is_none_or(|holder| holder.consumer != consumer) {
-            return false;
-        }
-        held.entry.received = true;
-        held.entry.is_durable()
-    }
-
-    /// The entries that the receiver has taken over and not released, with their sequence; the
-    /// consumer becomes their holder.
-    pub fn adopt_received(&mut self, consumer: ConsumerId) -> Vec<(EntryIndex, u64)> {
-        let mut adopted = Vec::new();
-        for index in self.unacked.received() {
-            if let Some(held) = self.unacked.find(index) {
-                held.holder = Some(Holder::uncounted(consumer, NEVER));
-                adopted.push((index, held.entry.sequence));
-            }
-        }
-        adopted
-    }
-
     /// Takes one message, outside of any consumer. With `no_ack` it is settled at once, otherwise
     /// `holder` has to settle it.
     pub fn get(&mut self, holder: ConsumerId, no_ack: bool, now_ms: u64, fx: &mut Effects) -> Got {
@@ -380,7 +351,7 @@ impl Queue {
         let purged = self.purge(fx);
         for held in self.unacked.drain() {
             // The consumers of other queues may share the limit.
-            held.holder.iter().for_each(|holder| self.consumers.settled(holder));
+            self.let_go(&held, fx);
             self.release_reference(&held.entry, fx);
         }
         for (_, entry) in std::mem::take(&mut self.leaving) {
@@ -388,14 +359,6 @@ impl Queue {
         }
         fx.cancelled.extend(self.consumers.ids().map(|consumer| (self.id, consumer)));
         purged
-    }
-
-    fn put_back(&mut self, entry: Entry, fx: &mut Effects) {
-        if self.settings.delivery_limit.is_some_and(|limit| entry.deliveries > limit) {
-            return self.part_with(entry, DeathReason::DeliveryLimit, fx);
-        }
-        self.take_memory(entry.resident_bytes(), fx);
-        self.ready.put_back(entry);
     }
 
     fn hand_out(&mut self, at: usize, entry: Entry, now_ms: u64, fx: &mut Effects) {
@@ -424,11 +387,15 @@ impl Queue {
         self.stats.redelivered += u64::from(redelivered);
         let delivery_count = if self.settings.counts_deliveries { entry.deliveries } else { 0 };
         entry.deliveries = entry.deliveries.saturating_add(1);
+        let message = match held {
+            Some(_) => entry.message.clone(),
+            None => entry.message.take(),
+        }?;
         let delivery = Delivery {
             consumer,
             queue: self.id,
             index: entry.index,
-            message: entry.message.clone()?,
+            message,
             subscription: entry.subscription.clone(),
             sequence: entry.sequence,
             qos: entry.qos,
@@ -448,7 +415,10 @@ impl Queue {
         if entry.is_durable() {
             fx.delivered.push((self.id, entry.index));
         }
-        entry.put_out_of_memory();
+        if !self.has_memory_for(&entry, fx) {
+            entry.put_out_of_memory();
+        }
+        self.take_memory(entry.resident_bytes(), fx);
         self.unacked.insert(Held { entry, holder: Some(holder) });
     }
 
@@ -464,7 +434,7 @@ impl Queue {
         fx.released.extend(entry.stored.reference());
     }
 
-    /// An entry that waited is done with, and its memory is free.
+    /// An entry is done with, and its memory is free.
     fn forget(&mut self, entry: &Entry, fx: &mut Effects) {
         self.give_memory(entry.resident_bytes(), fx);
         self.release_reference(entry, fx);

@@ -386,7 +386,7 @@ fn read_subscription(r: &mut Reader<'_>) -> Result<Subscription, Malformed> {
     for _ in 0..r.narrow::<u16>()? {
         ids.push(r.narrow()?);
     }
-    Ok(Subscription { qos, retain_as_published, ids })
+    Ok(Subscription { qos, retain_as_published, ids, share: None })
 }
 
 fn stored(reference: Reference, spilled: bool) -> Stored {
@@ -435,7 +435,8 @@ mod tests {
                 index += 1 + gap;
                 at += 64 + 1000 * jump;
                 let ids = (0..u32::from(qos)).collect();
-                let subscription = Subscription { qos, retain_as_published: retained, ids };
+                let subscription =
+                    Subscription { qos, retain_as_published: retained, ids, share: None };
                 let is_numbered = subscribed && qos > 0;
                 sequence += u64::from(is_numbered);
                 entries.push(Entry {

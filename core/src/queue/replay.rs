@@ -92,7 +92,7 @@ impl Queue {
         if let Some(entry) = self.ready.remove(index) {
             self.forget(&entry, fx);
         } else if let Some(held) = self.unacked.remove(index) {
-            self.release_reference(&held.entry, fx);
+            self.forget(&held.entry, fx);
         }
     }
 
@@ -100,6 +100,7 @@ impl Queue {
     pub fn replay_deliver(&mut self, index: EntryIndex) {
         if let Some(entry) = self.ready.find(index) {
             entry.deliveries = entry.deliveries.saturating_add(1);
+            entry.keep_if_begun();
         }
     }
 

@@ -218,10 +218,11 @@ impl Queue {
 
     fn restore_entry(
         &mut self,
-        entry: Entry,
+        mut entry: Entry,
         fx: &mut Effects,
         wait: impl FnOnce(&mut Queue, Entry, &mut Effects),
     ) {
+        entry.keep_if_begun();
         match entry.received {
             true => self.unacked.insert(Held { entry, holder: None }),
             false => wait(self, entry, fx),
@@ -248,7 +249,8 @@ impl PageName {
         }
         Some(Page {
             place: Place::Journal(self.at),
-            first: self.first,
+            // What was in front of it and is not there any more may have let later ones pass.
+            first: entries.first().map_or(self.first, |entry| entry.index),
             last: self.last,
             extent: extent.into(),
             unsettled: PageExtent::default(),

@@ -16,6 +16,7 @@
 //! Unretain vhost, key
 //! Page     queue, entries                         a piece of a backlog, written out of memory
 //! Commit   Enqueues, Settles                      a transaction: all of it or nothing
+//! Session  queue, since when it is away, will     an MQTT session: the last one counts
 //! ```
 //!
 //! Only in snapshots:
@@ -33,6 +34,7 @@
 pub(crate) mod bytes;
 mod message;
 mod placement;
+mod session;
 
 use ::bytes::Bytes;
 use smallvec::SmallVec;
@@ -42,6 +44,7 @@ use bytes::{Reader, put, put_slice};
 
 pub use message::RecordedMessage;
 pub use placement::{Placements, RecordedPlacement};
+pub use session::{RecordedWill, SessionRecord, WillParts};
 
 /// What a record is; the number is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +69,7 @@ pub enum Kind {
     Packets = 16,
     Retained = 17,
     Commit = 18,
+    Session = 19,
 }
 
 /// A packet of an MQTT QoS 2 publisher, remembered until it is released.
@@ -109,6 +113,7 @@ pub enum Record {
     Packets { shard: ShardId, as_of: Position, packets: Vec<RememberedPacket> },
     Retained { vhost: String, key: String, at: Reference },
     Commit { enqueued: Vec<(Placements, Position)>, settled: Vec<(QueueId, Vec<Run>)> },
+    Session(SessionRecord),
 }
 
 /// A QoS 2 packet that is remembered, and the record that says so.
@@ -195,6 +200,7 @@ impl Record {
                 enqueued: r.list(read_enqueue)?,
                 settled: r.list(|r| Ok((QueueId(r.integer()?), read_runs(r)?)))?,
             },
+            Kind::Session => Record::Session(session::read(r, payload)?),
         })
     }
 
@@ -223,7 +229,8 @@ impl Record {
             | Record::Control(_)
             | Record::Queue { .. }
             | Record::Packets { .. }
-            | Record::Retained { .. } => Some(SmallVec::new()),
+            | Record::Retained { .. }
+            | Record::Session(_) => Some(SmallVec::new()),
         }
     }
 
@@ -244,9 +251,9 @@ impl TryFrom<u8> for Kind {
 
     fn try_from(kind: u8) -> Result<Kind, Malformed> {
         use Kind::*;
-        const KINDS: [Kind; 18] = [
+        const KINDS: [Kind; 19] = [
             Topology, Publish, Body, Enqueue, Spill, Settle, Deliver, Receive, Release, Purge,
-            Retain, Unretain, Page, Control, Queue, Packets, Retained, Commit,
+            Retain, Unretain, Page, Control, Queue, Packets, Retained, Commit, Session,
         ];
         KINDS.into_iter().find(|&known| known as u8 == kind).ok_or(Malformed)
     }
@@ -310,6 +317,16 @@ pub mod write {
             put(out, run.first.0);
             put(out, run.len);
         }
+    }
+
+    /// The payload of [`Kind::Session`].
+    pub fn session<'a>(
+        out: &mut Vec<u8>,
+        queue: QueueId,
+        away_since_ms: Option<u64>,
+        will: Option<WillParts<'a>>,
+    ) -> Option<&'a Bytes> {
+        session::put(out, (queue, away_since_ms), will)
     }
 
     /// The payload of [`Kind::Release`].

@@ -87,7 +87,8 @@ fn read_one(r: &mut Reader<'_>) -> Result<Placement, Malformed> {
         }
         let retain_as_published = flags & AS_PUBLISHED != 0;
         let qos = flags >> QOS_SHIFT;
-        placement.subscription = Some(Arc::new(Subscription { qos, retain_as_published, ids }));
+        placement.subscription =
+            Some(Arc::new(Subscription { qos, retain_as_published, ids, share: None }));
     }
     Ok(placement)
 }

@@ -35,13 +35,12 @@ fn swap_separators(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| matches!(byte, b'.' | b'/')) {
         return Cow::Borrowed(text);
     }
-    let mut swapped = String::with_capacity(text.len());
-    swapped.extend(text.chars().map(|c| match c {
-        '.' => '/',
-        '/' => '.',
-        other => other,
-    }));
-    Cow::Owned(swapped)
+    let mut swapped = text.as_bytes().to_vec();
+    for byte in &mut swapped {
+        // The two differ in their lowest bit.
+        *byte ^= u8::from(*byte | 1 == b'/');
+    }
+    Cow::Owned(String::from_utf8(swapped).expect("one ASCII character in the place of another"))
 }
 
 #[cfg(test)]

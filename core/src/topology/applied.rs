@@ -14,6 +14,10 @@ pub struct Applied {
     pub queue: Option<QueueId>,
     /// Queues that are gone, in the order of their ids.
     pub deleted_queues: Vec<QueueId>,
+    /// The queue of what an exchange remembers, if a new destination is to get that.
+    pub recalled_from: Option<QueueId>,
+    /// Queues whose settings are others now, in the order of their ids.
+    pub reconfigured_queues: Vec<QueueId>,
     /// Exchanges that are gone: the one that was deleted, then auto-delete ones that followed it.
     pub deleted_exchanges: Vec<Arc<str>>,
     /// What the journal has to hold so that [`Topology::replay`](super::Topology::replay) leads to
@@ -55,6 +59,8 @@ impl From<Outcome> for Applied {
             outcome,
             queue: None,
             deleted_queues: Vec::new(),
+            recalled_from: None,
+            reconfigured_queues: Vec::new(),
             deleted_exchanges: Vec::new(),
             journal: Vec::new(),
         }

@@ -9,6 +9,7 @@ use super::{
     Applied, Binding, Destination, Mode, Outcome, Queues, Resource, SubscriptionOptions, Topology,
     TopologyError, arguments,
 };
+use crate::exchange::{ExchangeKind, check_binding, stable_hash};
 
 impl Topology {
     pub(super) fn bind(
@@ -21,9 +22,15 @@ impl Topology {
         binding.arguments = normalised(&mut binding, vhost)?;
         let vhost = super::vhost_mut(&mut self.vhosts, vhost)?;
         let Some(id) = vhost.bindings.find(&binding) else {
+            if takes_no_more(vhost, &self.queues, &binding)? {
+                return Ok(Outcome::Unchanged.into());
+            }
             let bound = Bound::new(binding, options, destination_durable);
+            let source = vhost.exchange(&bound.binding.source)?;
+            let remembers = source.spec.kind == ExchangeKind::RecentHistory;
+            let recalled_from = source.own_queue.filter(|_| remembers);
             link(vhost, &mut self.queues, bound)?;
-            return Ok(Outcome::Created.into());
+            return Ok(Applied { recalled_from, ..Outcome::Created.into() });
         };
         let bound = vhost.bindings.bound_mut(id);
         if bound.options == options {
@@ -76,6 +83,21 @@ fn leads_over_default(binding: &Binding) -> bool {
     binding.source.is_empty() || into_default
 }
 
+/// Whether a new binding means nothing to its source, which leads to the destination already.
+fn takes_no_more(vhost: &Vhost, queues: &Queues, binding: &Binding) -> Result<bool, TopologyError> {
+    let source = vhost.exchange(&binding.source)?;
+    let is_to_queue = matches!(binding.destination, Destination::Queue(_));
+    let kind = source.spec.routes_as();
+    check_binding(kind, binding.criteria(), is_to_queue)?;
+    let incoming = match &binding.destination {
+        Destination::Queue(id) => queues.get(id).map(|queue| &queue.bindings),
+        Destination::Exchange(name) => vhost.exchanges.get(name).map(|exchange| &exchange.incoming),
+    };
+    let is_bound =
+        || incoming.is_some_and(|ids| ids.intersection(&source.outgoing).next().is_some());
+    Ok(kind.binds_once() && is_bound())
+}
+
 fn normalised(binding: &mut Binding, vhost: &str) -> Result<crate::value::Table, TopologyError> {
     let given = std::mem::take(&mut binding.arguments);
     arguments::normalise(given, || Resource::exchange(&binding.source, vhost))
@@ -87,10 +109,11 @@ fn link(vhost: &mut Vhost, queues: &mut Queues, mut bound: Bound) -> Result<(), 
     if let Some(source) = vhost.exchanges.get(&binding.source) {
         binding.source = Arc::clone(&source.name);
     }
+    let called = called(queues, &binding.destination);
     let id = vhost.bindings.insert(bound);
     let binding = &vhost.bindings.bound(id).binding;
     if let Some(source) = vhost.exchanges.get_mut(&binding.source) {
-        if let Err(error) = source.table.insert(id, binding.criteria()) {
+        if let Err(error) = source.table.insert(id, binding.criteria(), called) {
             vhost.bindings.remove(id);
             return Err(error.into());
         }
@@ -105,4 +128,13 @@ fn link(vhost: &mut Vhost, queues: &mut Queues, mut bound: Bound) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// A hash of what a destination is called: it is the same for a queue that is declared again.
+fn called(queues: &Queues, destination: &Destination) -> u64 {
+    let (kind, name) = match destination {
+        Destination::Queue(id) => (b'q', queues.get(id).map_or("", |queue| &queue.name)),
+        Destination::Exchange(name) => (b'x', &**name),
+    };
+    stable_hash([kind].iter().chain(name.as_bytes()))
 }

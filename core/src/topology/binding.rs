@@ -65,6 +65,17 @@ pub struct Subscription {
     pub retain_as_published: bool,
     /// All identifiers, also equal ones.
     pub ids: SmallVec<[u32; 1]>,
+    /// The shared subscription that it is of; not recorded.
+    pub share: Option<Arc<Share>>,
+}
+
+/// A shared subscription of MQTT: of the sessions that have it, one gets each message.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its filter, in routing-key form.
+    pub key: Arc<str>,
 }
 
 impl Binding {
@@ -77,6 +88,17 @@ impl Binding {
             arguments: Table::default(),
             syntax: Syntax::Amqp,
         }
+    }
+
+    /// A binding for a shared subscription has its name among the arguments.
+    pub fn share_as(mut self, name: &str) -> Self {
+        self.arguments.0.push((SHARE.to_owned(), Value::from(name)));
+        self
+    }
+
+    fn share(&self) -> Option<Share> {
+        let name = self.arguments.get(SHARE).filter(|_| self.syntax == Syntax::Mqtt)?;
+        Some(Share { name: name.as_str()?.into(), key: self.key.clone() })
     }
 
     pub(super) fn criteria(&self) -> Criteria<'_> {
@@ -107,9 +129,13 @@ impl From<SubscriptionOptions> for Subscription {
             qos: options.qos,
             retain_as_published: options.retain_as_published,
             ids: options.id.into_iter().collect(),
+            share: None,
         }
     }
 }
+
+/// The argument that names a shared subscription.
+const SHARE: &str = "x-share";
 
 /// A binding in its place.
 #[derive(Debug)]
@@ -122,6 +148,10 @@ pub(super) struct Bound {
 }
 
 impl Bound {
+    pub(super) fn share(&self) -> Option<&Arc<Share>> {
+        self.subscription.as_ref()?.share.as_ref()
+    }
+
     pub(super) fn new(
         binding: Binding,
         options: Option<SubscriptionOptions>,
@@ -134,7 +164,10 @@ impl Bound {
 
     pub(super) fn set_options(&mut self, options: Option<SubscriptionOptions>) {
         self.options = options;
-        self.subscription = options.map(|options| Arc::new(options.into()));
+        self.subscription = options.map(|options| {
+            let share = self.binding.share().map(Arc::new);
+            Arc::new(Subscription { share, ..options.into() })
+        });
     }
 }
 

@@ -11,7 +11,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, Permissions, QueueSpec, SubscriptionOptions};
+use super::{
+    Binding, Limit, ParameterName, Permissions, Policy, PolicyKind, QueueSpec, SubscriptionOptions,
+    TopicPermissions, VhostFacts,
+};
 use crate::exchange::ExchangeSpec;
 use crate::id::QueueId;
 
@@ -24,7 +27,14 @@ pub enum TopologyCommand {
         /// Its name.
         vhost: Arc<str>,
     },
-    /// Deletes a virtual host and everything in it.
+    /// Changes what is known of a virtual host.
+    DescribeVhost {
+        /// Its name.
+        vhost: Arc<str>,
+        /// What is known from now on.
+        facts: VhostFacts,
+    },
+    /// Deletes a virtual host and everything in it, unless it is protected.
     DeleteVhost {
         /// Its name.
         vhost: Arc<str>,
@@ -37,6 +47,9 @@ pub enum TopologyCommand {
         name: Arc<str>,
         /// Its properties.
         spec: ExchangeSpec,
+        /// The queue that it keeps messages in, if its type does. Left out, the next number is taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        own_queue: Option<QueueId>,
     },
     /// Deletes an exchange and its bindings.
     DeleteExchange {
@@ -99,6 +112,10 @@ pub enum TopologyCommand {
         /// `base64(salt ‖ SHA-256(salt ‖ password))` with 4 bytes of salt; empty for no password
         /// login.
         password_hash: String,
+        /// `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey` of the same password; empty if that is
+        /// not known.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        scram_keys: String,
         /// Tags such as `administrator`.
         #[serde(default)]
         tags: Vec<String>,
@@ -123,6 +140,98 @@ pub enum TopologyCommand {
         user: Arc<str>,
         /// The virtual host.
         vhost: Arc<str>,
+    },
+    /// Sets what a user may do with single topics of an exchange.
+    SetTopicPermissions {
+        /// The user's name.
+        user: Arc<str>,
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// The exchange, which need not be there.
+        exchange: Arc<str>,
+        /// What the user may do.
+        permissions: TopicPermissions,
+    },
+    /// Leaves topics of an exchange, or of all, to what the user may do with the exchange.
+    ClearTopicPermissions {
+        /// The user's name.
+        user: Arc<str>,
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// The exchange; `None` is all of the virtual host.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exchange: Option<Arc<str>>,
+    },
+    /// Makes a policy, or replaces the one of this name.
+    PutPolicy {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// Whether it is an operator policy.
+        #[serde(default)]
+        kind: PolicyKind,
+        /// Its name.
+        name: Arc<str>,
+        /// What it says.
+        policy: Policy,
+    },
+    /// Deletes a policy.
+    DeletePolicy {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// Whether it is an operator policy.
+        #[serde(default)]
+        kind: PolicyKind,
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// Limits a virtual host.
+    SetVhostLimit {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// What is limited.
+        limit: Limit,
+        /// To how many; a negative number is without limit.
+        max: i64,
+    },
+    /// Takes a limit of a virtual host away.
+    ClearVhostLimit {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// What is no longer limited.
+        limit: Limit,
+    },
+    /// Limits a user.
+    SetUserLimit {
+        /// The user's name.
+        user: Arc<str>,
+        /// What is limited.
+        limit: Limit,
+        /// To how many; a negative number is without limit.
+        max: i64,
+    },
+    /// Takes a limit of a user away.
+    ClearUserLimit {
+        /// The user's name.
+        user: Arc<str>,
+        /// What is no longer limited.
+        limit: Limit,
+    },
+    /// Sets a runtime parameter.
+    SetParameter {
+        /// What it is called.
+        name: ParameterName,
+        /// Its value.
+        value: serde_json::Value,
+    },
+    /// Forgets a runtime parameter.
+    ClearParameter {
+        /// What it is called.
+        name: ParameterName,
+    },
+    /// Sets what the broker derives from that nobody else can: [`Topology::secret`](super::Topology::secret).
+    SetSecret {
+        /// Any text that cannot be guessed.
+        secret: Arc<str>,
     },
     /// Says that queue ids up to this one have been given out. Snapshots contain it.
     ReserveQueueIds {
@@ -163,8 +272,8 @@ impl TopologyCommand {
         Ok(command)
     }
 
-    /// Whether a route may be another one after it. A new exchange has no bindings yet, and users
-    /// and numbers do not take part.
+    /// Whether a route may be another one after it, or not be for somebody. A new exchange has no
+    /// bindings yet, and numbers do not take part.
     pub(super) fn may_reroute(&self) -> bool {
         matches!(
             self,
@@ -174,6 +283,13 @@ impl TopologyCommand {
                 | TopologyCommand::DeleteQueue { .. }
                 | TopologyCommand::Bind { .. }
                 | TopologyCommand::Unbind { .. }
+                | TopologyCommand::DeleteUser { .. }
+                | TopologyCommand::SetPermissions { .. }
+                | TopologyCommand::ClearPermissions { .. }
+                | TopologyCommand::SetTopicPermissions { .. }
+                | TopologyCommand::ClearTopicPermissions { .. }
+                | TopologyCommand::PutPolicy { .. }
+                | TopologyCommand::DeletePolicy { .. }
         )
     }
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::queue::text;
+use super::queue_arguments::DEDUPLICATION;
 use super::vhost::is_reserved;
 use super::{
     Applied, ExchangeEntry, Mode, Outcome, QueueEntry, QueueKind, QueueType, Resource, Topology,
     TopologyError, arguments,
 };
-use crate::exchange::ExchangeSpec;
+use crate::exchange::{DELAYED_TYPE, ExchangeSpec, HASH_HEADER, HASH_PROPERTY, check_arguments};
 use crate::id::QueueId;
+use crate::value::Value;
 
 impl Topology {
     /// The id for the next queue: one more than the highest that was ever seen.
@@ -30,7 +32,7 @@ impl Topology {
         vhost: &str,
         name: Arc<str>,
         mut spec: ExchangeSpec,
-        mode: Mode,
+        (own_queue, mode): (Option<QueueId>, Mode),
     ) -> Result<Applied, TopologyError> {
         let vhost = super::vhost_mut(&mut self.vhosts, vhost)?;
         if name.is_empty() {
@@ -46,8 +48,13 @@ impl Topology {
         }
         check_exchange_arguments(&spec, resource)?;
         spec.arguments = arguments::normalise(spec.arguments, resource)?;
-        vhost.exchanges.insert(Arc::clone(&name), ExchangeEntry::new(name, spec));
-        Ok(Outcome::Created.into())
+        let own_queue =
+            own_queue.map(|id| QueueEntry::of_exchange(id, (&vhost.name, &name), &spec));
+        let mut exchange = ExchangeEntry::new(name.clone(), spec);
+        exchange.own_queue = own_queue.as_ref().map(|queue| queue.id);
+        exchange.in_force = vhost.policies.for_exchange(&exchange);
+        vhost.exchanges.insert(name, exchange);
+        Ok(own_queue.map_or(Outcome::Created.into(), |queue| self.remember_queue(queue)))
     }
 
     pub(super) fn declare_queue(
@@ -71,6 +78,9 @@ impl Topology {
         if is_reserved(&queue.name) && !server_named && mode == Mode::Live {
             return Err(TopologyError::ReservedName(queue.resource()));
         }
+        if mode == Mode::Live {
+            vhost.check_queue_limit(&queue.name)?;
+        }
         if self.queues.contains_key(&queue.id) {
             return Err(TopologyError::QueueIdTaken(queue.id));
         }
@@ -78,6 +88,7 @@ impl Topology {
         queue.spec.arguments = arguments::normalise(given, || queue.resource())?;
         queue.check_new()?;
         queue.vhost = Arc::clone(&vhost.name);
+        queue.in_force = vhost.policies.for_queue(&queue);
         vhost.queue_ids.insert(Arc::clone(&queue.name), queue.id);
         Ok(self.remember_queue(queue))
     }
@@ -124,29 +135,28 @@ fn check_exchange_equivalent(
             });
         }
     }
-    arguments::check_equivalent([ALTERNATE], &received.arguments, &current.arguments, of)
+    arguments::check_equivalent(ARGUMENTS, &received.arguments, &current.arguments, of)
 }
 
 fn check_exchange_arguments(
     spec: &ExchangeSpec,
     of: impl Fn() -> Resource,
 ) -> Result<(), TopologyError> {
-    match spec.arguments.get(ALTERNATE) {
-        None => Ok(()),
-        Some(value) if value.type_name() != "longstr" => Err(TopologyError::InvalidArgumentType {
-            resource: of(),
-            argument: ALTERNATE,
-            found: value.type_name(),
-        }),
-        Some(_) => Ok(()),
+    for argument in ARGUMENTS {
+        let found = spec.arguments.get(argument).map_or("longstr", Value::type_name);
+        if found != "longstr" {
+            return Err(TopologyError::InvalidArgumentType { resource: of(), argument, found });
+        }
     }
+    if spec.arguments.get(DEDUPLICATION) == Some(&Value::Bool(true)) {
+        let (argument, reason) = (DEDUPLICATION.to_owned(), "not supported yet".to_owned());
+        return Err(TopologyError::InvalidArgument { resource: of(), argument, reason });
+    }
+    Ok(check_arguments(spec.kind, &spec.arguments)?)
 }
 
-impl ExchangeEntry {
-    /// The exchange that gets what this one leads nowhere.
-    pub(super) fn alternate(&self) -> Option<&str> {
-        self.spec.arguments.get(ALTERNATE)?.as_str()
-    }
-}
+pub(super) const ALTERNATE: &str = "alternate-exchange";
 
-const ALTERNATE: &str = "alternate-exchange";
+/// The arguments that mean something, all of them texts, in the order in which declarations are compared.
+/// Numbers are checked by the types that have them.
+const ARGUMENTS: [&str; 4] = [ALTERNATE, DELAYED_TYPE, HASH_HEADER, HASH_PROPERTY];

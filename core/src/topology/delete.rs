@@ -35,10 +35,18 @@ impl Topology {
         }
         let mut applied = Applied::from(Outcome::Deleted);
         if let Some((exchange, sources)) = take_exchange(inside, &mut self.queues, name) {
-            applied.deleted_exchanges.push(exchange.name);
+            self.note_deleted(exchange, &mut applied);
             self.cascade(vhost, sources, mode, &mut applied);
         }
         Ok(applied)
+    }
+
+    /// What an exchange kept for later goes with it.
+    fn note_deleted(&mut self, exchange: ExchangeEntry, applied: &mut Applied) {
+        applied.deleted_exchanges.push(exchange.name);
+        if let Some(own) = exchange.own_queue.filter(|id| self.queues.remove(id).is_some()) {
+            applied.deleted_queues.push(own);
+        }
     }
 
     pub(super) fn delete_queue(&mut self, id: QueueId, mode: Mode) -> Applied {
@@ -78,8 +86,8 @@ impl Topology {
         if mode == Mode::Replay {
             return;
         }
-        let Some(inside) = self.vhosts.get_mut(vhost) else { return };
         while let Some(name) = lost_a_binding.pop() {
+            let Some(inside) = self.vhosts.get_mut(vhost) else { return };
             let goes = |exchange: &ExchangeEntry| {
                 exchange.spec.auto_delete && exchange.outgoing.is_empty()
             };
@@ -94,7 +102,7 @@ impl Topology {
                 let record = TopologyCommand::DeleteExchange { vhost, name, if_unused: false };
                 applied.journal.push(record);
             }
-            applied.deleted_exchanges.push(exchange.name);
+            self.note_deleted(exchange, applied);
             lost_a_binding.extend(sources);
         }
     }

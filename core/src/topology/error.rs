@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::exchange::{HeadersError, UnknownExchangeType};
+use super::{PolicyError, Right};
+use crate::exchange::{ExchangeError, UnknownExchangeType};
 use crate::id::QueueId;
 
 /// A refusal. Its text is what goes on the wire behind the code's name.
@@ -15,12 +16,40 @@ pub enum TopologyError {
     /// There is no such virtual host.
     #[error("vhost {0} not found")]
     VhostNotFound(Arc<str>),
+    /// The virtual host is to stay.
+    #[error("vhost '{0}' is protected from deletion")]
+    VhostProtected(Arc<str>),
     /// There is no such exchange or queue.
     #[error("no {0}")]
     NotFound(Resource),
     /// There is no such user.
     #[error("no user '{0}'")]
     UserNotFound(Arc<str>),
+    /// The user may not do this.
+    #[error("{right} access to {resource} refused for user '{user}'")]
+    AccessRefused {
+        /// What was to be done.
+        right: Right,
+        /// With what.
+        resource: Resource,
+        /// By whom.
+        user: Arc<str>,
+    },
+    /// The user may not do this with this topic.
+    #[error("{right} access to topic '{key}' in {exchange} refused for user '{user}'")]
+    TopicAccessRefused {
+        /// What was to be done.
+        right: Right,
+        /// The routing key or binding key.
+        key: Arc<str>,
+        /// The exchange.
+        exchange: Resource,
+        /// By whom.
+        user: Arc<str>,
+    },
+    /// A policy that makes no sense.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The default exchange can only be published to.
     #[error("operation not permitted on the default exchange")]
     DefaultExchange,
@@ -124,9 +153,19 @@ pub enum TopologyError {
     /// It has bindings, and was to be deleted only if it has none.
     #[error("{0} in use")]
     InUse(Resource),
-    /// A binding of a headers exchange says nonsense.
+    /// The type of the exchange does not allow it.
     #[error(transparent)]
-    Headers(#[from] HeadersError),
+    Exchange(#[from] ExchangeError),
+    /// The virtual host has as many queues as it may have.
+    #[error("cannot declare queue '{queue}': queue limit in vhost '{vhost}' ({max}) is reached")]
+    QueueLimit {
+        /// The queue's name.
+        queue: Arc<str>,
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// The limit.
+        max: u64,
+    },
     /// The caller gave a queue the identity of another.
     #[error("queue id {0} is taken")]
     QueueIdTaken(QueueId),
@@ -174,7 +213,9 @@ impl TopologyError {
         match self {
             TopologyError::VhostNotFound(_) => Kind::NotAllowed,
             TopologyError::NotFound(_) | TopologyError::UserNotFound(_) => Kind::NotFound,
-            TopologyError::DefaultExchange
+            TopologyError::AccessRefused { .. }
+            | TopologyError::TopicAccessRefused { .. }
+            | TopologyError::DefaultExchange
             | TopologyError::ReservedName(_)
             | TopologyError::SystemExchange(_)
             | TopologyError::InternalExchange(_) => Kind::AccessRefused,
@@ -189,16 +230,22 @@ impl TopologyError {
             | TopologyError::TooManyArguments { .. }
             | TopologyError::UnknownExchangeType(_)
             | TopologyError::InUse(_)
-            | TopologyError::Headers(_)
+            | TopologyError::Exchange(_)
+            | TopologyError::Policy(_)
+            | TopologyError::VhostProtected(_)
+            | TopologyError::QueueLimit { .. }
             | TopologyError::QueueIdTaken(_) => Kind::PreconditionFailed,
         }
     }
 }
 
 impl Resource {
-    /// An exchange. The default one is named `amq.default`, as error texts call it.
+    /// How error texts and permissions call the exchange without a name.
+    pub const DEFAULT_EXCHANGE: &str = "amq.default";
+
+    /// An exchange.
     pub fn exchange(name: &str, vhost: &str) -> Self {
-        let name = if name.is_empty() { "amq.default" } else { name };
+        let name = if name.is_empty() { Self::DEFAULT_EXCHANGE } else { name };
         Resource { kind: ResourceKind::Exchange, name: name.into(), vhost: vhost.into() }
     }
 

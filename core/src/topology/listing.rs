@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::binding::Bound;
 use super::vhost::Vhost;
-use super::{Destination, ExchangeEntry, QueueEntry, SubscriptionOptions, Topology};
+use super::{Binding, Destination, ExchangeEntry, QueueEntry, SubscriptionOptions, Topology};
 use crate::exchange::BindingId;
 use crate::id::QueueId;
 use crate::topic::Syntax;
@@ -64,12 +64,44 @@ impl Topology {
         sorted(explicit.chain(self.queues(vhost).into_iter().map(implicit)))
     }
 
+    /// How many subscriptions of MQTT there are in a virtual host, and how many of them are shared.
+    pub fn subscriptions(&self, vhost: &str) -> (usize, usize) {
+        let bound = self.vhosts.get(vhost).into_iter().flat_map(|vhost| vhost.bindings.iter());
+        let subscriptions = bound.filter_map(|bound| bound.subscription.as_ref());
+        subscriptions
+            .fold((0, 0), |(all, shared), one| (all + 1, shared + usize::from(one.share.is_some())))
+    }
+
+    /// The queues of the sessions that share subscriptions with that of this one.
+    pub fn fellow_members(&self, queue: QueueId) -> Vec<QueueId> {
+        let Some(entry) = self.queues.get(&queue) else { return Vec::new() };
+        let Ok(vhost) = self.vhost(&entry.vhost) else { return Vec::new() };
+        let shares: Vec<_> =
+            entry.bindings.iter().filter_map(|id| vhost.bindings.bound(*id).share()).collect();
+        if shares.is_empty() {
+            return Vec::new();
+        }
+        let is_fellow = |bound: &&Bound| bound.share().is_some_and(|share| shares.contains(&share));
+        let fellows = vhost.bindings.iter().filter(is_fellow);
+        fellows
+            .filter_map(|bound| match bound.binding.destination {
+                Destination::Queue(fellow) if fellow != queue => Some(fellow),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The bindings that lead to a queue, with the implicit one of the default exchange; none if it
     /// does not exist.
     pub fn bindings_of_queue(&self, id: QueueId) -> Vec<BindingEntry<'_>> {
         let Some(queue) = self.queues.get(&id) else { return Vec::new() };
         let explicit = self.entries(&queue.vhost, &queue.bindings);
         sorted(explicit.chain(Some(implicit(queue))))
+    }
+
+    /// Whether there is this binding, whatever the options of its subscription.
+    pub fn is_bound(&self, vhost: &str, binding: &Binding) -> bool {
+        self.vhosts.get(vhost).is_some_and(|vhost| vhost.bindings.find(binding).is_some())
     }
 
     /// The bindings that an exchange is the source of; none if it does not exist.

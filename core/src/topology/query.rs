@@ -88,11 +88,23 @@ impl Topology {
                 self.is_binding_durable(vhost, binding)
             }
             Command::DeclareVhost { .. }
+            | Command::DescribeVhost { .. }
             | Command::DeleteVhost { .. }
             | Command::PutUser { .. }
             | Command::DeleteUser { .. }
             | Command::SetPermissions { .. }
             | Command::ClearPermissions { .. }
+            | Command::SetTopicPermissions { .. }
+            | Command::ClearTopicPermissions { .. }
+            | Command::PutPolicy { .. }
+            | Command::DeletePolicy { .. }
+            | Command::SetVhostLimit { .. }
+            | Command::ClearVhostLimit { .. }
+            | Command::SetUserLimit { .. }
+            | Command::ClearUserLimit { .. }
+            | Command::SetParameter { .. }
+            | Command::ClearParameter { .. }
+            | Command::SetSecret { .. }
             | Command::ReserveQueueIds { .. } => true,
         }
     }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::queue_arguments::{self, DEAD_LETTER_EXCHANGE, DEAD_LETTER_KEY, QUEUE_TYPE};
-use super::{Resource, TopologyError, arguments};
-use crate::QueueSettings;
-use crate::exchange::BindingId;
+use super::queue_arguments::{self, QUEUE_TYPE};
+use super::{InForce, Resource, TopologyError, arguments};
+use crate::exchange::{BindingId, ExchangeSpec};
 use crate::id::{ConnectionId, QueueId};
 use crate::value::{Table, Value};
 
@@ -24,6 +23,7 @@ pub struct QueueEntry {
     /// Its properties.
     pub spec: QueueSpec,
     pub(super) bindings: BTreeSet<BindingId>,
+    pub(super) in_force: Option<Box<InForce>>,
 }
 
 /// The properties of a queue.
@@ -60,6 +60,11 @@ pub enum QueueKind {
         /// The session expiry interval in seconds; `u32::MAX` is for ever.
         expiry_s: u32,
     },
+    /// Where an exchange keeps messages until their time. It has the name of the exchange, and is not
+    /// among the queues of the virtual host.
+    Delay,
+    /// Where an exchange keeps what was published last. As nameless as the other one.
+    History,
 }
 
 /// The types of AMQP queues.
@@ -90,15 +95,6 @@ impl QueueType {
 }
 
 impl QueueSpec {
-    /// What its shard has to know of it.
-    pub fn settings(&self) -> QueueSettings {
-        QueueSettings {
-            durable: self.is_durable(),
-            auto_delete: self.auto_delete,
-            ..queue_arguments::settings(self.queue_type(), &self.arguments)
-        }
-    }
-
     /// Its type, as its declaration says.
     pub fn queue_type(&self) -> QueueType {
         match self.arguments.get(QUEUE_TYPE).and_then(Value::as_str) {
@@ -107,14 +103,9 @@ impl QueueSpec {
         }
     }
 
-    /// The exchange that gets what is rejected or dropped.
-    pub fn dead_letter_exchange(&self) -> Option<&str> {
-        self.arguments.get(DEAD_LETTER_EXCHANGE)?.as_str()
-    }
-
-    /// The routing key that it gets it with, in the place of the message's own.
-    pub fn dead_letter_key(&self) -> Option<&str> {
-        self.arguments.get(DEAD_LETTER_KEY)?.as_str()
+    /// The header by which it knows messages that it has taken before, if it takes each once only.
+    pub(super) fn deduplication_header(&self) -> Option<&str> {
+        queue_arguments::deduplication_header(&self.arguments)
     }
 
     /// Whether the queue survives a restart. An exclusive one does not, whatever was declared.
@@ -124,10 +115,17 @@ impl QueueSpec {
 }
 
 impl QueueKind {
+    /// Whether it belongs to an exchange, so that nobody else sees it.
+    pub(super) fn is_of_exchange(&self) -> bool {
+        matches!(self, QueueKind::Delay | QueueKind::History)
+    }
+
     fn name(&self) -> &'static str {
         match self {
             QueueKind::Classic => "classic",
             QueueKind::MqttSession { .. } => "mqtt",
+            QueueKind::Delay => "delay",
+            QueueKind::History => "history",
         }
     }
 
@@ -146,7 +144,21 @@ impl QueueKind {
 
 impl QueueEntry {
     pub(super) fn new(id: QueueId, vhost: Arc<str>, name: Arc<str>, spec: QueueSpec) -> Self {
-        QueueEntry { id, name, vhost, spec, bindings: BTreeSet::new() }
+        QueueEntry { id, name, vhost, spec, bindings: BTreeSet::new(), in_force: None }
+    }
+
+    /// The queue in which an exchange keeps messages.
+    pub(super) fn of_exchange(
+        id: QueueId,
+        (vhost, exchange): (&Arc<str>, &Arc<str>),
+        spec: &ExchangeSpec,
+    ) -> Self {
+        let (kind, arguments) = match spec.history_len() {
+            None => (QueueKind::Delay, Table::default()),
+            Some(len) => (QueueKind::History, queue_arguments::max_lengths(len, HISTORY_BYTES_MAX)),
+        };
+        let spec = QueueSpec { durable: spec.durable, kind, arguments, ..QueueSpec::default() };
+        QueueEntry::new(id, Arc::clone(vhost), Arc::clone(exchange), spec)
     }
 
     /// How error texts name it.
@@ -215,6 +227,9 @@ impl QueueEntry {
         }
     }
 }
+
+/// All of what an exchange remembers is in memory at once while a new binding gets it.
+const HISTORY_BYTES_MAX: u32 = 64 * 1024 * 1024;
 
 /// `x-queue-type: classic` says the same as nothing.
 fn without_default_type(arguments: &Table) -> Table {

@@ -3,8 +3,8 @@
 
 use super::queue::QueueType;
 use super::{QueueEntry, TopologyError};
-use crate::value::{Table, Value};
-use crate::{Overflow, QueueSettings};
+use crate::value::{IntWidth, Table, Value};
+use crate::{DeduplicationSettings, Overflow, QueueSettings};
 
 /// An argument that queues know.
 struct Argument {
@@ -30,6 +30,10 @@ const REJECT_PUBLISH_DLX: &str = "reject-publish-dlx";
 const MAX_PRIORITY: &str = "x-max-priority";
 const DELIVERY_LIMIT: &str = "x-delivery-limit";
 const CONSUMER_TIMEOUT: &str = "x-consumer-timeout";
+pub(super) const DEDUPLICATION: &str = "x-message-deduplication";
+const CACHE_SIZE: &str = "x-cache-size";
+const CACHE_TTL: &str = "x-cache-ttl";
+const DEDUPLICATION_HEADER: &str = "x-deduplication-header";
 
 use QueueType::{Classic, Quorum};
 const BOTH: &[QueueType] = &[Classic, Quorum];
@@ -47,12 +51,16 @@ const ARGUMENTS: &[Argument] = &[
     compared(MAX_LENGTH, BOTH, |value| number_flaw(value, 0, i64::MAX)),
     compared(MAX_LENGTH_BYTES, BOTH, |value| number_flaw(value, 0, i64::MAX)),
     compared(OVERFLOW, BOTH, |value| {
-        one_of(&["drop-head", "reject-publish", REJECT_PUBLISH_DLX], "invalid_overflow", value)
+        one_of(&["drop-head", "reject-publish", REJECT_PUBLISH_DLX], OVERFLOW_FLAW, value)
     }),
     compared(MAX_PRIORITY, &[Classic], max_priority_flaw),
     compared(SINGLE_ACTIVE_CONSUMER, BOTH, flag_flaw),
     compared(DELIVERY_LIMIT, BOTH, |value| number_flaw(value, -1, i64::MAX)),
     compared(CONSUMER_TIMEOUT, BOTH, |value| number_flaw(value, 0, TTL_MAX_MS)),
+    compared(DEDUPLICATION, BOTH, flag_flaw),
+    compared(CACHE_SIZE, BOTH, |value| number_flaw(value, 1, CACHE_SIZE_MAX)),
+    compared(CACHE_TTL, BOTH, |value| number_flaw(value, 1, TTL_MAX_MS)),
+    compared(DEDUPLICATION_HEADER, BOTH, text_flaw),
     kept("x-queue-mode", &[Classic], |value| {
         one_of(&["default", "lazy"], "invalid_queue_mode", value)
     }),
@@ -131,6 +139,12 @@ pub(super) fn check(queue: &QueueEntry) -> Result<(), TopologyError> {
     Ok(())
 }
 
+/// Whether an argument is known and may have a value, whatever the queue is.
+pub(super) fn is_fine(name: &str, value: &Value) -> bool {
+    let known = ARGUMENTS.iter().find(|argument| argument.name == name);
+    known.is_some_and(|known| (known.flaw)(value).is_none())
+}
+
 /// What is wrong with a value that is right by itself.
 fn misfit(name: &str, value: &Value, queue_type: QueueType, arguments: &Table) -> Option<String> {
     if name == DEAD_LETTER_KEY && arguments.get(DEAD_LETTER_EXCHANGE).is_none() {
@@ -138,7 +152,7 @@ fn misfit(name: &str, value: &Value, queue_type: QueueType, arguments: &Table) -
     }
     let is_refused =
         name == OVERFLOW && queue_type == Quorum && value.as_str() == Some(REJECT_PUBLISH_DLX);
-    is_refused.then(|| format!("{{invalid_overflow,<<\"{REJECT_PUBLISH_DLX}\">>}}"))
+    is_refused.then(|| OVERFLOW_FLAW.to_owned())
 }
 
 /// What the arguments of a queue ask for.
@@ -164,9 +178,28 @@ pub(super) fn settings(queue_type: QueueType, arguments: &Table) -> QueueSetting
         delivery_limit: limit,
         counts_deliveries: queue_type == Quorum || limit.is_some(),
         consumer_timeout_ms: number(CONSUMER_TIMEOUT).filter(|timeout_ms| *timeout_ms > 0),
+        deduplication: deduplication_header(arguments).map(|_| DeduplicationSettings {
+            len_max: number(CACHE_SIZE).unwrap_or(CACHE_SIZE_DEFAULT) as usize,
+            ttl_ms: number(CACHE_TTL),
+        }),
         dead_letters: arguments.get(DEAD_LETTER_EXCHANGE).is_some(),
         ..QueueSettings::default()
     }
+}
+
+/// The arguments of a queue that keeps so many messages, and so many bytes of bodies.
+pub(super) fn max_lengths(len: u32, bytes: u32) -> Table {
+    let number = |value| Value::Unsigned(value, IntWidth::W32);
+    Table(vec![(MAX_LENGTH.to_owned(), number(len)), (MAX_LENGTH_BYTES.to_owned(), number(bytes))])
+}
+
+/// The header by which a queue knows messages that it has taken before, if it wants to.
+pub(super) fn deduplication_header(arguments: &Table) -> Option<&str> {
+    if arguments.get(DEDUPLICATION) != Some(&Value::Bool(true)) {
+        return None;
+    }
+    let named = arguments.get(DEDUPLICATION_HEADER).and_then(Value::as_str);
+    Some(named.unwrap_or(DEDUPLICATION_HEADER))
 }
 
 fn fine(_: &Value) -> Option<String> {
@@ -217,11 +250,15 @@ fn flag_flaw(value: &Value) -> Option<String> {
     if matches!(value, Value::Bool(_)) { None } else { unacceptable_type(value) }
 }
 
+fn text_flaw(value: &Value) -> Option<String> {
+    if value.as_str().is_some() { None } else { unacceptable_type(value) }
+}
+
 fn one_of(values: &[&str], flaw: &str, value: &Value) -> Option<String> {
     match value.as_str() {
         None => unacceptable_type(value),
         Some(text) if values.contains(&text) => None,
-        Some(text) => Some(format!("{{{flaw},<<\"{text}\">>}}")),
+        Some(_) => Some(flaw.to_owned()),
     }
 }
 
@@ -232,7 +269,12 @@ fn unacceptable_type(value: &Value) -> Option<String> {
 /// RabbitMQ's longest time to live: ten years of 365 days.
 const TTL_MAX_MS: i64 = 315_360_000_000;
 
+/// LavinMQ's.
+const CACHE_SIZE_DEFAULT: u64 = 128;
+const CACHE_SIZE_MAX: i64 = 1_000_000;
+
 /// RabbitMQ 4's, for quorum queues.
 const DELIVERY_LIMIT_DEFAULT: u32 = 20;
 
+const OVERFLOW_FLAW: &str = "invalid_overflow";
 const LOCATOR_FLAW: &str = "invalid_queue_locator_arg";

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use super::binding::Bindings;
-use super::{Applied, Outcome, Resource, Topology, TopologyError};
+use super::policy::Policies;
+use super::{Applied, InForce, Limits, Mode, Outcome, Resource, Topology, TopologyError};
 use crate::exchange::{BindingId, ExchangeKind, ExchangeSpec, RoutingTable};
 use crate::id::QueueId;
 
@@ -18,11 +20,27 @@ pub struct ExchangeEntry {
     pub name: Arc<str>,
     /// Its properties.
     pub spec: ExchangeSpec,
+    /// The queue in which it keeps messages, if its type does: until their time, or for those who come
+    /// later.
+    pub own_queue: Option<QueueId>,
     pub(super) table: RoutingTable,
     /// The bindings it is the source of.
     pub(super) outgoing: BTreeSet<BindingId>,
     /// The bindings it is the destination of.
     pub(super) incoming: BTreeSet<BindingId>,
+    pub(super) in_force: Option<Box<InForce>>,
+}
+
+/// What is known of a virtual host besides what is in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VhostFacts {
+    /// What it is for.
+    pub description: String,
+    /// Words that it can be found by.
+    pub tags: Vec<String>,
+    /// Whether its deletion is refused.
+    pub protected: bool,
 }
 
 #[derive(Debug)]
@@ -32,12 +50,16 @@ pub(super) struct Vhost {
     /// Its order never shows: listings are sorted.
     pub(super) queue_ids: HashMap<Arc<str>, QueueId, RandomState>,
     pub(super) bindings: Bindings,
+    pub(super) policies: Policies,
+    pub(super) limits: Limits,
+    pub(super) facts: VhostFacts,
 }
 
 impl ExchangeEntry {
     pub(super) fn new(name: Arc<str>, spec: ExchangeSpec) -> Self {
-        let table = RoutingTable::new(spec.kind);
-        ExchangeEntry { name, spec, table, outgoing: BTreeSet::new(), incoming: BTreeSet::new() }
+        let table = RoutingTable::new(&spec);
+        let (outgoing, incoming) = (BTreeSet::new(), BTreeSet::new());
+        ExchangeEntry { name, spec, own_queue: None, table, outgoing, incoming, in_force: None }
     }
 }
 
@@ -52,6 +74,9 @@ impl Vhost {
             exchanges: predeclared.collect(),
             queue_ids: HashMap::default(),
             bindings: Bindings::default(),
+            policies: Policies::default(),
+            limits: Limits::new(),
+            facts: VhostFacts::default(),
         }
     }
 
@@ -70,16 +95,48 @@ impl Topology {
         Outcome::Created.into()
     }
 
-    pub(super) fn delete_vhost(&mut self, name: &str) -> Applied {
+    /// What is known of a virtual host, if it is there.
+    pub fn vhost_facts(&self, vhost: &str) -> Option<&VhostFacts> {
+        self.vhosts.get(vhost).map(|vhost| &vhost.facts)
+    }
+
+    pub(super) fn describe_vhost(
+        &mut self,
+        vhost: &str,
+        facts: VhostFacts,
+    ) -> Result<Applied, TopologyError> {
+        let known = &mut super::vhost_mut(&mut self.vhosts, vhost)?.facts;
+        if *known == facts {
+            return Ok(Outcome::Unchanged.into());
+        }
+        *known = facts;
+        Ok(Outcome::Replaced.into())
+    }
+
+    pub(super) fn delete_vhost(
+        &mut self,
+        name: Arc<str>,
+        mode: Mode,
+    ) -> Result<Applied, TopologyError> {
+        if mode == Mode::Live && self.vhost_facts(&name).is_some_and(|facts| facts.protected) {
+            return Err(TopologyError::VhostProtected(name));
+        }
+        Ok(self.remove_vhost(&name))
+    }
+
+    fn remove_vhost(&mut self, name: &str) -> Applied {
         let Some(vhost) = self.vhosts.remove(name) else { return Outcome::Absent.into() };
-        let mut deleted: Vec<_> = vhost.queue_ids.into_values().collect();
+        let kept = vhost.exchanges.values().filter_map(|exchange| exchange.own_queue);
+        let mut deleted: Vec<_> = vhost.queue_ids.into_values().chain(kept).collect();
         deleted.sort_unstable();
         for id in &deleted {
             self.forget_queue(*id);
         }
         for user in self.users.values_mut() {
             user.permissions.remove(name);
+            user.topic_permissions.remove(name);
         }
+        self.parameters.retain(|parameter, _| parameter.vhost.as_deref() != Some(name));
         Applied { deleted_queues: deleted, ..Outcome::Deleted.into() }
     }
 }

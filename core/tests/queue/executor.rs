@@ -89,14 +89,15 @@ impl Executor {
             if let Some(origin) = origin.filter(|_| !placements.is_empty()) {
                 state.remember(origin, at);
             }
-            state.publish(now_ms, &mut placements, message, at, fx);
+            state.publish(now_ms, &mut placements, message.clone(), at, fx);
+            state.pump_published(now_ms, fx);
             placed
         })
     }
 
     pub fn receive(&mut self, queue: QueueId, consumer: ConsumerId, entry: EntryIndex) -> bool {
-        let (durable, _) = self.post(|state, _, journal| {
-            let durable = state.queue(queue).unwrap().receive(consumer, entry);
+        let (durable, _) = self.post(|state, fx, journal| {
+            let durable = state.queue(queue).unwrap().receive(consumer, entry, fx);
             if durable {
                 journal.record_runs(Kind::Receive, &mut [(queue, entry)]);
             }

@@ -87,7 +87,8 @@ impl Entry {
     }
 
     fn is_expired(&self, now_ms: u64) -> bool {
-        self.expires_at_ms.is_some_and(|at| at <= now_ms)
+        let is_begun = self.qos == Some(2) && self.was_delivered;
+        !is_begun && self.expires_at_ms.is_some_and(|at| at <= now_ms)
     }
 }
 

@@ -117,7 +117,7 @@ fn publish() -> impl Strategy<Value = Publish> {
 impl Publish {
     /// To one queue of AMQP.
     pub fn target(queue: QueueId) -> [Target; 1] {
-        [Target { queue, durable: true, subscription: None }]
+        [Target { queue, durable: true, subscription: None, deduplication: None }]
     }
 
     pub fn durable(text: &str) -> Arc<Message> {

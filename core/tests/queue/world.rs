@@ -130,6 +130,7 @@ impl World {
                 queue: self.models[queue].id,
                 durable: self.models[queue].settings.durable,
                 subscription: (queue >= SESSION).then(|| subscription.clone()),
+                deduplication: None,
             })
             .collect();
         let origin = publish.packet.map(|packet| Origin { packet: self.packet(packet), shards: 1 });
@@ -204,7 +205,7 @@ impl World {
         let other = self.consumer();
         self.on(queue, |queue, fx| {
             queue.settle(other, EntryIndex(index), Settlement::Ack, fx);
-            assert!(!queue.receive(other, EntryIndex(index)));
+            assert!(!queue.receive(other, EntryIndex(index), fx));
         });
     }
 

@@ -94,7 +94,7 @@ fn placement() -> impl Strategy<Value = Placement> {
             index: EntryIndex(index),
             sequence: subscription.as_ref().map_or(0, |subscription| subscription.3),
             subscription: subscription.map(|(qos, retain_as_published, ids, _)| {
-                Arc::new(Subscription { qos, retain_as_published, ids: ids.into() })
+                Arc::new(Subscription { qos, retain_as_published, ids: ids.into(), share: None })
             }),
             retained,
             durable,

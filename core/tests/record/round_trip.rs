@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use leveret_core::record::{
-    Kind, Record, RecordedPlacement, RememberedPacket, runs_by_queue, write,
+    Kind, Record, RecordedPlacement, RecordedWill, RememberedPacket, WillParts, runs_by_queue,
+    write,
 };
 use leveret_core::{
     Body, Draft, EntryIndex, LARGE_BODY_BYTES, Message, Placement, Position, QueueId, Reference,
@@ -110,6 +111,33 @@ proptest! {
             panic!("another kind")
         };
         prop_assert_eq!(found, vhost);
+        assert_same(&back.into_message().unwrap(), &message);
+    }
+
+    #[test]
+    fn sessions_survive(
+        queue in any::<u64>(),
+        away_since_ms in proptest::option::of(any::<u64>()),
+        message in messages(),
+        times in (any::<u32>(), proptest::option::of(any::<u32>())),
+        names in ("[a-z]{0,9}", "[a-zé/]{0,9}"),
+    ) {
+        let queue = QueueId(queue);
+        let bytes = payload(|out| _ = write::session(out, queue, away_since_ms, None));
+        let Record::Session(found) = decode(Kind::Session, &bytes) else { panic!("another kind") };
+        prop_assert_eq!((found.queue, found.away_since_ms), (queue, away_since_ms));
+        prop_assert!(found.will.is_none());
+        let bytes = with_message(&message, |out, message| {
+            let (delay_s, expiry_s) = times;
+            let (user, client_id) = (&*names.0, &*names.1);
+            let will = WillParts { delay_s, expiry_s, user, client_id, message };
+            // Only the message is borrowed for as long as its body.
+            write::session(out, queue, away_since_ms, Some(will)).and(message.large_body())
+        });
+        let Record::Session(found) = decode(Kind::Session, &bytes) else { panic!("another kind") };
+        prop_assert_eq!((found.queue, found.away_since_ms), (queue, away_since_ms));
+        let RecordedWill { delay_s, expiry_s, user, client_id, message: back } = found.will.unwrap();
+        prop_assert_eq!(((delay_s, expiry_s), (user, client_id)), (times, names));
         assert_same(&back.into_message().unwrap(), &message);
     }
 

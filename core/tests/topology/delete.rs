@@ -160,6 +160,7 @@ fn a_virtual_host_takes_everything_along() {
     let user = || TopologyCommand::PutUser {
         name: "u".into(),
         password_hash: "h".into(),
+        scram_keys: String::new(),
         tags: Vec::new(),
     };
     fixture.apply(user()).unwrap();

@@ -62,11 +62,27 @@ fn virtual_hosts_and_users_are_listed_by_name() {
     }
     for name in ["u2", "u1"] {
         let tags = vec!["administrator".to_owned()];
-        let user =
-            TopologyCommand::PutUser { name: name.into(), password_hash: String::new(), tags };
+        let user = TopologyCommand::PutUser {
+            name: name.into(),
+            password_hash: String::new(),
+            scram_keys: String::new(),
+            tags,
+        };
         fixture.apply(user).unwrap();
     }
     assert_eq!(fixture.topology.vhosts().collect::<Vec<_>>(), ["/", "a", "b"]);
     let users: Vec<_> = fixture.topology.users().map(|(name, _)| name).collect();
     assert_eq!(users, ["u1", "u2"]);
+}
+
+#[test]
+fn a_binding_is_there_whatever_the_options_of_its_subscription() {
+    let mut fixture = Fixture::new();
+    let queue = fixture.queue("q");
+    fixture.subscribe(queue, "a/+", SubscriptionOptions { qos: 2, ..Default::default() });
+    let is_bound = |filter| fixture.topology.is_bound(VHOST, &filter_of(queue, filter));
+    assert!(is_bound("a/+"));
+    assert!(!is_bound("a/#"));
+    assert!(!fixture.topology.is_bound(VHOST, &filter_of(queue, "a/+").share_as("g")));
+    assert!(!fixture.topology.is_bound("no vhost", &filter_of(queue, "a/+")));
 }

@@ -3,11 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
+mod access;
 mod bind;
 mod declare;
+mod delayed;
 mod delete;
+mod limits;
 mod listing;
 mod match_properties;
+mod one_of_many;
+mod policy;
 mod replay;
 mod route;
 mod scale;
@@ -23,6 +28,10 @@ const VHOST: &str = "/";
 /// A topology with the virtual host `/`, and shorthand for what tests do with it.
 struct Fixture {
     topology: Topology,
+}
+
+fn filter_of(queue: QueueId, filter: &str) -> Binding {
+    Binding { syntax: Syntax::Mqtt, ..Binding::to_queue("amq.topic", queue, filter) }
 }
 
 impl Fixture {
@@ -81,8 +90,14 @@ impl Fixture {
     }
 
     fn subscribe(&mut self, queue: QueueId, filter: &str, options: SubscriptionOptions) -> Applied {
-        let binding =
-            Binding { syntax: Syntax::Mqtt, ..Binding::to_queue("amq.topic", queue, filter) };
+        self.subscribe_to(filter_of(queue, filter), options)
+    }
+
+    fn share(&mut self, queue: QueueId, filter: &str, name: &str, options: SubscriptionOptions) {
+        self.subscribe_to(filter_of(queue, filter).share_as(name), options);
+    }
+
+    fn subscribe_to(&mut self, binding: Binding, options: SubscriptionOptions) -> Applied {
         let subscription = Some(options);
         self.apply(TopologyCommand::Bind { vhost: VHOST.into(), binding, subscription }).unwrap()
     }
@@ -101,11 +116,12 @@ impl Fixture {
 }
 
 fn address<'a>(exchange: &'a str, key: &'a str) -> Address<'a> {
-    Address { vhost: VHOST, exchange, key }
+    Address { vhost: VHOST, exchange, key, random: 0 }
 }
 
 fn declare_exchange(name: &str, spec: ExchangeSpec) -> TopologyCommand {
-    TopologyCommand::DeclareExchange { vhost: VHOST.into(), name: name.into(), spec }
+    let (vhost, name) = (VHOST.into(), name.into());
+    TopologyCommand::DeclareExchange { vhost, name, spec, own_queue: None }
 }
 
 fn delete_exchange(name: &str) -> TopologyCommand {

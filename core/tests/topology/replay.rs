@@ -2,9 +2,10 @@
 
 use leveret_core::{
     ConnectionId, ExchangeKind, ExchangeSpec, Outcome, Permissions, QueueKind, QueueSpec,
-    SubscriptionOptions, TopologyErrorKind, Value,
+    SubscriptionOptions, TopologyErrorKind, Value, VhostFacts,
 };
 
+use super::access::pattern;
 use super::*;
 
 fn rebuilt(commands: &[TopologyCommand]) -> Topology {
@@ -55,13 +56,14 @@ fn a_snapshot_has_everything_durable_and_nothing_else() {
 #[test]
 fn users_and_permissions_are_in_the_snapshot() {
     let mut fixture = Fixture::new();
-    let put = |hash: &str| TopologyCommand::PutUser {
+    let put = |hash: &str, keys: &str| TopologyCommand::PutUser {
         name: "u".into(),
         password_hash: hash.into(),
+        scram_keys: keys.into(),
         tags: vec!["monitoring".into()],
     };
     let permissions =
-        Permissions { configure: "^a".into(), write: ".*".into(), read: String::new() };
+        Permissions { configure: pattern("^a"), write: pattern(".*"), read: pattern("") };
     let permit = TopologyCommand::SetPermissions {
         user: "u".into(),
         vhost: VHOST.into(),
@@ -72,21 +74,56 @@ fn users_and_permissions_are_in_the_snapshot() {
         (error.to_string(), error.kind()),
         ("no user 'u'".into(), TopologyErrorKind::NotFound)
     );
-    assert_eq!(fixture.apply(put("h")).unwrap().outcome, Outcome::Created);
+    assert_eq!(fixture.apply(put("h", "")).unwrap().outcome, Outcome::Created);
     assert_eq!(fixture.apply(permit.clone()).unwrap().outcome, Outcome::Created);
     assert_eq!(fixture.apply(permit).unwrap().outcome, Outcome::Unchanged);
-    assert_eq!(fixture.apply(put("h")).unwrap().outcome, Outcome::Unchanged);
-    assert_eq!(fixture.apply(put("i")).unwrap().outcome, Outcome::Replaced);
+    assert_eq!(fixture.apply(put("h", "")).unwrap().outcome, Outcome::Unchanged);
+    assert_eq!(fixture.apply(put("i", "")).unwrap().outcome, Outcome::Replaced);
+    assert_eq!(fixture.apply(put("i", "k")).unwrap().outcome, Outcome::Replaced);
     let rebuilt = rebuilt(&fixture.topology.snapshot());
     let user = rebuilt.user("u").unwrap();
     assert_eq!(
-        (user.password_hash.as_str(), &user.tags[..]),
-        ("i", &["monitoring".to_owned()][..])
+        (user.password_hash.as_str(), user.scram_keys.as_str(), &user.tags[..]),
+        ("i", "k", &["monitoring".to_owned()][..])
     );
     assert_eq!(user.permissions.get(VHOST), Some(&permissions));
     let clear = TopologyCommand::ClearPermissions { user: "u".into(), vhost: VHOST.into() };
     assert_eq!(fixture.apply(clear).unwrap().outcome, Outcome::Deleted);
     assert!(fixture.topology.user("u").unwrap().permissions.is_empty());
+}
+
+#[test]
+fn a_user_of_an_earlier_version_is_read_without_scram_keys() {
+    let json =
+        br#"{"version":1,"command":{"put_user":{"name":"u","password_hash":"h","tags":[]}}}"#;
+    let command = TopologyCommand::from_json(json).unwrap();
+    assert_eq!(command.to_json(), json);
+    let user = rebuilt(&[command]).user("u").cloned().unwrap();
+    assert_eq!((&*user.password_hash, &*user.scram_keys), ("h", ""));
+}
+
+#[test]
+fn the_secret_is_in_the_snapshot() {
+    let mut fixture = Fixture::new();
+    let set = |secret: &str| TopologyCommand::SetSecret { secret: secret.into() };
+    assert_eq!(fixture.apply(set("s")).unwrap().outcome, Outcome::Created);
+    assert_eq!(fixture.apply(set("s")).unwrap().outcome, Outcome::Unchanged);
+    assert_eq!(fixture.apply(set("t")).unwrap().outcome, Outcome::Replaced);
+    assert_eq!(rebuilt(&fixture.topology.snapshot()).secret(), "t");
+}
+
+#[test]
+fn what_is_known_of_a_vhost_is_in_the_snapshot_and_protects_it() {
+    let mut fixture = Fixture::new();
+    let (description, tags) = ("d".to_owned(), vec!["t".to_owned()]);
+    let facts = VhostFacts { description, tags, protected: true };
+    let describe = TopologyCommand::DescribeVhost { vhost: VHOST.into(), facts: facts.clone() };
+    assert_eq!(fixture.apply(describe.clone()).unwrap().outcome, Outcome::Replaced);
+    assert_eq!(fixture.apply(describe).unwrap().outcome, Outcome::Unchanged);
+    assert_eq!(rebuilt(&fixture.topology.snapshot()).vhost_facts(VHOST), Some(&facts));
+    let delete = TopologyCommand::DeleteVhost { vhost: VHOST.into() };
+    assert_eq!(fixture.refusal(delete.clone()), "vhost '/' is protected from deletion");
+    assert_eq!(fixture.topology.replay(delete).unwrap().outcome, Outcome::Deleted);
 }
 
 #[test]
@@ -151,4 +188,23 @@ fn durability_is_known_before_a_command_is_applied() {
     assert!(!is_durable(bind(Binding::to_queue("amq.direct", t, ""))));
     assert!(!is_durable(delete_exchange("x")));
     assert!(is_durable(TopologyCommand::DeclareVhost { vhost: "v".into() }));
+}
+
+#[test]
+fn parameters_are_in_the_snapshot_and_go_with_their_vhost() {
+    let mut fixture = Fixture::new();
+    let name = |vhost: Option<&str>, name: &str| {
+        let (vhost, component) = (vhost.map(Into::into), "c".into());
+        leveret_core::ParameterName { vhost, component, name: name.into() }
+    };
+    let set = |name, number: u64| TopologyCommand::SetParameter { name, value: number.into() };
+    fixture.apply(set(name(None, "everywhere"), 1)).unwrap();
+    fixture.apply(set(name(Some(VHOST), "here"), 2)).unwrap();
+    assert!(fixture.apply(set(name(Some("elsewhere"), "there"), 3)).is_err());
+    let rebuilt = rebuilt(&fixture.topology.snapshot());
+    assert_eq!(rebuilt.parameters().count(), 2);
+    assert_eq!(rebuilt.snapshot(), fixture.topology.snapshot());
+    fixture.apply(TopologyCommand::DeleteVhost { vhost: VHOST.into() }).unwrap();
+    let left: Vec<_> = fixture.topology.parameters().map(|(name, _)| &*name.name).collect();
+    assert_eq!(left, ["everywhere"]);
 }

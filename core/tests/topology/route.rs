@@ -181,7 +181,7 @@ fn one_subscription_is_shared_and_not_copied() {
     let (one, two) = (&one.targets[0].subscription, &two.targets[0].subscription);
     assert!(std::sync::Arc::ptr_eq(one.as_ref().unwrap(), two.as_ref().unwrap()));
     let expected =
-        Subscription { qos: 1, retain_as_published: false, ids: [3].into_iter().collect() };
+        Subscription { qos: 1, ids: [3].into_iter().collect(), ..Subscription::default() };
     assert_eq!(**one.as_ref().unwrap(), expected);
 }
 
@@ -243,6 +243,7 @@ fn the_generation_changes_with_routes_and_with_nothing_else() {
     let user = TopologyCommand::PutUser {
         name: "u".into(),
         password_hash: String::new(),
+        scram_keys: String::new(),
         tags: Vec::new(),
     };
     fixture.apply(user).unwrap();
@@ -251,4 +252,37 @@ fn the_generation_changes_with_routes_and_with_nothing_else() {
     assert!(changed(&fixture));
     fixture.apply(TopologyCommand::DeleteQueue { id: queue }).unwrap();
     assert!(changed(&fixture));
+}
+
+#[test]
+fn the_members_of_a_shared_subscription_are_apart_from_other_targets() {
+    let mut fixture = Fixture::new();
+    let (a, b) = (fixture.queue("mqtt.a"), fixture.queue("mqtt.b"));
+    fixture.share(b, "t", "one", options(1, 2));
+    fixture.share(a, "t", "one", options(2, 1));
+    fixture.share(a, "#", "one", options(0, 3));
+    fixture.subscribe(a, "t", options(1, 4));
+    let routes = fixture.route("amq.topic", "t");
+    assert_eq!(routes.targets.iter().map(|target| target.queue).collect::<Vec<_>>(), [a]);
+    assert_eq!(&routes.targets[0].subscription.as_ref().unwrap().ids[..], [4]);
+    let groups: Vec<(&str, Vec<_>)> = routes
+        .shared
+        .iter()
+        .map(|shared| (&*shared.share.key, shared.members.iter().map(|it| it.queue).collect()))
+        .collect();
+    assert_eq!(groups, [("#", vec![a]), ("t", vec![a, b])]);
+    assert!(routes.is_cacheable());
+}
+
+#[test]
+fn fellow_members_have_a_shared_subscription_in_common() {
+    let mut fixture = Fixture::new();
+    let queues = ["mqtt.a", "mqtt.b", "mqtt.c"].map(|name| fixture.queue(name));
+    let [a, b, c] = queues;
+    fixture.share(a, "t", "one", options(1, 1));
+    fixture.share(b, "t", "one", options(1, 1));
+    fixture.share(c, "t", "two", options(1, 1));
+    fixture.subscribe(c, "t", options(1, 1));
+    let fellows = queues.map(|queue| fixture.topology.fellow_members(queue));
+    assert_eq!(fellows, [vec![b], vec![a], vec![]]);
 }

@@ -48,6 +48,31 @@ fn subscribers_to_one_topic_come_and_go_without_a_search() {
 }
 
 #[test]
+fn a_hash_over_ten_thousand_bindings_costs_the_same_whatever_their_weights() {
+    for weight in ["1", "10000"] {
+        let mut fixture = Fixture::new();
+        fixture.exchange("hash", ExchangeKind::ConsistentHash);
+        for i in 0..10_000 {
+            let queue = fixture.queue(&format!("q{i}"));
+            fixture.bind("hash", queue, weight);
+        }
+        let elapsed = took(|| {
+            for i in 0..200 {
+                assert_eq!(fixture.route("hash", &format!("order.{i}")).targets.len(), 1);
+            }
+        });
+        assert!(elapsed < Duration::from_secs(2), "200 routes took {elapsed:?}");
+        let elapsed = took(|| {
+            for id in 1..=10_000 {
+                fixture.apply(TopologyCommand::DeleteQueue { id: QueueId(id) }).unwrap();
+            }
+        });
+        assert!(elapsed < Duration::from_secs(5), "10,000 queues took {elapsed:?} to go");
+        assert!(fixture.queues_routed("hash", "order.1").is_empty());
+    }
+}
+
+#[test]
 fn ten_thousand_retained_messages_are_found_among_more() {
     let message = Arc::new(Message::new(Draft {
         exchange: "amq.topic",

@@ -163,7 +163,7 @@ fn routed_by_listing(
                 ExchangeKind::Direct => entry.key == key,
                 ExchangeKind::Fanout => true,
                 ExchangeKind::Topic => Pattern::new(entry.key, entry.syntax).matches(key),
-                ExchangeKind::Headers => unreachable!("none is declared or asked"),
+                _ => unreachable!("none is declared or asked"),
             };
             match &entry.destination {
                 _ if !matches => {}

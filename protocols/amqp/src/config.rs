@@ -93,11 +93,14 @@ pub fn server_properties(product: &str, version: &str) -> TableBuilder {
 /// The smallest frame_max that may be negotiated (AMQP 0-9-1 §4.2.3, frame-min-size).
 pub(crate) const FRAME_MIN: u32 = 4096;
 
-const CAPABILITIES: [&str; 6] = [
+const CAPABILITIES: [&str; 9] = [
     "publisher_confirms",
     "exchange_exchange_bindings",
     "basic.nack",
     "consumer_cancel_notify",
+    "connection.blocked",
+    "consumer_priorities",
     "authentication_failure_close",
     "per_consumer_qos",
+    "direct_reply_to",
 ];

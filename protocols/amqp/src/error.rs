@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::method::MethodId;
+use crate::wire::SHORT_STR_MAX;
 
 /// A field, table, property list or method that cannot be decoded. The fault is the peer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -140,6 +141,17 @@ impl Exception {
     pub fn new(code: ReplyCode, text: impl Into<String>, method: MethodId) -> Self {
         Self { code, text: text.into(), method }
     }
+
+    /// The text as it goes out; one that a short string cannot hold ends in three dots.
+    pub(crate) fn reply_text(&self) -> String {
+        const DOTS: &str = "...";
+        let mut text = self.to_string();
+        if text.len() > SHORT_STR_MAX {
+            text.truncate(text.floor_char_boundary(SHORT_STR_MAX - DOTS.len()));
+            text.push_str(DOTS);
+        }
+        text
+    }
 }
 
 /// The reply text as it goes out: `NOT_FOUND - no queue 'q' in vhost '/'`.
@@ -187,6 +199,15 @@ mod tests {
         let text = "no queue 'q1' in vhost '/'";
         let error = Exception::new(ReplyCode::NotFound, text, MethodId::NONE);
         assert_eq!(error.to_string(), "NOT_FOUND - no queue 'q1' in vhost '/'");
+    }
+
+    #[test]
+    fn a_reply_text_that_is_too_long_ends_in_dots() {
+        let text =
+            |len| Exception::new(ReplyCode::NotFound, "é".repeat(len), MethodId::NONE).reply_text();
+        assert_eq!(text(121).len(), "NOT_FOUND - ".len() + 242);
+        let long = text(122);
+        assert!(long.ends_with("é...") && long.len() <= 255, "{long}");
     }
 
     #[test]

@@ -119,7 +119,7 @@ pub(crate) fn put_long_str(out: &mut impl BufMut, octets: &[u8]) {
     out.put_slice(octets);
 }
 
-const SHORT_STR_MAX: usize = 255;
+pub(crate) const SHORT_STR_MAX: usize = 255;
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 //! MQTT keeps two classes apart: bytes that cannot be parsed (0x81) and packets that parse but are
 //! not allowed (0x82). Where the standard has a more specific code, [`Error::Rule`] carries it.
 
-use crate::ReasonCode;
+use crate::{Reason, ReasonCode};
 
 /// Why a connection was closed by this side. All but the time-outs are the peer's doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum Error {
     Rule {
         /// The code that the peer is told.
         reason: ReasonCode,
-        /// What is wrong, for the log.
+        /// What is wrong, for the log and the peer.
         detail: &'static str,
     },
     /// The peer does not speak MQTT; it gets no answer.
@@ -29,6 +29,9 @@ pub enum Error {
     /// No CONNECT came within the connect timeout.
     #[error("no CONNECT in time")]
     ConnectTimeout,
+    /// The client took longer than the connect timeout to authenticate.
+    #[error("authentication took too long")]
+    AuthenticationTimeout,
     /// Nothing came for one and a half times the keep alive [MQTT-3.1.2-22].
     #[error("nothing received for one and a half times the keep alive")]
     KeepAliveTimeout,
@@ -42,8 +45,19 @@ impl Error {
             Self::Protocol(_) => ReasonCode::ProtocolError,
             Self::Rule { reason, .. } => *reason,
             Self::NotMqtt(_) | Self::ConnectTimeout => ReasonCode::UnspecifiedError,
+            Self::AuthenticationTimeout => ReasonCode::NotAuthorized,
             Self::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
         }
+    }
+
+    /// What the peer is told.
+    pub(crate) const fn told(&self) -> Reason<'static> {
+        let text = match self {
+            Self::Malformed(detail) | Self::Protocol(detail) | Self::Rule { detail, .. } => detail,
+            Self::AuthenticationTimeout => "authentication took too long",
+            Self::NotMqtt(_) | Self::ConnectTimeout | Self::KeepAliveTimeout => "",
+        };
+        Reason::new(self.reason(), text)
     }
 
     pub(crate) const fn rule(reason: ReasonCode, detail: &'static str) -> Self {

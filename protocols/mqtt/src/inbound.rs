@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use crate::connection::output::Output;
 use crate::packet::{Qos, ack, kind};
 use crate::packet_id::PacketIdMap;
-use crate::{Error, ReasonCode};
+use crate::{Error, Reason, ReasonCode};
 
 #[derive(Debug)]
 pub(crate) struct Inbound {
@@ -31,7 +31,7 @@ struct Owed {
     packet_id: u16,
     qos: Qos,
     /// The broker's answer, once it has given one.
-    answer: Option<ReasonCode>,
+    answer: Option<Reason<'static>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +121,12 @@ impl Inbound {
 
     /// The broker has taken the message over, or refuses it. Sends what has become due.
     #[inline]
-    pub(crate) fn answer(&mut self, owed: (u16, Qos), reason: ReasonCode, output: &mut Output) {
+    pub(crate) fn answer(
+        &mut self,
+        owed: (u16, Qos),
+        reason: Reason<'static>,
+        output: &mut Output,
+    ) {
         let is_meant = |entry: &Owed| (entry.packet_id, entry.qos) == owed;
         match self.owed.front_mut() {
             Some(front) if is_meant(front) && front.answer.is_none() => front.answer = Some(reason),
@@ -138,7 +143,7 @@ impl Inbound {
 
     /// Notes an answer out of turn. A refusal comes at once, hence for the latest message; anything
     /// else comes nearly in order.
-    fn answer_later(&mut self, owed: (u16, Qos), reason: ReasonCode) {
+    fn answer_later(&mut self, owed: (u16, Qos), reason: Reason<'static>) {
         let is_meant =
             |entry: &Owed| (entry.packet_id, entry.qos) == owed && entry.answer.is_none();
         let found = match self.owed.back_mut() {
@@ -151,10 +156,10 @@ impl Inbound {
     }
 
     #[inline]
-    fn send(&mut self, packet_id: u16, qos: Qos, reason: ReasonCode, output: &mut Output) {
+    fn send(&mut self, packet_id: u16, qos: Qos, reason: Reason<'_>, output: &mut Output) {
         if qos == Qos::ExactlyOnce {
             ack::write(output, kind::PUBREC, packet_id, reason);
-            self.received(packet_id, reason);
+            self.received(packet_id, reason.code);
         } else {
             ack::write(output, kind::PUBACK, packet_id, reason);
             self.used -= 1;
@@ -179,7 +184,8 @@ impl Inbound {
     /// A PUBREL. True if the broker has to forget the identifier.
     pub(crate) fn pubrel(&mut self, packet_id: u16, output: &mut Output) -> Result<bool, Error> {
         let Some(exchange) = self.exchanges.entry(packet_id) else {
-            ack::write(output, kind::PUBCOMP, packet_id, ReasonCode::PacketIdentifierNotFound);
+            let reason = ReasonCode::PacketIdentifierNotFound.into();
+            ack::write(output, kind::PUBCOMP, packet_id, reason);
             return Ok(false);
         };
         match exchange.step {
@@ -196,7 +202,7 @@ impl Inbound {
     pub(crate) fn release_done(&mut self, packet_id: u16, output: &mut Output) {
         let step = self.exchanges.entry(packet_id).map(|exchange| exchange.step);
         if step == Some(Step::Releasing) && self.forget(packet_id) {
-            ack::write(output, kind::PUBCOMP, packet_id, ReasonCode::Success);
+            ack::write(output, kind::PUBCOMP, packet_id, ReasonCode::Success.into());
         }
     }
 }

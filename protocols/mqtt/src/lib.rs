@@ -1,14 +1,12 @@
-//! MQTT 3.1.1 and 5 as a state machine without I/O: the side of the server.
+//! MQTT 3.1, 3.1.1 and 5 as a state machine without I/O: the side of the server.
 //!
 //! [`Connection`] turns bytes into [`Event`]s and commands into bytes. It owns what MQTT owns:
 //! packets, packet identifiers, the QoS 1 and 2 handshakes, Receive Maximum, keep alive, reason
 //! codes. It knows no queue, permission, storage, socket, clock or thread: time comes in as an
-//! argument, and a whole conversation is a unit test.
-//!
-//! Not offered: shared subscriptions, topic aliases and enhanced authentication, which are
-//! announced as unavailable and refused with their reason codes; MQTT 3.1, which gets the return
-//! code for an unsupported version.
+//! argument, and a whole conversation is a unit test. Nor does it know a method of enhanced
+//! authentication: it carries the data of any.
 
+mod alias;
 mod config;
 mod connection;
 mod error;
@@ -24,16 +22,19 @@ mod string;
 mod topic;
 mod varint;
 
+pub use alias::Topic;
 pub use config::Config;
 pub use connection::{Connection, Delivery, Event};
 pub use error::Error;
+pub use packet::auth::Auth;
 pub use packet::connack::ConnAck;
-pub use packet::connect::{Connect, Will};
+pub use packet::connect::{Authentication, Connect, Will};
 pub use packet::disconnect::{Disconnect, WillFate};
 pub use packet::publish::{Deliver, Publish};
 pub use packet::subscribe::{Filters, RetainHandling, Subscribe, Subscription};
 pub use packet::unsubscribe::{Unsubscribe, UnsubscribeFilters};
 pub use packet::{Qos, Version};
 pub use property::{Properties, PropertiesBuilder, Property};
-pub use reason::ReasonCode;
+pub use reason::{Reason, ReasonCode};
 pub use session::{Awaiting, InFlight, SessionState};
+pub use topic::split_shared;

@@ -1,4 +1,5 @@
-//! Reason codes of MQTT 5, and how they shrink to the return codes of MQTT 3.1.1.
+//! Reason codes of MQTT 5, the words that go with them, and how they shrink to the return codes of
+//! MQTT 3.1.1.
 
 use std::fmt;
 
@@ -37,6 +38,8 @@ reason_codes! {
     DisconnectWithWill = 0x04, "disconnect with will message";
     NoMatchingSubscribers = 0x10, "no matching subscribers";
     NoSubscriptionExisted = 0x11, "no subscription existed";
+    ContinueAuthentication = 0x18, "continue authentication";
+    ReAuthenticate = 0x19, "re-authenticate";
     UnspecifiedError = 0x80, "unspecified error";
     MalformedPacket = 0x81, "malformed packet";
     ProtocolError = 0x82, "protocol error";
@@ -107,11 +110,47 @@ impl ReasonCode {
             Self::ServerUnavailable
             | Self::ServerBusy
             | Self::QuotaExceeded
+            | Self::UseAnotherServer
+            | Self::ServerMoved
             | Self::ConnectionRateExceeded => Some(3),
             Self::BadUserNameOrPassword => Some(4),
             Self::NotAuthorized | Self::Banned | Self::BadAuthenticationMethod => Some(5),
             _ => None,
         }
+    }
+}
+
+/// A reason code with its Reason String: what is behind it, for whoever looks for the mistake.
+///
+/// The text is for MQTT 5 clients that did not decline it by Request Problem Information 0. It is
+/// left out if it is empty, is no MQTT string, or would make the packet larger than the client
+/// takes [MQTT-3.14.2-3].
+///
+/// ```
+/// use leveret_mqtt::{Reason, ReasonCode};
+///
+/// let reason = Reason::new(ReasonCode::NotAuthorized, "the user may not publish here");
+/// assert_eq!(Reason::from(ReasonCode::NotAuthorized).text, "");
+/// assert_eq!(reason.code as u8, 0x87);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason<'a> {
+    /// The code.
+    pub code: ReasonCode,
+    /// The text; empty for none.
+    pub text: &'a str,
+}
+
+impl<'a> Reason<'a> {
+    /// A code with a text.
+    pub const fn new(code: ReasonCode, text: &'a str) -> Self {
+        Self { code, text }
+    }
+}
+
+impl From<ReasonCode> for Reason<'_> {
+    fn from(code: ReasonCode) -> Self {
+        Self { code, text: "" }
     }
 }
 
@@ -128,8 +167,8 @@ mod tests {
     #[test]
     fn every_code_is_found_by_its_value() {
         let known: Vec<_> = (0..=255).filter_map(ReasonCode::from_u8).collect();
-        assert_eq!(known.len(), 41);
+        assert_eq!(known.len(), 43);
         assert!(known.iter().all(|&code| ReasonCode::from_u8(code as u8) == Some(code)));
-        assert_eq!(ReasonCode::from_u8(0x18), None);
+        assert_eq!(ReasonCode::from_u8(0x17), None);
     }
 }

@@ -43,15 +43,24 @@ pub(crate) fn is_name(topic: &str) -> bool {
 
 /// Whether a subscription to `filter` can be granted at all.
 pub(crate) fn check_filter(filter: &str, levels_max: usize) -> Result<(), ReasonCode> {
-    let Some(shared) = filter.strip_prefix(SHARE) else {
+    if !is_shared(filter) {
         return check_levels(filter, levels_max);
-    };
-    let (group, inner) = shared.split_once('/').ok_or(ReasonCode::TopicFilterInvalid)?;
-    if !is_name(group) || inner.is_empty() {
+    }
+    let (name, inner) = split_shared(filter).ok_or(ReasonCode::TopicFilterInvalid)?;
+    if !is_name(name) || inner.is_empty() {
         return Err(ReasonCode::TopicFilterInvalid);
     }
-    check_levels(inner, levels_max)?;
-    Err(ReasonCode::SharedSubscriptionsNotSupported)
+    check_levels(inner, levels_max)
+}
+
+/// The name and the filter of a shared subscription, `$share/name/filter`; `None` for another filter.
+///
+/// ```
+/// assert_eq!(leveret_mqtt::split_shared("$share/workers/jobs/#"), Some(("workers", "jobs/#")));
+/// assert_eq!(leveret_mqtt::split_shared("jobs/#"), None);
+/// ```
+pub fn split_shared(filter: &str) -> Option<(&str, &str)> {
+    filter.strip_prefix(SHARE)?.split_once('/')
 }
 
 /// Whether `filter` asks for a shared subscription.
@@ -109,8 +118,9 @@ mod tests {
 
     #[test]
     fn a_shared_subscription_is_told_apart_from_a_broken_one() {
-        let refused = Err(ReasonCode::SharedSubscriptionsNotSupported);
-        assert_eq!(check_filter("$share/g/#", 8), refused);
+        for filter in ["$share/g/#", "$share/g/a/+", "$share/g//"] {
+            assert_eq!(check_filter(filter, 8), Ok(()), "{filter}");
+        }
         for filter in ["$share/x", "$share//t", "$share/g/", "$share/g+/t", "$share/g/a#"] {
             assert_eq!(check_filter(filter, 8), Err(ReasonCode::TopicFilterInvalid), "{filter}");
         }

@@ -7,19 +7,34 @@ pub mod amqp;
 pub mod mqtt;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use leveret_core::Position;
-use tokio::net::TcpStream;
+use leveret_core::{Encoding, Headers, Message, Position, Value};
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::address::Link;
 use super::connection::Connection;
 use super::connections::Peer;
 use super::outbox::Mail;
 use super::{Node, clock};
 use crate::config::Config;
+
+/// What exchanges and queues may ask about a message, whatever the encoding of its properties.
+pub fn headers_of(message: &Message) -> Box<dyn Headers + '_> {
+    match message.encoding() {
+        Encoding::None => Box::new(|_: &str| None::<Value>),
+        Encoding::Amqp => {
+            let properties = leveret_amqp::Properties::from_encoded(message.properties());
+            Box::new(amqp::PropertyHeaders(properties))
+        }
+        Encoding::Mqtt => {
+            let properties = leveret_mqtt::Properties::stored(message.properties());
+            Box::new(mqtt::UserProperties(properties))
+        }
+    }
+}
 
 /// What the connection loop asks of a protocol.
 pub trait Frontend: Send + 'static {
@@ -76,17 +91,22 @@ impl Protocols {
     }
 }
 
+/// What the bytes of a connection go through.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket for S {}
+
 /// Speaks AMQP with a client that has just connected.
-pub fn serve_amqp(node: &Arc<Node>, socket: TcpStream, peer: SocketAddr, local: SocketAddr) {
-    serve(node, socket, (peer, local), |node, peer| {
+pub fn serve_amqp(node: &Arc<Node>, socket: impl Socket, link: Link) {
+    serve(node, socket, link, |node, peer| {
         let config = node.protocols.amqp.clone();
         amqp::Amqp::new(node, peer, config, clock::now())
     });
 }
 
 /// Speaks MQTT with a client that has just connected.
-pub fn serve_mqtt(node: &Arc<Node>, socket: TcpStream, peer: SocketAddr, local: SocketAddr) {
-    serve(node, socket, (peer, local), |node, peer| {
+pub fn serve_mqtt(node: &Arc<Node>, socket: impl Socket, link: Link) {
+    serve(node, socket, link, |node, peer| {
         let config = node.protocols.mqtt.clone();
         mqtt::Mqtt::new(node, peer, config, clock::now())
     });
@@ -94,22 +114,37 @@ pub fn serve_mqtt(node: &Arc<Node>, socket: TcpStream, peer: SocketAddr, local: 
 
 fn serve<F: Frontend>(
     node: &Arc<Node>,
-    socket: TcpStream,
-    (address, local): (SocketAddr, SocketAddr),
+    socket: impl Socket,
+    link: Link,
     frontend: impl FnOnce(Arc<Node>, Arc<Peer>) -> F,
 ) {
     let max = node.config.connections_max as usize;
-    let Some(peer) = node.connections.add(address, local, max) else {
+    let address = link.peer.clone();
+    let Some(peer) = node.connections.add(link, max) else {
         tracing::warn!(%address, max, "refused: there are as many connections as there may be");
         return;
     };
     let links = (peer.outbox.clone(), peer.traffic.clone());
     let frontend = frontend(node.clone(), peer);
-    tokio::spawn(Connection::new(socket, frontend, node.clone(), links).run());
+    tokio::spawn(Box::new(Connection::new(socket, frontend, node.clone(), links)).run());
 }
 
 fn amqp_config(config: &Config) -> leveret_amqp::Config {
-    let properties = leveret_amqp::server_properties(&config.amqp_product, &config.amqp_version);
+    let mut properties =
+        leveret_amqp::server_properties(&config.amqp_product, &config.amqp_version);
+    properties
+        .insert("platform", "Rust")
+        .insert("cluster_name", super::host::node_name())
+        .insert("copyright", "Copyright (c) 2026 the Leveret authors")
+        .insert(
+            "information",
+            concat!(
+                "Licensed under ",
+                env!("CARGO_PKG_LICENSE"),
+                ". ",
+                env!("CARGO_PKG_REPOSITORY")
+            ),
+        );
     leveret_amqp::Config {
         frame_max: config.amqp_frame_max,
         channel_max: config.amqp_channel_max,
@@ -127,12 +162,16 @@ fn amqp_config(config: &Config) -> leveret_amqp::Config {
 
 fn mqtt_config(config: &Config) -> leveret_mqtt::Config {
     leveret_mqtt::Config {
-        packet_size_max: u32::try_from(config.message_size_max.0).unwrap_or(u32::MAX),
+        packet_size_max: config.mqtt_packet_len(),
         receive_maximum: config.mqtt_receive_max.max(1),
         in_flight_max: config.mqtt_inflight_max.max(1),
+        topic_alias_max: config.mqtt_topic_alias_max,
+        topic_alias_sent_max: config.mqtt_topic_alias_sent_max,
+        keep_alive_max_s: config.mqtt_keep_alive_max,
         session_expiry_max_s: config.mqtt_session_expiry_max,
         connect_timeout: config.handshake_timeout.0,
         client_id_len_max: config.mqtt_client_id_max,
+        server_reference: config.mqtt_server_reference.clone(),
         ..leveret_mqtt::Config::default()
     }
 }

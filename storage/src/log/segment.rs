@@ -106,6 +106,11 @@ impl SegmentFile {
         self.file.sync().map_err(Error::io("sync", &self.path))
     }
 
+    /// As [`sync`](Self::sync), after writes into reserved space.
+    pub(super) fn sync_reserved(&self) -> Result<(), Error> {
+        self.file.sync_reserved().map_err(Error::io("sync", &self.path))
+    }
+
     /// Cuts off everything from position `end` on.
     pub(super) fn cut(&self, end: u64) -> Result<(), Error> {
         self.file.truncate(end - self.base).map_err(Error::io("truncate", &self.path))

@@ -4,12 +4,17 @@
 //! The batch is what arrived during the last sync, so there is no timer and nothing to tune. A
 //! write or a sync that fails is never tried again: what the disk holds is unknown from then on,
 //! and the watermark stops for good.
+//!
+//! A segment is reserved space. The first write into a piece of it costs metadata at its sync, which
+//! is dear for a small batch. So a small batch that comes to such a piece brings zeros along, and those
+//! behind it find space that is in use already.
 
 #![allow(
     clippy::disallowed_methods,
     reason = "the writer's thread decides by the time when to sync"
 )]
 
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
@@ -27,6 +32,10 @@ pub(super) struct Writer {
     segment: Arc<SegmentFile>,
     /// Behind the last record written.
     end: u64,
+    /// Behind what was ever written of the segment: records, and zeros ahead of them.
+    used_end: u64,
+    /// Something was written into space that was only reserved before, and is not synced.
+    used_reserved: bool,
     /// Earlier segments with writes that are not synced.
     unsynced: Vec<Arc<SegmentFile>>,
     /// When the first unsynced write was.
@@ -40,7 +49,15 @@ impl Writer {
         segment: Arc<SegmentFile>,
     ) -> std::io::Result<JoinHandle<()>> {
         let end = segment.base + SEGMENT_HEADER_BYTES;
-        let mut writer = Self { journal, segment, end, unsynced: Vec::new(), dirty_since: None };
+        let mut writer = Self {
+            journal,
+            segment,
+            end,
+            used_end: end,
+            used_reserved: true,
+            unsynced: Vec::new(),
+            dirty_since: None,
+        };
         thread::Builder::new().name("leveret-journal".into()).spawn(move || {
             let outcome = writer.run();
             writer.journal.stopped(outcome.err());
@@ -59,16 +76,25 @@ impl Writer {
     }
 
     fn write(&mut self, round: &Round) -> Result<(), Error> {
+        let start = self.end;
         for (roll, run) in round.batch.runs() {
             if let Some(roll) = roll {
                 self.segment.cut(self.end)?;
                 let next = self.journal.files.create(roll.base, roll.file_bytes)?;
+                self.used_end = next.base;
                 self.unsynced.push(std::mem::replace(&mut self.segment, next));
             }
             let end = round.batch.end_of(run.clone());
             let (at, mut slices) = round.batch.slices(run);
             self.segment.write(&mut slices, at - self.segment.base)?;
             self.end = end;
+        }
+        if self.end > self.used_end {
+            self.used_reserved = true;
+            self.used_end = self.end;
+            if self.end - start <= SMALL_BYTES {
+                self.write_ahead()?;
+            }
         }
         if !round.batch.is_empty() {
             self.dirty_since.get_or_insert_with(Instant::now);
@@ -77,13 +103,28 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes zeros behind the last record.
+    fn write_ahead(&mut self) -> Result<(), Error> {
+        let room = self.segment.end()?.saturating_sub(self.end);
+        let left = room.min(AHEAD_BYTES) as usize;
+        let whole = std::iter::repeat_n(&ZEROS[..], left / ZEROS.len());
+        let zeros = whole.chain([&ZEROS[..left % ZEROS.len()]]);
+        let mut slices: Vec<_> = zeros.map(IoSlice::new).collect();
+        self.segment.write(&mut slices, self.end - self.segment.base)?;
+        self.used_end += left as u64;
+        Ok(())
+    }
+
     fn sync(&mut self) -> Result<(), Error> {
         if self.dirty_since.take().is_none() {
             return Ok(());
         }
         let start = Instant::now();
-        self.unsynced.drain(..).try_for_each(|segment| segment.sync())?;
-        self.segment.sync()?;
+        self.unsynced.drain(..).try_for_each(|segment| segment.sync_reserved())?;
+        match std::mem::take(&mut self.used_reserved) {
+            true => self.segment.sync_reserved()?,
+            false => self.segment.sync()?,
+        }
         let counters = &self.journal.counters;
         counters.syncs.fetch_add(1, Ordering::Relaxed);
         let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -94,7 +135,7 @@ impl Writer {
     /// Everything is written and synced: leaves the note that says so.
     fn close(&mut self) -> Result<(), Error> {
         self.segment.cut(self.end)?;
-        self.segment.sync()?;
+        self.segment.sync_reserved()?;
         self.journal.files.directory.store_clean_end(self.end)
     }
 
@@ -106,3 +147,11 @@ impl Writer {
         }
     }
 }
+
+/// A batch up to this size is small.
+const SMALL_BYTES: u64 = 64 * 1024;
+
+/// How many bytes of zeros go ahead of a small batch.
+const AHEAD_BYTES: u64 = 1024 * 1024;
+
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];

@@ -4,7 +4,8 @@ use super::{MethodId, bit};
 use crate::error::Error;
 use crate::wire::Reader;
 
-pub(crate) const OPEN: MethodId = MethodId::new(20, 10);
+/// channel.open.
+pub const OPEN: MethodId = MethodId::new(20, 10);
 pub(crate) const OPEN_OK: MethodId = MethodId::new(20, 11);
 pub(crate) const FLOW: MethodId = MethodId::new(20, 20);
 pub(crate) const FLOW_OK: MethodId = MethodId::new(20, 21);

@@ -108,7 +108,7 @@ impl<'a> Close<'a> {
 
 pub(crate) fn put_close(out: &mut impl BufMut, exception: &Exception) {
     out.put_u16(exception.code.code());
-    put_short_str(out, &exception.to_string());
+    put_short_str(out, &exception.reply_text());
     out.put_slice(&exception.method.encoded());
 }
 

@@ -4,7 +4,7 @@
 //! such as basic.publish, basic.ack or channel.open, is not part of the public [`Method`].
 
 pub mod basic;
-pub(crate) mod channel;
+pub mod channel;
 pub(crate) mod confirm;
 pub mod connection;
 pub mod exchange;

@@ -47,7 +47,7 @@ fn start_names_the_mechanisms_and_the_capabilities() {
     let len = u32::from_be_bytes(payload[6..10].try_into().unwrap()) as usize;
     let table = leveret_amqp::Table::parse(&payload[10..10 + len], Default::default()).unwrap();
     let capabilities = table.find("capabilities").unwrap().as_table().unwrap();
-    assert_eq!(capabilities.iter().count(), 6);
+    assert_eq!(capabilities.iter().count(), 9);
     assert!(capabilities.iter().all(|(_, value)| value == Value::Bool(true)));
     assert_eq!(table.find("product").unwrap().as_str(), Some("Leveret"));
     let rest = [long_str(b"PLAIN AMQPLAIN"), long_str(b"en_US")].concat();
@@ -200,8 +200,8 @@ fn the_frame_limit_is_8192_until_tune_ok() {
     let mut client = Client::fresh(Config::default());
     client.feed(HEADER);
     client.sent();
-    client.feed(&[1, 0, 0, 0, 0, 0x1F, 0xF9]);
-    let text = "FRAME_ERROR - type 1, all octets = <<>>: {frame_too_large,8185,8184}".to_owned();
+    client.feed(&[1, 0, 0, 0, 0, 0x20, 0x01]);
+    let text = "FRAME_ERROR - type 1, all octets = <<>>: {frame_too_large,8193,8184}".to_owned();
     assert_eq!(client.close_sent(), (0, 501, text, (0, 0)));
 }
 

@@ -25,7 +25,7 @@ impl Connection {
             match self.phase {
                 Phase::Closed => return self.discard(input),
                 Phase::Connecting => return None,
-                Phase::Waiting | Phase::Connected => (),
+                Phase::Waiting | Phase::Authenticating | Phase::Connected => (),
             }
             let Packet { first, body } = match self.next_packet(input) {
                 Ok(Some(packet)) => packet,
@@ -40,7 +40,7 @@ impl Connection {
                     Err(error) => return Some(Event::Error(self.fail(error))),
                 }
             }
-            match self.handle_packet(first, body) {
+            match self.handle_packet(now, Packet { first, body }) {
                 Ok(None) => (),
                 Ok(event) => return event,
                 Err(error) => return Some(Event::Error(self.fail(error))),
@@ -97,19 +97,27 @@ impl Connection {
                 self.needed_input = head + Protocol::LEN_MAX;
                 return Ok(None);
             }
-            self.handle_protocol(Protocol::parse(&mut Reader::new(body))?)?;
+            self.handle_protocol(Protocol::parse(&mut Reader::new(&body[..Protocol::LEN_MAX]))?)?;
         }
         Err(Error::rule(ReasonCode::PacketTooLarge, "packet is larger than announced"))
     }
 
-    fn handle_packet<'a>(&mut self, first: u8, body: &'a [u8]) -> Result<Option<Event<'a>>, Error> {
-        let packet = Packet { first, body };
-        if self.phase == Phase::Waiting {
-            return self.handle_connect(packet);
+    fn handle_packet<'a>(
+        &mut self,
+        now: Instant,
+        packet: Packet<'a>,
+    ) -> Result<Option<Event<'a>>, Error> {
+        match self.phase {
+            Phase::Waiting => return self.handle_connect(now, packet),
+            Phase::Authenticating => return self.handle_authenticating(now, packet),
+            Phase::Connecting | Phase::Connected | Phase::Closed => (),
         }
         let is_reliable =
             matches!(packet.kind(), kind::PUBREL | kind::SUBSCRIBE | kind::UNSUBSCRIBE);
-        packet.expect_flags(if is_reliable { 0b0010 } else { 0 })?;
+        let is_dup = is_reliable && self.version() == Version::V31 && packet.first & 0xf == 0b1010;
+        if !is_dup {
+            packet.expect_flags(if is_reliable { 0b0010 } else { 0 })?;
+        }
         match packet.kind() {
             kind::PUBACK => self.handle_puback(packet.body),
             kind::PUBREC => self.handle_pubrec(packet.body),
@@ -123,12 +131,13 @@ impl Connection {
             }
             kind::PINGREQ => self.handle_pingreq(packet.body),
             kind::DISCONNECT => self.handle_disconnect(packet.body),
+            kind::AUTH if self.version() == Version::V5 => self.handle_auth(now, packet.body),
             kind => Err(unexpected(kind)),
         }
     }
 
     #[inline]
-    fn rules(&self) -> Rules {
+    pub(super) fn rules(&self) -> Rules {
         Rules {
             version: self.version(),
             is_bridge: self.is_bridge,
@@ -151,12 +160,19 @@ impl Connection {
         Ok(())
     }
 
-    fn handle_connect<'a>(&mut self, packet: Packet<'a>) -> Result<Option<Event<'a>>, Error> {
+    fn handle_connect<'a>(
+        &mut self,
+        now: Instant,
+        packet: Packet<'a>,
+    ) -> Result<Option<Event<'a>>, Error> {
         let mut reader = Reader::new(packet.body);
         self.handle_protocol(Protocol::parse(&mut reader)?)?;
         packet.expect_flags(0)?;
         let mut connect = Connect::parse(reader, self.rules(), &self.config)?;
         self.limit(&mut connect);
+        if let Some(wanted) = connect.authentication {
+            self.begin_authentication(now, wanted);
+        }
         self.needed_input = 0;
         Ok(Some(Event::Connect(Box::new(connect))))
     }
@@ -178,6 +194,9 @@ impl Connection {
         self.keep_alive_s = connect.keep_alive_s;
         self.receive_maximum = connect.receive_maximum;
         self.output.set_packet_size_max(connect.packet_size_max);
+        self.output.set_takes_reasons(connect.takes_reasons);
+        let sent_max = connect.topic_alias_max.min(self.config.topic_alias_sent_max);
+        self.outbound_aliases.set_max(sent_max);
     }
 
     /// Not an [`Event`] yet: the most frequent packet is not moved more than it must be.
@@ -187,7 +206,9 @@ impl Connection {
         first: u8,
         body: &'a [u8],
     ) -> Result<Option<Publish<'a>>, Error> {
-        let publish = Publish::parse(first, body, self.rules())?;
+        let rules = self.rules();
+        let aliases = (&mut self.inbound_aliases, self.config.topic_alias_max);
+        let publish = Publish::parse(first, body, rules, aliases)?;
         match publish.qos {
             Qos::AtMostOnce => (),
             Qos::AtLeastOnce => self.inbound.publish_qos1(publish.packet_id)?,
@@ -216,7 +237,7 @@ impl Connection {
             Receipt::Received { token } => Some(Event::Received { token, packet_id }),
             Receipt::Settled { token } => Some(Event::Settled { token }),
             Receipt::Release(reason) => {
-                ack::write(&mut self.output, kind::PUBREL, packet_id, reason);
+                ack::write(&mut self.output, kind::PUBREL, packet_id, reason.into());
                 None
             }
             Receipt::Ignored => None,
@@ -241,7 +262,10 @@ impl Connection {
         Ok(None)
     }
 
-    fn handle_disconnect<'a>(&mut self, body: &[u8]) -> Result<Option<Event<'a>>, Error> {
+    pub(super) fn handle_disconnect<'a>(
+        &mut self,
+        body: &[u8],
+    ) -> Result<Option<Event<'a>>, Error> {
         let mut disconnect = Disconnect::parse(body, self.rules())?;
         if let Some(seconds) = &mut disconnect.session_expiry_s {
             if *seconds > 0 && !self.has_expiry {
@@ -263,7 +287,6 @@ fn unexpected(kind: u8) -> Error {
         kind::CONNACK | kind::SUBACK | kind::UNSUBACK | kind::PINGRESP => {
             Error::Protocol("packet that only a server sends")
         }
-        kind::AUTH => Error::Protocol("AUTH without an authentication method [MQTT-4.12.0-7]"),
         _ => Error::Malformed("reserved packet type"),
     }
 }

@@ -9,6 +9,7 @@
 //!  socket ◄── poll_transmit ◄──────────────┘
 //! ```
 
+mod authentication;
 mod input;
 pub(crate) mod output;
 mod timeout;
@@ -19,11 +20,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::alias::{InboundAliases, OutboundAliases};
 use crate::inbound::Inbound;
 use crate::outbound::Outbound;
 use crate::packet::{ack, connack, disconnect, kind};
-use crate::{Config, ConnAck, Connect, Deliver, Disconnect, Error, Publish, Qos, ReasonCode};
-use crate::{SessionState, Subscribe, Unsubscribe, Version};
+use crate::{Auth, Config, ConnAck, Connect, Deliver, Disconnect, Error, Publish, Qos, Reason};
+use crate::{ReasonCode, SessionState, Subscribe, Unsubscribe, Version};
+use authentication::Method;
 use output::Output;
 
 /// The server's side of one MQTT connection.
@@ -52,6 +55,10 @@ pub struct Connection {
     output: Output,
     inbound: Inbound,
     outbound: Outbound,
+    inbound_aliases: InboundAliases,
+    outbound_aliases: OutboundAliases,
+    /// How the client authenticates, if it is not by user name and password.
+    method: Option<Box<Method>>,
     /// When the last whole packet came, or when the connection began.
     last_packet: Instant,
     needed_input: usize,
@@ -75,6 +82,8 @@ enum Phase {
     Waiting,
     /// The protocol is known; CONNACK is owed.
     Connecting,
+    /// So it is, but the client has to say first who it is.
+    Authenticating,
     Connected,
     /// Nothing is read or written any more.
     Closed,
@@ -83,9 +92,13 @@ enum Phase {
 /// Something for the broker to do.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A client wants in. Nothing more is read until [`Connection::accept`] or
-    /// [`Connection::refuse`].
+    /// A client wants in. Nothing more is read until [`Connection::accept`],
+    /// [`Connection::challenge`] or [`Connection::refuse`].
     Connect(Box<Connect<'a>>),
+    /// The next step of an enhanced authentication. Before CONNACK it is answered as `Connect`; after
+    /// it by [`Connection::challenge`], [`Connection::authenticated`] or
+    /// [`Connection::disconnect`].
+    Auth(Auth<'a>),
     /// A message. QoS 1 and 2: call [`Connection::publish_ack`] once the broker owns it.
     Publish(Publish<'a>),
     /// The client will not repeat this QoS 2 message: forget the identifier, then call
@@ -138,6 +151,9 @@ impl Connection {
             output: Output::new(),
             inbound: Inbound::new(),
             outbound: Outbound::new(),
+            inbound_aliases: InboundAliases::default(),
+            outbound_aliases: OutboundAliases::default(),
+            method: None,
             last_packet: now,
             needed_input: 0,
             session_expiry_s: 0,
@@ -166,7 +182,13 @@ impl Connection {
         if self.phase != Phase::Connecting {
             return Ok(());
         }
-        let announced = self.announced(&connack);
+        self.method.iter_mut().for_each(|method| method.finish());
+        self.cut_expiry(&connack);
+        let announced = connack::Announced {
+            session_expiry_s: self.is_expiry_cut.then_some(self.session_expiry_s),
+            keep_alive_s: self.is_keep_alive_cut.then_some(self.keep_alive_s),
+            method: self.method.as_ref().map(|method| method.name()),
+        };
         if !connack::write_accept(&mut self.output, &connack, announced, &self.config) {
             return Err(self.fail(Error::rule(
                 ReasonCode::PacketTooLarge,
@@ -179,19 +201,15 @@ impl Connection {
         Ok(())
     }
 
-    fn announced(&mut self, connack: &ConnAck<'_>) -> connack::Announced {
+    fn cut_expiry(&mut self, connack: &ConnAck<'_>) {
         let shorter = connack.session_expiry_s.filter(|&seconds| seconds < self.session_expiry_s);
         self.is_expiry_cut |= shorter.is_some();
         self.session_expiry_s = shorter.unwrap_or(self.session_expiry_s);
-        connack::Announced {
-            session_expiry_s: self.is_expiry_cut.then_some(self.session_expiry_s),
-            keep_alive_s: self.is_keep_alive_cut.then_some(self.keep_alive_s),
-        }
     }
 
     fn resume(&mut self, session: SessionState<'_>) {
         let receive_maximum = match self.version() {
-            Version::V3 => u16::MAX,
+            Version::V31 | Version::V3 => u16::MAX,
             Version::V5 => self.config.receive_maximum,
         };
         self.inbound.resume(session.received, receive_maximum);
@@ -204,10 +222,10 @@ impl Connection {
         }
     }
 
-    /// Refuses the client of [`Event::Connect`] and closes.
-    pub fn refuse(&mut self, reason: ReasonCode) {
-        if self.phase == Phase::Connecting {
-            connack::write_refuse(&mut self.output, reason);
+    /// Refuses the client of [`Event::Connect`], at once or during its authentication, and closes.
+    pub fn refuse<'a>(&mut self, reason: impl Into<Reason<'a>>) {
+        if matches!(self.phase, Phase::Connecting | Phase::Authenticating) {
+            connack::write_refuse(&mut self.output, reason.into(), &self.config);
             self.close();
         }
     }
@@ -215,8 +233,8 @@ impl Connection {
     /// The broker owns the message, or refuses it with a `reason` of 0x80 and above. Any order will
     /// do; PUBACK and PUBREC leave in the order of the PUBLISH packets.
     #[inline]
-    pub fn publish_ack(&mut self, packet_id: u16, qos: Qos, reason: ReasonCode) {
-        self.inbound.answer((packet_id, qos), reason, &mut self.output);
+    pub fn publish_ack(&mut self, packet_id: u16, qos: Qos, reason: impl Into<Reason<'static>>) {
+        self.inbound.answer((packet_id, qos), reason.into(), &mut self.output);
     }
 
     /// The identifier of [`Event::Release`] is forgotten: PUBCOMP leaves.
@@ -224,14 +242,21 @@ impl Connection {
         self.inbound.release_done(packet_id, &mut self.output);
     }
 
-    /// Answers SUBSCRIBE: one code for each filter, in order.
-    pub fn suback(&mut self, packet_id: u16, codes: &[ReasonCode]) {
-        ack::write_suback(&mut self.output, packet_id, codes);
+    /// Answers SUBSCRIBE: one code for each filter, in order, and if not all are granted the Reason
+    /// String that says why, or an empty one. MQTT 3.1 has no code for a refusal: the connection is
+    /// closed instead.
+    pub fn suback(&mut self, packet_id: u16, codes: &[ReasonCode], text: &str) {
+        if self.version() == Version::V31
+            && let Some(&reason) = codes.iter().find(|code| code.is_failure())
+        {
+            return self.disconnect(reason);
+        }
+        ack::write_suback(&mut self.output, packet_id, codes, text);
     }
 
-    /// Answers UNSUBSCRIBE: one code for each filter, in order.
-    pub fn unsuback(&mut self, packet_id: u16, codes: &[ReasonCode]) {
-        ack::write_unsuback(&mut self.output, packet_id, codes);
+    /// Answers UNSUBSCRIBE: one code for each filter, in order, and a Reason String, or an empty one.
+    pub fn unsuback(&mut self, packet_id: u16, codes: &[ReasonCode], text: &str) {
+        ack::write_unsuback(&mut self.output, packet_id, codes, text);
     }
 
     /// Sends a message to the client.
@@ -242,7 +267,7 @@ impl Connection {
         }
         let Deliver { packet_id, qos, dup, token, .. } = *message;
         if qos == Qos::AtMostOnce {
-            return if message.write(&mut self.output) {
+            return if message.write(&mut self.output, &mut self.outbound_aliases) {
                 Delivery::Sent
             } else {
                 Delivery::Dropped
@@ -251,7 +276,7 @@ impl Connection {
         if !self.outbound.has_room(packet_id, qos, dup) {
             return Delivery::Blocked;
         }
-        if !message.write(&mut self.output) {
+        if !message.write(&mut self.output, &mut self.outbound_aliases) {
             self.outbound.dropped(packet_id);
             return Delivery::Dropped;
         }
@@ -267,7 +292,7 @@ impl Connection {
     }
 
     fn ack(&mut self, kind: u8, packet_id: u16) {
-        ack::write(&mut self.output, kind, packet_id, ReasonCode::Success);
+        ack::write(&mut self.output, kind, packet_id, ReasonCode::Success.into());
     }
 
     /// How many QoS 1 and 2 deliveries may be unacknowledged: the client's Receive Maximum, or the
@@ -278,17 +303,18 @@ impl Connection {
 
     /// Ends the connection from this side. An MQTT 5 client is told why, with DISCONNECT or, if it
     /// was not accepted yet, with CONNACK.
-    pub fn disconnect(&mut self, reason: ReasonCode) {
+    pub fn disconnect<'a>(&mut self, reason: impl Into<Reason<'a>>) {
+        let reason = reason.into();
         match self.phase {
-            Phase::Connecting => self.refuse(reason),
-            Phase::Connected => disconnect::write(&mut self.output, reason),
+            Phase::Connecting | Phase::Authenticating => self.refuse(reason),
+            Phase::Connected => disconnect::write(&mut self.output, reason, &self.config),
             Phase::Waiting | Phase::Closed => (),
         }
         self.close();
     }
 
     fn fail(&mut self, error: Error) -> Error {
-        self.disconnect(error.reason());
+        self.disconnect(error.told());
         error
     }
 
@@ -302,9 +328,9 @@ impl Connection {
         self.output.take(out);
     }
 
-    /// How many bytes [`Connection::poll_transmit`] has ready. Answers are not larger than what
-    /// they answer, so a caller that sends before it reads on bounds this by its read buffer and
-    /// its deliveries.
+    /// How many bytes [`Connection::poll_transmit`] has ready. But for Reason Strings, answers are
+    /// not larger than what they answer, so a caller that sends before it reads on bounds this by its
+    /// read buffer and its deliveries.
     pub fn transmit_len(&self) -> usize {
         self.output.len()
     }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::property::{self, id};
 use crate::{Version, varint};
 
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Output {
     /// The largest packet that the client takes.
     packet_size_max: u32,
     version: Version,
+    /// The client did not decline Reason Strings.
+    takes_reasons: bool,
     is_open: bool,
 }
 
@@ -34,6 +37,7 @@ impl Output {
             next_capacity: CAPACITY_MIN,
             packet_size_max: u32::MAX,
             version: Version::V3,
+            takes_reasons: true,
             is_open: true,
         }
     }
@@ -48,6 +52,22 @@ impl Output {
 
     pub(crate) fn set_packet_size_max(&mut self, packet_size_max: u32) {
         self.packet_size_max = packet_size_max;
+    }
+
+    /// The client's Request Problem Information.
+    pub(crate) fn set_takes_reasons(&mut self, takes_reasons: bool) {
+        self.takes_reasons = takes_reasons;
+    }
+
+    /// The property Reason String. Nothing without a text, and where none may be sent: the packets
+    /// that may have one all the same [MQTT-3.1.2-29] do without.
+    pub(crate) fn reason_string(&self, text: &str) -> Vec<u8> {
+        let mut raw = Vec::new();
+        let is_taken = self.takes_reasons && self.version == Version::V5;
+        if is_taken && !text.is_empty() && property::is_string(text) {
+            property::put_property(&mut raw, id::REASON_STRING, text.as_bytes());
+        }
+        raw
     }
 
     /// Nothing is written any more.

@@ -14,7 +14,10 @@ impl Connection {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
             Phase::Waiting => self.last_packet.checked_add(self.config.connect_timeout),
-            Phase::Connected => self.last_packet.checked_add(self.silence_max()?),
+            Phase::Authenticating => self.authentication_due(),
+            Phase::Connected => {
+                [self.silence_due(), self.authentication_due()].into_iter().flatten().min()
+            }
             Phase::Connecting | Phase::Closed => None,
         }
     }
@@ -26,6 +29,9 @@ impl Connection {
         }
         let error = match self.phase {
             Phase::Waiting => Error::ConnectTimeout,
+            _ if self.authentication_due().is_some_and(|due| due <= now) => {
+                Error::AuthenticationTimeout
+            }
             _ => Error::KeepAliveTimeout,
         };
         Some(self.fail(error))
@@ -36,8 +42,13 @@ impl Connection {
         self.last_packet = self.last_packet.max(now);
     }
 
-    /// One and a half times the keep alive [MQTT-3.1.2-22].
-    fn silence_max(&self) -> Option<Duration> {
-        (self.keep_alive_s > 0).then(|| Duration::from_millis(1500) * u32::from(self.keep_alive_s))
+    /// One and a half times the keep alive after the last packet [MQTT-3.1.2-22].
+    fn silence_due(&self) -> Option<Instant> {
+        let silence_max = Duration::from_millis(1500) * u32::from(self.keep_alive_s);
+        self.last_packet.checked_add(silence_max).filter(|_| self.keep_alive_s > 0)
+    }
+
+    fn authentication_due(&self) -> Option<Instant> {
+        self.method.as_ref()?.due()
     }
 }

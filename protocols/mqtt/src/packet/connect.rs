@@ -24,15 +24,24 @@ pub struct Connect<'a> {
     /// Longest silence between two packets in seconds, after [`Config::keep_alive_max_s`].
     pub keep_alive_s: u16,
     /// Seconds that the session outlives the connection, after [`Config::session_expiry_max_s`];
-    /// [`u32::MAX`] is for ever. MQTT 3.1.1 has 0 with Clean Session and for ever without.
+    /// [`u32::MAX`] is for ever. MQTT 3 has 0 with Clean Session and for ever without.
     pub session_expiry_s: u32,
     /// How many QoS 1 and 2 messages the client takes without acknowledging.
     pub receive_maximum: u16,
     /// The largest packet that the client takes.
     pub packet_size_max: u32,
+    /// The highest topic alias that the client takes.
+    pub topic_alias_max: u16,
     /// Whether the client is the bridge of another broker: its subscriptions are No Local and
     /// Retain As Published.
     pub is_bridge: bool,
+    /// The enhanced authentication that it wants: answered by [`crate::Connection::challenge`],
+    /// `accept` or `refuse`.
+    pub authentication: Option<Authentication<'a>>,
+    /// Whether it wants to be told what to begin its response topics with.
+    pub wants_response_information: bool,
+    /// Whether it takes Reason Strings [MQTT-3.1.2-29].
+    pub takes_reasons: bool,
     /// The message to publish when the connection is lost.
     pub will: Option<Will<'a>>,
     /// User name.
@@ -41,6 +50,15 @@ pub struct Connect<'a> {
     pub password: Option<&'a [u8]>,
     /// All properties, among them those of the user.
     pub properties: Properties<'a>,
+}
+
+/// How a client wants to show who it is, other than by user name and password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Authentication<'a> {
+    /// What both sides follow, such as `SCRAM-SHA-256`.
+    pub method: &'a str,
+    /// The first thing that the method has to say.
+    pub data: Option<&'a [u8]>,
 }
 
 /// The message to publish when a connection is lost.
@@ -84,6 +102,10 @@ impl Protocol {
             (b"MQTT", 5) => Ok(Self::Spoken { version: Version::V5, is_bridge: false }),
             (b"MQTT", 4) => Ok(Self::Spoken { version: Version::V3, is_bridge: false }),
             (b"MQTT", BRIDGE_LEVEL) => Ok(Self::Spoken { version: Version::V3, is_bridge: true }),
+            (b"MQIsdp", 3) => Ok(Self::Spoken { version: Version::V31, is_bridge: false }),
+            (b"MQIsdp", BRIDGE_LEVEL_31) => {
+                Ok(Self::Spoken { version: Version::V31, is_bridge: true })
+            }
             (b"MQTT", 0..4) | (b"MQIsdp", _) => Ok(Self::Unsupported { version: Version::V3 }),
             (b"MQTT", _) | (_, 5) => Ok(Self::Unsupported { version: Version::V5 }),
             _ => Err(NOT_MQTT),
@@ -104,7 +126,7 @@ impl<'a> Connect<'a> {
         let flags = Flags::parse(reader.u8()?, rules.version)?;
         let keep_alive_s = reader.u16()?;
         let asked = match rules.version {
-            Version::V3 => Asked::of_v3(flags.clean_start()),
+            Version::V31 | Version::V3 => Asked::of_v3(flags.clean_start()),
             Version::V5 => Asked::parse(reader.section()?, rules)?,
         };
         let client_id = parse_client_id(&mut reader, rules, config)?;
@@ -112,8 +134,13 @@ impl<'a> Connect<'a> {
         let username = flags.has(USERNAME).then(|| reader.string()).transpose()?;
         let password = flags.has(PASSWORD).then(|| reader.binary()).transpose()?;
         reader.finish()?;
-        if client_id.is_empty() && rules.version == Version::V3 && !flags.clean_start() {
-            return Err(Error::rule(INVALID_ID, "no client identifier but a session to keep"));
+        let needs_id = match rules.version {
+            Version::V31 => true,
+            Version::V3 => !flags.clean_start(),
+            Version::V5 => false,
+        };
+        if client_id.is_empty() && needs_id {
+            return Err(Error::rule(INVALID_ID, "no client identifier where one is needed"));
         }
         Ok(Self {
             version: rules.version,
@@ -123,7 +150,11 @@ impl<'a> Connect<'a> {
             session_expiry_s: asked.session_expiry_s,
             receive_maximum: asked.receive_maximum,
             packet_size_max: asked.packet_size_max,
+            topic_alias_max: asked.topic_alias_max,
             is_bridge: rules.is_bridge,
+            authentication: asked.authentication,
+            wants_response_information: asked.wants_response_information,
+            takes_reasons: asked.takes_reasons,
             will,
             username,
             password,
@@ -139,7 +170,7 @@ fn parse_client_id<'a>(
 ) -> Result<&'a str, Error> {
     let bytes = reader.binary()?;
     let client_id = crate::string::parse(bytes).map_err(|error| match rules.version {
-        Version::V3 => error,
+        Version::V31 | Version::V3 => error,
         Version::V5 => Error::rule(INVALID_ID, "client identifier is no valid string"),
     })?;
     if client_id.len() > usize::from(config.client_id_len_max) {
@@ -160,7 +191,7 @@ impl Flags {
         if !flags.has(WILL) && bits & (WILL_QOS | WILL_RETAIN) != 0 {
             return Err(Error::Malformed("will flags without a will [MQTT-3.1.2-11, -13]"));
         }
-        if version == Version::V3 && flags.has(PASSWORD) && !flags.has(USERNAME) {
+        if version != Version::V5 && flags.has(PASSWORD) && !flags.has(USERNAME) {
             return Err(Error::Malformed("password without a user name [MQTT-3.1.2-22]"));
         }
         Ok(flags)
@@ -185,6 +216,10 @@ struct Asked<'a> {
     session_expiry_s: u32,
     receive_maximum: u16,
     packet_size_max: u32,
+    topic_alias_max: u16,
+    authentication: Option<Authentication<'a>>,
+    wants_response_information: bool,
+    takes_reasons: bool,
     properties: Properties<'a>,
 }
 
@@ -195,32 +230,38 @@ impl<'a> Asked<'a> {
     }
 
     fn parse(raw: &'a [u8], rules: Rules) -> Result<Self, Error> {
-        let (mut asked, mut method, mut data) = (Self::NOTHING, false, false);
+        let (mut asked, mut method, mut data) = (Self::NOTHING, None, None);
         asked.properties =
             property::scan(raw, property::CONNECT, rules.user_properties_max, |property| {
                 match property {
                     Property::SessionExpiry(seconds) => asked.session_expiry_s = seconds,
                     Property::ReceiveMaximum(count) => asked.receive_maximum = count,
                     Property::MaximumPacketSize(size) => asked.packet_size_max = size,
-                    Property::AuthenticationMethod(_) => method = true,
-                    Property::AuthenticationData(_) => data = true,
+                    Property::TopicAliasMaximum(max) => asked.topic_alias_max = max,
+                    Property::AuthenticationMethod(name) => method = Some(name),
+                    Property::AuthenticationData(bytes) => data = Some(bytes),
+                    Property::RequestResponseInformation(is_wanted) => {
+                        asked.wants_response_information = is_wanted;
+                    }
+                    Property::RequestProblemInformation(is_taken) => asked.takes_reasons = is_taken,
                     _ => (),
                 }
             })?;
-        match (method, data) {
-            (true, _) => Err(Error::rule(
-                ReasonCode::BadAuthenticationMethod,
-                "enhanced authentication is not supported [MQTT-4.12.0-1]",
-            )),
-            (false, true) => Err(Error::Protocol("authentication data without a method")),
-            (false, false) => Ok(asked),
+        if method.is_none() && data.is_some() {
+            return Err(Error::Protocol("authentication data without a method"));
         }
+        asked.authentication = method.map(|method| Authentication { method, data });
+        Ok(asked)
     }
 
     const NOTHING: Self = Self {
         session_expiry_s: 0,
         receive_maximum: u16::MAX,
         packet_size_max: u32::MAX,
+        topic_alias_max: 0,
+        authentication: None,
+        wants_response_information: false,
+        takes_reasons: true,
         properties: Properties::stored(&[]),
     };
 }
@@ -229,7 +270,7 @@ impl<'a> Will<'a> {
     fn parse(reader: &mut Reader<'a>, flags: Flags, rules: Rules) -> Result<Self, Error> {
         let (mut delay_s, mut message_expiry) = (0, None);
         let section = match rules.version {
-            Version::V3 => &[],
+            Version::V31 | Version::V3 => &[],
             Version::V5 => reader.section()?,
         };
         property::scan(
@@ -267,6 +308,7 @@ const INVALID_ID: ReasonCode = ReasonCode::ClientIdentifierNotValid;
 
 /// Bridges of some brokers mark themselves by the highest bit of the level.
 const BRIDGE_LEVEL: u8 = 0x84;
+const BRIDGE_LEVEL_31: u8 = 0x83;
 
 const RESERVED: u8 = 0b0000_0001;
 const CLEAN_START: u8 = 0b0000_0010;

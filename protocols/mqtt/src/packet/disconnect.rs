@@ -9,7 +9,7 @@ use super::{Rules, Version, kind};
 use crate::connection::output::Output;
 use crate::property::{self, Property};
 use crate::read::Reader;
-use crate::{Error, ReasonCode};
+use crate::{Config, Error, Reason, ReasonCode};
 
 /// A client's goodbye. The connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub enum WillFate {
 impl Disconnect {
     pub(crate) fn parse(body: &[u8], rules: Rules) -> Result<Self, Error> {
         let mut reader = Reader::new(body);
-        if rules.version == Version::V3 || reader.is_empty() {
+        if rules.version != Version::V5 || reader.is_empty() {
             reader.finish()?;
             return Ok(Self::new(ReasonCode::Success, None));
         }
@@ -64,15 +64,28 @@ impl Disconnect {
     }
 }
 
-/// Writes DISCONNECT in its shortest form. MQTT 3.1.1 clients are not told.
-pub(crate) fn write(output: &mut Output, reason: ReasonCode) {
-    if output.version() == Version::V3 {
-        return;
+/// Writes DISCONNECT in the most telling form that the client takes. MQTT 3.1.1 clients are not told.
+pub(crate) fn write(output: &mut Output, reason: Reason<'_>, config: &Config) {
+    if output.version() == Version::V5 {
+        let forms = super::explanations(output, reason, config);
+        _ = forms.iter().any(|properties| write_form(output, reason.code, properties));
     }
-    let len = usize::from(reason != ReasonCode::Success);
-    if let Some(out) = output.packet(kind::DISCONNECT << 4, len, len)
-        && len > 0
-    {
-        out.push(reason as u8);
+}
+
+fn write_form(output: &mut Output, code: ReasonCode, properties: &[u8]) -> bool {
+    let len = match (code, properties) {
+        (ReasonCode::Success, []) => 0,
+        (_, []) => 1,
+        _ => 1 + property::section_len(properties),
+    };
+    let Some(out) = output.packet(kind::DISCONNECT << 4, len, len) else {
+        return false;
+    };
+    if len > 0 {
+        out.push(code as u8);
     }
+    if len > 1 {
+        property::put_section(out, properties);
+    }
+    true
 }

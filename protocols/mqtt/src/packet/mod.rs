@@ -1,6 +1,7 @@
 //! The control packets: reading those that clients send, writing those that a server sends.
 
 pub(crate) mod ack;
+pub(crate) mod auth;
 pub(crate) mod connack;
 pub(crate) mod connect;
 pub(crate) mod disconnect;
@@ -8,11 +9,15 @@ pub(crate) mod publish;
 pub(crate) mod subscribe;
 pub(crate) mod unsubscribe;
 
-use crate::Error;
+use crate::connection::output::Output;
+use crate::property::{self, id};
+use crate::{Config, Error, Reason, ReasonCode};
 
 /// The protocol that a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Version {
+    /// MQTT 3.1.
+    V31,
     /// MQTT 3.1.1.
     V3,
     /// MQTT 5.
@@ -94,4 +99,24 @@ pub(crate) struct Rules {
     pub(crate) is_bridge: bool,
     pub(crate) user_properties_max: u16,
     pub(crate) filter_levels_max: u16,
+}
+
+/// The properties of a CONNACK or DISCONNECT that says no, from the most telling form to the
+/// shortest: a Reason String yields to the client's Maximum Packet Size [MQTT-3.2.2-19, -3.14.2-3].
+fn explanations(output: &Output, reason: Reason<'_>, config: &Config) -> [Vec<u8>; 3] {
+    let reference = server_reference(reason.code, config);
+    let full = [&reference[..], &output.reason_string(reason.text)].concat();
+    [full, reference, Vec::new()]
+}
+
+fn server_reference(code: ReasonCode, config: &Config) -> Vec<u8> {
+    let mut raw = Vec::new();
+    let reference = &config.server_reference;
+    if matches!(code, ReasonCode::UseAnotherServer | ReasonCode::ServerMoved)
+        && !reference.is_empty()
+        && property::is_string(reference)
+    {
+        property::put_property(&mut raw, id::SERVER_REFERENCE, reference.as_bytes());
+    }
+    raw
 }

@@ -5,19 +5,22 @@
 //!   │ properties (MQTT 5) │ payload
 //! ```
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::{Qos, Rules, Version, kind};
+use crate::alias::{InboundAliases, OutboundAliases, Sent, Topic};
 use crate::connection::output::Output;
-use crate::property::{self, Forwarded, Properties, Property};
+use crate::property::{self, Forwarded, Properties, Property, without_topic_alias};
 use crate::read::Reader;
-use crate::{Error, ReasonCode, topic};
+use crate::{Error, topic};
 
 /// A message that a client publishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publish<'a> {
     /// Where to; not empty, without wildcards.
-    pub topic: &'a str,
+    pub topic: Topic<'a>,
     /// How it was sent.
     pub qos: Qos,
     /// Whether it replaces the retained message of its topic.
@@ -28,28 +31,65 @@ pub struct Publish<'a> {
     pub packet_id: u16,
     /// Seconds until it expires, if the properties say so.
     pub message_expiry: Option<u32>,
-    /// All properties; empty for MQTT 3.1.1.
+    /// All properties, a topic alias among them; empty for MQTT 3.
     pub properties: Properties<'a>,
+    has_alias: bool,
     /// The message itself.
     pub payload: &'a [u8],
 }
 
 impl<'a> Publish<'a> {
     #[inline(always)]
-    pub(crate) fn parse(first: u8, body: &'a [u8], rules: Rules) -> Result<Self, Error> {
+    pub(crate) fn parse(
+        first: u8,
+        body: &'a [u8],
+        rules: Rules,
+        aliases: (&mut InboundAliases, u16),
+    ) -> Result<Self, Error> {
         let (qos, dup) = parse_flags(first)?;
         let mut reader = Reader::new(body);
         let name = reader.binary()?;
         let packet_id = if qos == Qos::AtMostOnce { 0 } else { reader.packet_id()? };
-        let (properties, message_expiry) = match rules.version {
-            Version::V3 => Default::default(),
+        let Found { properties, message_expiry, alias } = match rules.version {
+            Version::V31 | Version::V3 => Found::default(),
             Version::V5 => parse_properties(reader.section()?, rules)?,
         };
-        let topic = topic::parse_name(name)?;
+        let topic = match alias {
+            None => Topic::Name(topic::parse_name(name)?),
+            Some(alias) => parse_alias(name, alias, aliases)?,
+        };
         let retain = first & RETAIN != 0;
-        let payload = reader.rest();
-        Ok(Self { topic, qos, retain, dup, packet_id, message_expiry, properties, payload })
+        let (payload, has_alias) = (reader.rest(), alias.is_some());
+        Ok(Self {
+            topic,
+            qos,
+            retain,
+            dup,
+            packet_id,
+            message_expiry,
+            properties,
+            has_alias,
+            payload,
+        })
     }
+
+    /// The properties that belong to the message: all but a topic alias.
+    pub fn message_properties(&self) -> Cow<'a, [u8]> {
+        match self.has_alias {
+            false => Cow::Borrowed(self.properties.as_bytes()),
+            true => without_topic_alias(self.properties.as_bytes()),
+        }
+    }
+}
+
+#[cold]
+fn parse_alias<'a>(
+    name: &'a [u8],
+    alias: u16,
+    (aliases, max): (&mut InboundAliases, u16),
+) -> Result<Topic<'a>, Error> {
+    let name = if name.is_empty() { "" } else { topic::parse_name(name)? };
+    aliases.resolve(alias, name, max)
 }
 
 #[inline]
@@ -64,29 +104,31 @@ fn parse_flags(first: u8) -> Result<(Qos, bool), Error> {
     Ok((qos, dup))
 }
 
+/// What the properties of a PUBLISH say.
+#[derive(Default)]
+struct Found<'a> {
+    properties: Properties<'a>,
+    message_expiry: Option<u32>,
+    alias: Option<u16>,
+}
+
 #[inline]
-fn parse_properties(raw: &[u8], rules: Rules) -> Result<(Properties<'_>, Option<u32>), Error> {
+fn parse_properties(raw: &[u8], rules: Rules) -> Result<Found<'_>, Error> {
+    let mut found = Found::default();
     if raw.is_empty() {
-        return Ok(Default::default());
+        return Ok(found);
     }
-    let (mut expiry, mut has_alias) = (None, false);
-    let properties = property::scan(
+    found.properties = property::scan(
         raw,
         property::PUBLISH,
         rules.user_properties_max,
         |property| match property {
-            Property::MessageExpiry(seconds) => expiry = Some(seconds),
-            Property::TopicAlias(_) => has_alias = true,
+            Property::MessageExpiry(seconds) => found.message_expiry = Some(seconds),
+            Property::TopicAlias(alias) => found.alias = Some(alias),
             _ => (),
         },
     )?;
-    if has_alias {
-        return Err(Error::rule(
-            ReasonCode::TopicAliasInvalid,
-            "topic alias above the announced maximum of 0 [MQTT-3.3.2-9]",
-        ));
-    }
-    Ok((properties, expiry))
+    Ok(found)
 }
 
 /// A message for a client.
@@ -121,24 +163,48 @@ pub struct Deliver<'a> {
 impl Deliver<'_> {
     /// Writes the PUBLISH; false if it cannot be sent to this client at all.
     #[inline]
-    pub(crate) fn write(&self, output: &mut Output) -> bool {
+    pub(crate) fn write(&self, output: &mut Output, aliases: &mut OutboundAliases) -> bool {
         if self.topic.is_empty() || self.topic.len() > TOPIC_LEN_MAX {
             return false;
         }
+        let sent = aliases.find(self.topic);
+        let (name, alias) = match sent {
+            Sent::Name => (self.topic, None),
+            Sent::New(alias) => (self.topic, Some(alias)),
+            Sent::Alias(alias) => ("", Some(alias)),
+        };
+        if !self.write_as(name, alias, output) {
+            return false;
+        }
+        if let Sent::New(alias) = sent {
+            aliases.set(self.topic, alias);
+        }
+        true
+    }
+
+    #[inline]
+    fn write_as(&self, name: &str, alias: Option<u16>, output: &mut Output) -> bool {
         let properties = match output.version() {
-            Version::V3 => None,
+            Version::V31 | Version::V3 => None,
             Version::V5 => {
-                Some(Forwarded::new(self.properties, self.message_expiry, self.subscription_ids))
+                let ids = self.subscription_ids;
+                Some(Forwarded::new(self.properties, self.message_expiry, ids, alias))
             }
         };
-        let head = self.head_len() + properties.as_ref().map_or(0, Forwarded::section_len);
+        let packet_id = if self.qos == Qos::AtMostOnce { 0 } else { 2 };
+        let section = properties.as_ref().map_or(0, Forwarded::section_len);
+        let head = 2 + name.len() + packet_id + section;
         let shared = self.shared.filter(|payload| payload.len() >= output.inline_max());
         let inline = if shared.is_some() { 0 } else { self.payload.len() };
         let remaining = head + self.payload.len();
         let Some(out) = output.packet(self.first(), remaining, head + inline) else {
             return false;
         };
-        self.write_head(out);
+        out.extend_from_slice(&(name.len() as u16).to_be_bytes());
+        out.extend_from_slice(name.as_bytes());
+        if self.qos != Qos::AtMostOnce {
+            out.extend_from_slice(&self.packet_id.to_be_bytes());
+        }
         if let Some(properties) = properties {
             properties.write(out);
         }
@@ -153,20 +219,6 @@ impl Deliver<'_> {
     fn first(&self) -> u8 {
         let dup = u8::from(self.dup && self.qos != Qos::AtMostOnce) * DUP;
         kind::PUBLISH << 4 | dup | (self.qos as u8) << 1 | u8::from(self.retain)
-    }
-
-    #[inline]
-    fn head_len(&self) -> usize {
-        2 + self.topic.len() + if self.qos == Qos::AtMostOnce { 0 } else { 2 }
-    }
-
-    #[inline]
-    fn write_head(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(self.topic.len() as u16).to_be_bytes());
-        out.extend_from_slice(self.topic.as_bytes());
-        if self.qos != Qos::AtMostOnce {
-            out.extend_from_slice(&self.packet_id.to_be_bytes());
-        }
     }
 }
 

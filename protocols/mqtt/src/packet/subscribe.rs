@@ -64,7 +64,7 @@ impl<'a> Subscribe<'a> {
         let packet_id = reader.packet_id()?;
         let mut subscription_id = None;
         let section = match rules.version {
-            Version::V3 => &[],
+            Version::V31 | Version::V3 => &[],
             Version::V5 => reader.section()?,
         };
         let users_max = rules.user_properties_max;
@@ -118,7 +118,7 @@ impl<'a> Iterator for Filters<'a> {
 }
 
 fn parse_options(filter: &str, bits: u8, version: Version) -> Result<Subscription<'_>, Error> {
-    let reserved = if version == Version::V3 { 0b1111_1100 } else { 0b1100_0000 };
+    let reserved = if version != Version::V5 { 0b1111_1100 } else { 0b1100_0000 };
     if bits & reserved != 0 {
         return Err(Error::Malformed("reserved subscription options [MQTT-3.8.3-5]"));
     }

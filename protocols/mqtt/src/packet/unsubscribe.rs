@@ -33,7 +33,7 @@ impl<'a> Unsubscribe<'a> {
         let mut reader = Reader::new(body);
         let packet_id = reader.packet_id()?;
         let section = match rules.version {
-            Version::V3 => &[],
+            Version::V31 | Version::V3 => &[],
             Version::V5 => reader.section()?,
         };
         let users_max = rules.user_properties_max;

@@ -14,7 +14,10 @@ mod write;
 pub use read::Properties;
 pub(crate) use read::scan;
 pub use write::PropertiesBuilder;
-pub(crate) use write::{Forwarded, put_binary, without_will_delay};
+pub(crate) use write::{
+    Forwarded, is_string, put_property, put_section, section_len, without_topic_alias,
+    without_will_delay,
+};
 
 /// One property that a client can send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,13 +105,14 @@ pub(crate) mod id {
     pub(crate) const REQUEST_PROBLEM_INFORMATION: u8 = 23;
     pub(crate) const WILL_DELAY: u8 = 24;
     pub(crate) const REQUEST_RESPONSE_INFORMATION: u8 = 25;
+    pub(crate) const RESPONSE_INFORMATION: u8 = 26;
+    pub(crate) const SERVER_REFERENCE: u8 = 28;
     pub(crate) const REASON_STRING: u8 = 31;
     pub(crate) const RECEIVE_MAXIMUM: u8 = 33;
     pub(crate) const TOPIC_ALIAS_MAXIMUM: u8 = 34;
     pub(crate) const TOPIC_ALIAS: u8 = 35;
     pub(crate) const USER: u8 = 38;
     pub(crate) const MAXIMUM_PACKET_SIZE: u8 = 39;
-    pub(crate) const SHARED_SUBSCRIPTION_AVAILABLE: u8 = 42;
 }
 
 /// Every id of the standard; all others are malformed.
@@ -148,6 +152,8 @@ pub(crate) const PUBLISH: Ids = Ids::of(&[
     id::USER,
 ]);
 pub(crate) const ACK: Ids = Ids::of(&[id::REASON_STRING, id::USER]);
+pub(crate) const AUTH: Ids =
+    Ids::of(&[id::AUTHENTICATION_METHOD, id::AUTHENTICATION_DATA, id::REASON_STRING, id::USER]);
 pub(crate) const SUBSCRIBE: Ids = Ids::of(&[id::SUBSCRIPTION_ID, id::USER]);
 pub(crate) const UNSUBSCRIBE: Ids = Ids::of(&[id::USER]);
 pub(crate) const DISCONNECT: Ids = Ids::of(&[id::SESSION_EXPIRY, id::REASON_STRING, id::USER]);

@@ -154,6 +154,7 @@ fn skip_value(reader: &mut Reader<'_>, id: u8) -> Result<(), Error> {
         id::PAYLOAD_FORMAT => reader.u8().map(drop),
         id::MESSAGE_EXPIRY | id::WILL_DELAY => reader.u32().map(drop),
         id::CONTENT_TYPE | id::RESPONSE_TOPIC | id::CORRELATION_DATA => reader.binary().map(drop),
+        id::TOPIC_ALIAS => reader.u16().map(drop),
         id::USER => reader.binary().and_then(|_| reader.binary()).map(drop),
         _ => Err(Error::Malformed("unknown property")),
     }

@@ -75,8 +75,7 @@ impl PropertiesBuilder {
     }
 
     fn binary(mut self, id: u8, value: &[u8]) -> Self {
-        self.raw.push(id);
-        put_binary(&mut self.raw, value);
+        put_property(&mut self.raw, id, value);
         self
     }
 }
@@ -88,6 +87,7 @@ pub(crate) struct Forwarded<'a> {
     raw: &'a [u8],
     expiry: Option<Expiry>,
     subscription_ids: &'a [u32],
+    alias: Option<u16>,
     len: usize,
 }
 
@@ -100,13 +100,19 @@ struct Expiry {
 
 impl<'a> Forwarded<'a> {
     #[inline]
-    pub(crate) fn new(raw: &'a [u8], expiry: Option<u32>, subscription_ids: &'a [u32]) -> Self {
+    pub(crate) fn new(
+        raw: &'a [u8],
+        expiry: Option<u32>,
+        subscription_ids: &'a [u32],
+        alias: Option<u16>,
+    ) -> Self {
         let offset = || value_offset(raw, id::MESSAGE_EXPIRY);
         let expiry = expiry.map(|seconds| Expiry { seconds, offset: offset() });
         let added = expiry.is_some_and(|expiry| expiry.offset.is_none());
         let ids: usize = subscription_ids.iter().map(|&id| 1 + varint::len(id as usize)).sum();
-        let len = raw.len() + usize::from(added) * EXPIRY_LEN + ids;
-        Self { raw, expiry, subscription_ids, len }
+        let alias_len = if alias.is_some() { ALIAS_LEN } else { 0 };
+        let len = raw.len() + usize::from(added) * EXPIRY_LEN + ids + alias_len;
+        Self { raw, expiry, subscription_ids, alias, len }
     }
 
     /// Length of the section with its own length in front.
@@ -127,6 +133,10 @@ impl<'a> Forwarded<'a> {
             out.push(id::SUBSCRIPTION_ID);
             varint::write(out, id as usize);
         }
+        if let Some(alias) = self.alias {
+            out.push(id::TOPIC_ALIAS);
+            out.extend_from_slice(&alias.to_be_bytes());
+        }
     }
 }
 
@@ -146,27 +156,57 @@ impl Expiry {
 
 /// The properties of a will as those of the PUBLISH that it becomes: without the delay.
 pub(crate) fn without_will_delay(raw: &[u8]) -> Cow<'_, [u8]> {
-    let Some(value) = value_offset(raw, id::WILL_DELAY) else {
+    without(raw, id::WILL_DELAY, WILL_DELAY_LEN)
+}
+
+/// The properties of a PUBLISH as those of its message: without the alias.
+pub(crate) fn without_topic_alias(raw: &[u8]) -> Cow<'_, [u8]> {
+    without(raw, id::TOPIC_ALIAS, ALIAS_LEN)
+}
+
+/// Without one property, which has a length of `len` with its id.
+fn without(raw: &[u8], id: u8, len: usize) -> Cow<'_, [u8]> {
+    let Some(value) = value_offset(raw, id) else {
         return Cow::Borrowed(raw);
     };
     let (before, rest) = raw.split_at(value - 1);
-    Cow::Owned([before, rest.get(WILL_DELAY_LEN..).unwrap_or_default()].concat())
+    let after = rest.get(len..).unwrap_or_default();
+    if before.is_empty() { Cow::Borrowed(after) } else { Cow::Owned([before, after].concat()) }
 }
 
 /// Appends a value behind its two-byte length; it is not longer than [`LEN_MAX`].
-pub(crate) fn put_binary(out: &mut Vec<u8>, value: &[u8]) {
+fn put_binary(out: &mut Vec<u8>, value: &[u8]) {
     debug_assert!(value.len() <= LEN_MAX);
     out.extend((value.len() as u16).to_be_bytes());
     out.extend(value);
 }
 
-fn is_string(value: &str) -> bool {
+/// Appends a property whose value is a string or binary, not longer than [`LEN_MAX`].
+pub(crate) fn put_property(out: &mut Vec<u8>, id: u8, value: &[u8]) {
+    out.push(id);
+    put_binary(out, value);
+}
+
+/// Length of the properties in `raw` with their own length in front.
+pub(crate) const fn section_len(raw: &[u8]) -> usize {
+    varint::len(raw.len()) + raw.len()
+}
+
+/// Appends the properties in `raw` behind their length.
+pub(crate) fn put_section(out: &mut Vec<u8>, raw: &[u8]) {
+    varint::write(out, raw.len());
+    out.extend(raw);
+}
+
+/// Whether MQTT can express a text [MQTT-1.5.4-2].
+pub(crate) fn is_string(value: &str) -> bool {
     value.len() <= LEN_MAX && !value.contains('\0')
 }
 
 const LEN_MAX: usize = u16::MAX as usize;
 const EXPIRY_LEN: usize = 5;
 const WILL_DELAY_LEN: usize = 5;
+const ALIAS_LEN: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -174,7 +214,7 @@ mod tests {
     use crate::Properties;
 
     fn written(raw: &[u8], expiry: Option<u32>, ids: &[u32]) -> Vec<u8> {
-        let forwarded = Forwarded::new(raw, expiry, ids);
+        let forwarded = Forwarded::new(raw, expiry, ids, None);
         let mut out = vec![0xaa];
         forwarded.write(&mut out);
         assert_eq!(out.len(), 1 + forwarded.section_len());
@@ -193,6 +233,13 @@ mod tests {
     fn a_will_loses_its_delay_and_nothing_else() {
         assert_eq!(without_will_delay(&[1, 0]), Cow::Borrowed(&[1, 0]));
         assert_eq!(*without_will_delay(&[1, 0, 24, 0, 0, 0, 9, 3, 0, 0]), [1, 0, 3, 0, 0]);
+    }
+
+    #[test]
+    fn a_message_loses_its_alias_and_nothing_else() {
+        assert_eq!(*without_topic_alias(&[35, 0, 7]), []);
+        assert_eq!(*without_topic_alias(&[1, 0, 35, 0, 7, 3, 0, 0]), [1, 0, 3, 0, 0]);
+        assert_eq!(*without_topic_alias(&[35, 0, 7, 1, 0]), [1, 0]);
     }
 
     #[test]

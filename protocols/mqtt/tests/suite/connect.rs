@@ -87,16 +87,20 @@ fn connack_announces_limits_and_what_was_cut_down() {
         session_present: true,
         assigned_client_id: Some("x1"),
         session_expiry_s: Some(50),
+        response_information: Some("reply/x1/"),
+        authentication_data: b"of no authentication",
     };
     server.connection.accept(server.now, connack, SessionState::default()).unwrap();
     assert_eq!(server.connection.session_expiry_s(), 50);
     let properties = [
         &[0x11, 0, 0, 0, 50][..],
-        &[0x21, 0, 20],
-        &[0x27, 0x00, 0x1e, 0x84, 0x80],
+        &[0x22, 0, 16],
         &[0x12, 0, 2, b'x', b'1'],
+        &[0x27, 0x00, 0x1e, 0x84, 0x80],
+        &[0x21, 0, 20],
         &[0x13, 0, 30],
-        &[0x2a, 0],
+        &[0x1a, 0, 9],
+        b"reply/x1/",
     ]
     .concat();
     assert_eq!(server.out(), packet(0x20, &[&[1, 0], &section(&properties)]));

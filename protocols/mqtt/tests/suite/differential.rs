@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use leveret_mqtt::{
-    Config, ConnAck, Deliver, Delivery, Event, Qos, ReasonCode, SessionState, Version,
+    Config, ConnAck, Deliver, Delivery, Event, Qos, Reason, ReasonCode, SessionState, Version,
 };
 use mqtt_protocol_core::mqtt;
 use mqtt_protocol_core::mqtt::packet::{GenericPacket, v3_1_1, v5_0};
@@ -26,7 +26,7 @@ impl Pair {
         let mut client = Client::new(theirs);
         client.set_auto_pub_response(true);
         let events = match version {
-            Version::V3 => client.checked_send(
+            Version::V31 | Version::V3 => client.checked_send(
                 v3_1_1::Connect::builder()
                     .client_id("me")
                     .unwrap()
@@ -84,7 +84,7 @@ impl Pair {
                 Seen::Release(id) => connection.release_done(*id),
                 Seen::Received(_, id) => connection.pubrel(*id),
                 Seen::Subscribe(id, _, filters) => {
-                    connection.suback(*id, &vec![ReasonCode::GrantedQos1; filters.len()]);
+                    connection.suback(*id, &vec![ReasonCode::GrantedQos1; filters.len()], "");
                 }
                 _ => (),
             }
@@ -125,7 +125,7 @@ fn their_client_publishes_to_us_with_every_qos() {
         let mut pair = Pair::connected(version);
         let id = (qos != Qos::AtMostOnce).then(|| pair.client.acquire_packet_id().unwrap());
         let events = match version {
-            Version::V3 => {
+            Version::V31 | Version::V3 => {
                 let builder = v3_1_1::Publish::builder().topic_name("a/b").unwrap();
                 let builder = builder.qos(theirs(qos)).payload(b"hi");
                 let builder = if let Some(id) = id { builder.packet_id(id) } else { builder };
@@ -179,8 +179,8 @@ fn we_publish_to_their_client_with_every_qos() {
 fn their_client_understands_every_packet_that_we_write() {
     let codes = [ReasonCode::GrantedQos2, ReasonCode::TopicFilterInvalid];
     let mut server = Server::connected(Version::V5);
-    server.connection.suback(1, &codes);
-    server.connection.unsuback(2, &[ReasonCode::NoSubscriptionExisted]);
+    server.connection.suback(1, &codes, "");
+    server.connection.unsuback(2, &[ReasonCode::NoSubscriptionExisted], "");
     let out = server.out();
     assert!(v5_0::Suback::parse(&out[2..7]).is_ok_and(|(_, len)| len == 5));
     assert!(v5_0::Unsuback::parse(&out[9..]).is_ok());
@@ -196,6 +196,27 @@ fn their_client_understands_every_packet_that_we_write() {
             matches!(reason as u8, 0x80..=0x8a | 0x8c | 0x90 | 0x95 | 0x97 | 0x99..=0x9d | 0x9f);
         assert_eq!(theirs.is_ok(), is_listed, "{reason}");
     }
+}
+
+#[test]
+fn their_client_understands_what_we_explain() {
+    let why = Reason::new(ReasonCode::NotAuthorized, "the user may not");
+    let mut server = Server::connected(Version::V5);
+    server.send(&publish(Version::V5, Qos::AtLeastOnce, 1));
+    server.connection.publish_ack(1, Qos::AtLeastOnce, why);
+    assert!(v5_0::Puback::parse(&server.out()[2..]).is_ok_and(|(it, _)| it.props().is_some()));
+    server.connection.suback(2, &[why.code], why.text);
+    assert!(v5_0::Suback::parse(&server.out()[2..]).is_ok_and(|(it, _)| it.props().len() == 1));
+    server.connection.unsuback(3, &[why.code], why.text);
+    assert!(v5_0::Unsuback::parse(&server.out()[2..]).is_ok_and(|(it, _)| it.props().len() == 1));
+    server.connection.disconnect(why);
+    assert!(v5_0::Disconnect::parse(&server.out()[2..]).is_ok_and(|(it, _)| it.props().is_some()));
+
+    let mut server = Server::new(Config::default());
+    let method = [&[0x15][..], &field("M")].concat();
+    server.send(&connect_with(5, 2, &method, &[&field("me")]));
+    server.connection.challenge(b"more").unwrap();
+    assert!(v5_0::Auth::parse(&server.out()[2..]).is_ok_and(|(it, _)| it.props().is_some()));
 }
 
 proptest! {
@@ -219,7 +240,7 @@ proptest! {
         let body: std::sync::Arc<[u8]> = bytes[2..].into();
         if let Some(Event::Publish(ours)) = event {
             let (theirs, _) = v5_0::Publish::parse(bytes[0] & 0xf, body).expect("we took it");
-            prop_assert_eq!(ours.topic, theirs.topic_name());
+            prop_assert_eq!(&*ours.topic, theirs.topic_name());
             prop_assert_eq!(ours.payload, theirs.payload().as_slice());
             prop_assert_eq!(ours.packet_id, theirs.packet_id().unwrap_or(0));
         }

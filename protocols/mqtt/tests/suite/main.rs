@@ -6,6 +6,8 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
+mod alias;
+mod auth;
 mod connect;
 mod differential;
 mod limits;
@@ -13,8 +15,10 @@ mod malformed;
 mod model;
 mod outbound;
 mod publish;
+mod reason;
 mod robustness;
 mod session;
 mod subscribe;
 mod support;
 mod timeout;
+mod v31;

@@ -59,8 +59,14 @@ fn converse(version: Version, parts: &[&[u8]]) -> (Vec<String>, Vec<u8>) {
 
 fn answer(connection: &mut Connection, event: &Event<'_>, now: Instant) {
     match event {
+        Event::Connect(connect) if connect.authentication.is_some() => {
+            let _ = connection.challenge(b"more");
+        }
         Event::Connect(_) => {
             let _ = connection.accept(now, ConnAck::default(), SessionState::default());
+        }
+        Event::Auth(auth) => {
+            let _ = connection.challenge(auth.data.unwrap_or_default());
         }
         Event::Publish(publish) => {
             connection.publish_ack(publish.packet_id, publish.qos, ReasonCode::Success);
@@ -71,11 +77,11 @@ fn answer(connection: &mut Connection, event: &Event<'_>, now: Instant) {
                 .filters
                 .map(|filter| filter.map_or_else(|code| code, |_| ReasonCode::Success))
                 .collect();
-            connection.suback(subscribe.packet_id, &codes);
+            connection.suback(subscribe.packet_id, &codes, "");
         }
         Event::Unsubscribe(unsubscribe) => {
             let codes: Vec<_> = unsubscribe.filters.map(|_| ReasonCode::Success).collect();
-            connection.unsuback(unsubscribe.packet_id, &codes);
+            connection.unsuback(unsubscribe.packet_id, &codes, "");
         }
         Event::Received { packet_id, .. } => connection.pubrel(*packet_id),
         Event::Settled { .. } | Event::Disconnect(_) | Event::Error(_) => (),
@@ -174,7 +180,7 @@ proptest! {
             panic!("no PUBLISH")
         };
         prop_assert!(input.is_empty());
-        prop_assert_eq!((publish.topic, publish.qos, publish.retain), (&*topic, qos, retain));
+        prop_assert_eq!((&*publish.topic, publish.qos, publish.retain), (&*topic, qos, retain));
         prop_assert_eq!(publish.dup, dup && qos != Qos::AtMostOnce);
         prop_assert_eq!((publish.packet_id, publish.payload), (packet_id, &payload[..]));
         if version == Version::V5 {

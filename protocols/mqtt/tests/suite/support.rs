@@ -22,6 +22,8 @@ pub struct Server {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     Connect(String),
+    /// Reason code and data.
+    Auth(ReasonCode, Option<Vec<u8>>),
     Publish(Message),
     Release(u16),
     /// Filters with their options, or the code that refuses them.
@@ -100,6 +102,17 @@ impl Server {
         [std::mem::take(&mut self.sent), bytes].concat()
     }
 
+    /// The CONNACK or DISCONNECT that is the only packet sent: its first byte and its code. It says
+    /// why in a Reason String.
+    pub fn told(&mut self) -> (u8, u8) {
+        let out = self.out();
+        let fixed = if out[0] == 0x20 { 3 } else { 2 };
+        let text_len = out.len() - fixed - 5;
+        assert_eq!(usize::from(out[1]), out.len() - 2);
+        assert_eq!(out[fixed + 1..][..4], [text_len as u8 + 3, 0x1f, 0, text_len as u8]);
+        (out[0], out[fixed])
+    }
+
     pub fn deliver(&mut self, qos: Qos, packet_id: u16, token: u64) -> Delivery {
         let payload = Bytes::from_static(b"hi");
         self.connection.deliver(&Deliver { qos, packet_id, token, ..message(&payload) })
@@ -131,6 +144,7 @@ impl From<Event<'_>> for Seen {
     fn from(event: Event<'_>) -> Self {
         match event {
             Event::Connect(connect) => Self::Connect(connect.client_id.into()),
+            Event::Auth(auth) => Self::Auth(auth.reason, auth.data.map(<[u8]>::to_vec)),
             Event::Publish(publish) => Self::Publish(publish.into()),
             Event::Release { packet_id } => Self::Release(packet_id),
             Event::Subscribe(Subscribe { packet_id, subscription_id, filters, .. }) => {
@@ -151,7 +165,7 @@ impl From<Event<'_>> for Seen {
 impl From<Publish<'_>> for Message {
     fn from(publish: Publish<'_>) -> Self {
         Self {
-            topic: publish.topic.into(),
+            topic: (*publish.topic).into(),
             qos: publish.qos,
             retain: publish.retain,
             dup: publish.dup,
@@ -198,6 +212,7 @@ pub fn section(properties: &[u8]) -> Vec<u8> {
 
 pub fn connect(version: Version) -> Vec<u8> {
     match version {
+        Version::V31 => packet(0x10, &[&field("MQIsdp"), &[3, 0b10, 0, 60], &field("me")]),
         Version::V3 => connect_with(4, 0b10, &[], &[&field("me")]),
         Version::V5 => connect_with(5, 0b10, &[], &[&field("me")]),
     }

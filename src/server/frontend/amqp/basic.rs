@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use leveret_amqp::method::basic::{Cancel, Consume, Get, Qos};
 use leveret_amqp::{Delivery as Token, Get as GetOk, MethodId, ReplyCode, ServerMethod, method};
-use leveret_core::{ConsumerOptions, Got, QueueId};
+use leveret_core::{ConsumerOptions, Got, QueueId, Value};
 
 use super::deliver::{content, outgoing_properties};
 use super::queue::count;
@@ -13,6 +13,8 @@ use super::refusal::Refusal;
 use super::reply_to::REPLY_TO;
 use super::{Amqp, from_table};
 use crate::server::clock;
+use crate::server::events::ConsumerFacts;
+use crate::server::firehose::Tap;
 use crate::server::outbox::Mail;
 
 /// A `basic.get` whose message is being read.
@@ -44,7 +46,7 @@ impl Amqp {
         let for_replies = consume.queue == REPLY_TO;
         let queue = match for_replies {
             true => self.reply_queue(channel, consume.no_ack)?,
-            false => self.find_queue(channel, consume.queue)?,
+            false => self.find_queue_to_read(channel, consume.queue)?,
         };
         let resource = self.resource(queue);
         let tag = match consume.consumer_tag {
@@ -80,6 +82,7 @@ impl Amqp {
             let text = format!("{resource} in exclusive use");
             return Err(Refusal { code: ReplyCode::AccessRefused, text });
         }
+        self.announce_consumer(channel, &tag, queue, consume);
         if !consume.no_wait {
             let method = ServerMethod::BasicConsumeOk { consumer_tag: &tag };
             self.connection.reply(channel, method);
@@ -90,7 +93,7 @@ impl Amqp {
     /// Says whether the queue takes the consumer. What it hands out waits in the outbox, so that the
     /// answer leaves before the first delivery.
     fn start_consumer(&self, number: u64, queue: QueueId, options: ConsumerOptions) -> bool {
-        let (id, now_ms) = (self.id(number), clock::now_ms());
+        let id = self.id(number);
         let shard = self.node.shard_of(queue);
         shard.attach(self.peer.id, &self.peer.outbox);
         shard.post(|work| {
@@ -100,7 +103,7 @@ impl Amqp {
                 return true;
             };
             let started = target.consume(id, options).is_ok();
-            target.pump(now_ms, &mut work.fx);
+            target.pump(work.now_ms, &mut work.fx);
             started
         })
     }
@@ -113,6 +116,7 @@ impl Amqp {
             let mut mail = Mail::default();
             self.peer.outbox.take(&mut mail, None);
             self.take_mail(&mut mail);
+            self.announce_end_of_consumer(number);
             self.consumers.end(number);
         }
         self.channel(channel);
@@ -134,6 +138,7 @@ impl Amqp {
             return;
         };
         let (channel, tag) = (consumer.channel, consumer.tag.clone());
+        self.announce_end_of_consumer(number);
         self.consumers.end(number);
         self.channel(channel);
         self.connection.reply(channel, ServerMethod::BasicCancel { consumer_tag: &tag });
@@ -153,7 +158,7 @@ impl Amqp {
     }
 
     pub(super) fn get(&mut self, channel: u16, get: &Get<'_>) -> Result<(), Refusal> {
-        let queue = self.find_queue(channel, get.queue)?;
+        let queue = self.find_queue_to_read(channel, get.queue)?;
         let retry_at = clock::now();
         self.get_from(WaitingGet { channel, queue, no_ack: get.no_ack, retry_at });
         Ok(())
@@ -169,9 +174,18 @@ impl Amqp {
     fn get_from(&mut self, get: WaitingGet) {
         let WaitingGet { channel, queue, no_ack, .. } = get;
         let number = self.consumers.add(channel, "", queue);
-        let (id, now_ms) = (self.id(number), clock::now_ms());
-        let got = self.node.shard_of(queue).post(|work| match work.state.queue(queue) {
-            Some(target) => target.get(id, no_ack, now_ms, &mut work.fx),
+        let id = self.id(number);
+        let shard = self.node.shard_of(queue);
+        if !no_ack {
+            shard.attach(self.peer.id, &self.peer.outbox);
+        }
+        let got = shard.post(|work| match work.state.queue(queue) {
+            Some(target) => {
+                let got = target.get(id, no_ack, work.now_ms, &mut work.fx);
+                // What is held now may be held for too long.
+                target.pump(work.now_ms, &mut work.fx);
+                got
+            }
             None => Got::Empty,
         });
         match got {
@@ -191,6 +205,7 @@ impl Amqp {
                 if let Some(consumer) = self.consumers.get(number) {
                     consumer.unsettled = usize::from(!no_ack && sent.is_some());
                 }
+                self.node.tap(&self.peer, channel, Tap::Deliver(&delivery));
             }
             Got::Fetching => {
                 let retry_at = clock::now() + RETRY;
@@ -200,6 +215,37 @@ impl Amqp {
         }
         self.consumers.end(number);
         self.channel(channel);
+    }
+
+    fn announce_consumer(&self, channel: u16, tag: &str, queue: QueueId, consume: &Consume<'_>) {
+        if !self.node.events.are_on() {
+            return;
+        }
+        let name = self.name_of(queue);
+        let prefetch = self.channels.get(&channel).map_or(0, |channel| channel.prefetch);
+        let more = vec![
+            ("exclusive", consume.exclusive.into()),
+            ("ack_required", (!consume.no_ack).into()),
+            ("prefetch_count", i64::from(prefetch).into()),
+            ("arguments", Value::Table(from_table(consume.arguments))),
+        ];
+        let facts = ConsumerFacts { tag, channel, queue: name.as_deref(), more };
+        self.node.announce_consumer("consumer.created", &self.peer, facts);
+    }
+
+    pub(super) fn announce_end_of_consumer(&mut self, number: u64) {
+        if !self.node.events.are_on() {
+            return;
+        }
+        let Some(consumer) = self.consumers.get(number) else { return };
+        let (channel, tag, queue) = (consumer.channel, consumer.tag.clone(), consumer.queue);
+        let name = self.name_of(queue);
+        let facts = ConsumerFacts { tag: &tag, channel, queue: name.as_deref(), more: Vec::new() };
+        self.node.announce_consumer("consumer.deleted", &self.peer, facts);
+    }
+
+    fn name_of(&self, queue: QueueId) -> Option<Arc<str>> {
+        self.node.topology().queue_by_id(queue).map(|queue| queue.name.clone())
     }
 
     /// A queue as error texts name it.

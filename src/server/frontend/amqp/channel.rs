@@ -1,14 +1,17 @@
 //! Channels: what later methods on them refer to, and their end.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use leveret_amqp::Delivery;
+use leveret_amqp::{Delivery, ReplyCode, method};
 use leveret_core::SharedPrefetch;
 
+use super::refusal::Refusal;
 use super::reply_to::Replies;
 use super::transaction::Uncommitted;
 use super::{Amqp, Promise};
 use crate::server::connections::ChannelFacts;
+use crate::server::usage::{LimitReached, Slot};
 
 /// What a channel remembers.
 #[derive(Debug, Default)]
@@ -23,14 +26,26 @@ pub(super) struct Channel {
     pub replies: Option<Replies>,
     /// What was published in its transaction.
     pub uncommitted: Vec<Uncommitted>,
+    /// Its place among the channels of its user.
+    _slot: Option<Slot>,
     /// Whether management has to be told.
     pub is_changed: bool,
 }
 
 impl Amqp {
-    pub(super) fn open_channel(&mut self, channel: u16) {
-        self.channels.insert(channel, Channel { is_changed: true, ..Channel::default() });
+    pub(super) fn handle_channel_open(&mut self, now: Instant, channel: u16) {
+        if let Err(error) = self.open_channel(channel) {
+            let refusal = Refusal::connection(ReplyCode::NotAllowed, error.to_string());
+            self.refuse(now, channel, &refusal, method::channel::OPEN);
+        }
+    }
+
+    fn open_channel(&mut self, channel: u16) -> Result<(), LimitReached> {
+        let _slot = Some(self.node.admit_channel(&self.user)?);
+        self.channels.insert(channel, Channel { _slot, is_changed: true, ..Channel::default() });
+        self.node.announce_channel("channel.created", &self.peer, channel);
         self.connection.channel_open_ok(channel);
+        Ok(())
     }
 
     pub(super) fn channel(&mut self, channel: u16) -> &mut Channel {
@@ -44,6 +59,7 @@ impl Amqp {
     pub(super) fn end_channel(&mut self, channel: u16, unsettled: &[Delivery]) {
         for number in self.consumers.of_channel(channel) {
             self.cancel_in_shard(number);
+            self.announce_end_of_consumer(number);
         }
         self.requeue(channel, unsettled);
         self.consumers.remove_channel(channel);
@@ -53,7 +69,9 @@ impl Amqp {
                 sequences.retain(|(of, _)| *of != channel);
             }
         });
-        self.channels.remove(&channel);
+        if self.channels.remove(&channel).is_some() {
+            self.node.announce_channel("channel.closed", &self.peer, channel);
+        }
         self.peer.channels().remove(&channel);
     }
 

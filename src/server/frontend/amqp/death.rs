@@ -6,7 +6,6 @@ use leveret_amqp::{
 use leveret_core::{Body, DeathReason, Draft, Encoding, Facts, Message};
 
 use super::deliver::converted_properties;
-use super::table::to_value;
 use crate::server::clock;
 
 /// Where and why a message died, and where it goes.
@@ -77,11 +76,6 @@ pub fn bury(message: &Message, grave: &Grave<'_>) -> Buried {
     Buried { message: buried, keys, cycle: cycle(&deaths) }
 }
 
-/// A header of a dead letter, for exchanges that route by them.
-pub fn header(message: &Message, name: &str) -> Option<leveret_core::Value> {
-    Properties::from_encoded(message.properties()).headers()?.find(name).map(to_value)
-}
-
 /// Adds the death at the front, or counts it there if it has happened before.
 fn note_death(
     deaths: &mut Vec<Death>,
@@ -120,7 +114,7 @@ fn cycle(deaths: &[Death]) -> Vec<String> {
 }
 
 /// The routing keys in the header CC.
-fn copies(headers: Option<Table<'_>>) -> Vec<String> {
+pub(super) fn copies(headers: Option<Table<'_>>) -> Vec<String> {
     let copies = headers.and_then(|headers| headers.find("CC"));
     texts(copies)
 }

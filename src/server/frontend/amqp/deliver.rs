@@ -8,6 +8,7 @@ use leveret_core::{ConsumerId, Delivery, Encoding, EntryIndex, Message, QueueId,
 use super::super::mqtt::to_amqp;
 use super::Amqp;
 use crate::server::clock;
+use crate::server::firehose::Tap;
 
 /// Output that waits for the socket at which windows are not given back.
 const WAITING_BYTES_MAX: usize = 64 * 1024;
@@ -34,16 +35,18 @@ impl Amqp {
         if sent.is_none() {
             return self.hand_back(delivery);
         }
+        let channel = consumer.channel;
         consumer.unsettled += usize::from(delivery.acknowledge);
         let before = consumer.debt_bytes;
         consumer.debt_bytes += message.size_bytes();
         let is_due = before < window / 4 && consumer.debt_bytes >= window / 4;
-        if let Some(channel) = self.channels.get_mut(&consumer.channel) {
-            channel.is_changed = true;
+        if let Some(state) = self.channels.get_mut(&channel) {
+            state.is_changed = true;
         }
         if is_due {
             self.consumers.due.push(number);
         }
+        self.node.tap(&self.peer, channel, Tap::Deliver(delivery));
     }
 
     /// Gives windows back to their queues once the socket has taken most of the output.
@@ -51,7 +54,6 @@ impl Amqp {
         if waiting > WAITING_BYTES_MAX || self.consumers.due.is_empty() {
             return;
         }
-        let now_ms = clock::now_ms();
         for number in std::mem::take(&mut self.consumers.due) {
             let Some(consumer) = self.consumers.get(number) else { continue };
             let (queue, bytes) = (consumer.queue, std::mem::take(&mut consumer.debt_bytes));
@@ -59,7 +61,7 @@ impl Amqp {
             self.node.shard_of(queue).post(|work| {
                 if let Some(queue) = work.state.queue(queue) {
                     queue.written(id, bytes);
-                    queue.pump(now_ms, &mut work.fx);
+                    queue.pump(work.now_ms, &mut work.fx);
                 }
             });
         }
@@ -105,13 +107,12 @@ impl Amqp {
 
     /// Hands out again to all consumers of a channel: their common limit has room.
     pub(super) fn wake_consumers(&mut self, channel: u16) {
-        let now_ms = clock::now_ms();
         for number in self.consumers.of_channel(channel) {
             let Some(consumer) = self.consumers.get(number) else { continue };
             let queue = consumer.queue;
             self.node.shard_of(queue).post(|work| {
                 if let Some(queue) = work.state.queue(queue) {
-                    queue.pump(now_ms, &mut work.fx);
+                    queue.pump(work.now_ms, &mut work.fx);
                 }
             });
         }
@@ -133,11 +134,11 @@ impl Amqp {
     pub(super) fn cancel_in_shard(&mut self, number: u64) {
         let Some(consumer) = self.consumers.get(number) else { return };
         let queue: QueueId = consumer.queue;
-        let (id, now_ms) = (self.id(number), clock::now_ms());
+        let id = self.id(number);
         self.node.shard_of(queue).post(|work| {
             if let Some(queue) = work.state.queue(queue) {
                 queue.cancel(id, &mut work.fx);
-                queue.pump(now_ms, &mut work.fx);
+                queue.pump(work.now_ms, &mut work.fx);
             }
         });
     }
@@ -196,4 +197,4 @@ pub(super) fn converted_properties(message: &Message, frame_max: u32) -> Option<
 const DELIVERY_COUNT: &str = "x-delivery-count";
 
 /// What a content header frame has besides the properties.
-const HEADER_OVERHEAD_BYTES: usize = 20;
+pub(super) const HEADER_OVERHEAD_BYTES: usize = 20;

@@ -1,22 +1,29 @@
 //! The end of the handshake: who the client is, and its vhost.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use leveret_amqp::{Login as Credentials, MethodId, ReplyCode, method};
 
 use super::{Amqp, from_table};
 use crate::server::connections::Login;
+use crate::server::publisher::Publisher;
+use crate::server::usage::Admission;
 
 impl Amqp {
     pub(super) fn handle_login(&mut self, now: Instant, login: &Credentials<'_>) {
-        if !self.node.login(login.user, login.password, self.peer.address.ip()) {
+        let is_user = self.node.login(login.user, login.password, self.peer.link.peer.ip());
+        self.node.announce_login(&self.peer, login.user, PROTOCOL, is_user);
+        if !is_user {
             return self.connection.login_refused(now);
         }
-        self.user = login.user.to_owned();
+        self.user = login.user.into();
+        let publisher = Publisher::new(None, self.node.shard_count());
+        self.publisher = publisher.on_behalf_of(login.user);
         let mechanism = if login.mechanism == "AMQPLAIN" { "AMQPLAIN" } else { "PLAIN" };
         self.peer.set_login(Login {
-            protocol: "AMQP 0-9-1",
-            user: self.user.clone(),
+            protocol: PROTOCOL,
+            user: self.user.to_string(),
             vhost: self.vhost.clone(),
             client_name: self.connection.connection_name().map(str::to_owned),
             properties: from_table(self.connection.client_properties()),
@@ -29,11 +36,15 @@ impl Amqp {
     }
 
     pub(super) fn handle_open(&mut self, now: Instant, vhost: &str) {
-        if let Err(text) = self.check_vhost(vhost) {
-            let open: MethodId = method::connection::OPEN;
-            return self.connection.connection_error(now, ReplyCode::NotAllowed, &text, open);
+        let vhost: Arc<str> = vhost.into();
+        match self.enter(&vhost) {
+            Ok(admission) => self.admission = Some(admission),
+            Err(text) => {
+                let open: MethodId = method::connection::OPEN;
+                return self.connection.connection_error(now, ReplyCode::NotAllowed, &text, open);
+            }
         }
-        self.vhost = vhost.into();
+        self.vhost = vhost;
         if let Some(login) = self.peer.login() {
             self.peer.set_login(Login {
                 vhost: self.vhost.clone(),
@@ -43,19 +54,25 @@ impl Amqp {
                 ..login
             });
         }
+        self.node.announce_connection(&self.peer);
         self.connection.open_ok();
     }
 
-    fn check_vhost(&self, vhost: &str) -> Result<(), String> {
-        let topology = self.node.topology();
-        if !topology.has_vhost(vhost) {
+    /// Limits come before permissions, as in RabbitMQ.
+    fn enter(&self, vhost: &Arc<str>) -> Result<Admission, String> {
+        if !self.node.topology().has_vhost(vhost) {
             return Err(format!("vhost {vhost} not found"));
         }
-        let permitted =
-            topology.user(&self.user).is_some_and(|user| user.permissions.contains_key(vhost));
-        if permitted {
-            return Ok(());
+        let admitted = self.node.admit(&self.peer, &self.user, vhost);
+        let admission = admitted.map_err(|error| error.to_string())?;
+        let topology = self.node.topology();
+        let user = topology.user(&self.user);
+        if user.is_some_and(|user| user.permissions.contains_key(vhost)) {
+            return Ok(admission);
         }
         Err(format!("access to vhost '{vhost}' refused for user '{}'", self.user))
     }
 }
+
+/// As management shows it.
+const PROTOCOL: &str = "AMQP 0-9-1";

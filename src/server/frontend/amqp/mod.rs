@@ -2,23 +2,28 @@
 //!
 //! Methods are carried out in the order in which they come. An answer that promises something
 //! durable waits in the gate for the disk, and nothing more is read until it has left; confirms
-//! wait there too, but hold nobody up.
+//! wait there too, but hold nobody up. A consumer is cancelled behind the answers that wait, since one
+//! of them may be to the deletion of its queue: clients expect the answer first.
 
 mod basic;
 mod channel;
 mod consumer;
+pub(in crate::server) mod copy;
 pub(in crate::server) mod death;
+pub(in crate::server) mod delayed;
 mod deliver;
+pub(in crate::server) mod event;
 mod exchange;
 mod login;
 mod publish;
 mod queue;
 mod refusal;
 mod reply_to;
+mod retain;
 mod table;
 mod transaction;
 
-pub use table::{from_table, headers_of};
+pub use table::{PropertyHeaders, from_table};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -26,7 +31,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use leveret_amqp::{Connection, Event, Method, MethodId, ReplyCode, ServerMethod};
-use leveret_core::Position;
+use leveret_core::{Actor, Position};
 use smallvec::SmallVec;
 
 use super::Frontend;
@@ -35,6 +40,7 @@ use crate::server::gate::Gate;
 use crate::server::outbox::{CloseReason, Mail, Notice};
 use crate::server::pause::Pause;
 use crate::server::publisher::Publisher;
+use crate::server::usage::Admission;
 use crate::server::{DEFAULT_VHOST, Node, clock};
 use basic::WaitingGet;
 use channel::Channel;
@@ -47,13 +53,19 @@ pub struct Amqp {
     peer: Arc<Peer>,
     connection: Connection,
     vhost: Arc<str>,
-    user: String,
+    user: Arc<str>,
+    /// Its place among the connections of its vhost, while it has one.
+    admission: Option<Admission>,
     channels: BTreeMap<u16, Channel>,
     consumers: Consumers,
     publisher: Publisher,
+    /// When what is being read came in, in milliseconds since the Unix epoch.
+    read_at_ms: u64,
     gate: Gate<Promise>,
     /// Publishes of the batch that is being read, that want a confirm: the last one per channel.
     unconfirmed: Sequences,
+    /// What they wait for beside their queues.
+    retained_promise: Option<Position>,
     /// Answers in the gate: nothing is read before they have left.
     answers: usize,
     /// A `basic.get` whose message is on its way from the disk.
@@ -71,6 +83,8 @@ type Sequences = SmallVec<[(u16, u64); 2]>;
 enum Promise {
     Confirms(Sequences),
     Answer(u16, Answer),
+    /// basic.cancel for this consumer.
+    Cancel(u64),
 }
 
 /// An answer that outlives the method that it answers.
@@ -96,18 +110,26 @@ impl Amqp {
             peer,
             connection: Connection::new(config, now),
             vhost: DEFAULT_VHOST.into(),
-            user: String::new(),
+            user: "".into(),
+            admission: None,
             channels: BTreeMap::new(),
             consumers: Consumers::default(),
             publisher,
+            read_at_ms: 0,
             gate: Gate::default(),
             unconfirmed: Sequences::new(),
+            retained_promise: None,
             answers: 0,
             waiting_get: None,
             pause: Pause::default(),
             is_paused: false,
             told_alarm: None,
         }
+    }
+
+    /// In whose name methods are carried out.
+    fn actor(&self) -> Actor<'_> {
+        Actor { user: &self.user, vhost: &self.vhost, client_id: None }
     }
 
     fn handle_event(&mut self, now: Instant, event: Event<'_>) {
@@ -124,7 +146,7 @@ impl Amqp {
             Event::Method { channel, method } => self.handle_method(now, channel, method),
             Event::Login(login) => self.handle_login(now, &login),
             Event::Open { vhost } => self.handle_open(now, vhost),
-            Event::ChannelOpen { channel } => self.open_channel(channel),
+            Event::ChannelOpen { channel } => self.handle_channel_open(now, channel),
             Event::Commit { channel, settlements } => {
                 self.handle_commit(now, channel, &settlements);
             }
@@ -140,7 +162,7 @@ impl Amqp {
                 self.connection.channel_close_ok(channel);
             }
             Event::ChannelFailed { channel, error, unsettled } => {
-                tracing::info!(peer = %self.peer.address, channel, %error, "channel closed");
+                tracing::info!(peer = %self.peer.link.peer, channel, %error, "channel closed");
                 self.end_channel(channel, &unsettled);
             }
             Event::Close { .. } => {
@@ -148,7 +170,7 @@ impl Amqp {
                 self.connection.close_ok();
             }
             Event::Failed { error } => {
-                tracing::info!(peer = %self.peer.address, %error, "connection closed");
+                tracing::info!(peer = %self.peer.link.peer, %error, "connection closed");
                 self.clean_up();
             }
         }
@@ -183,7 +205,7 @@ impl Amqp {
 
     fn refuse(&mut self, now: Instant, channel: u16, refusal: &Refusal, method: MethodId) {
         let (code, text) = (refusal.code, &refusal.text);
-        tracing::info!(peer = %self.peer.address, channel, "{} - {text}", code.name());
+        tracing::info!(peer = %self.peer.link.peer, channel, "{} - {text}", code.name());
         if code.is_connection_level() {
             self.connection.connection_error(now, code, text, method);
             return self.clean_up();
@@ -211,6 +233,7 @@ impl Amqp {
                     self.connection.confirm_through(channel, sequence);
                 }
             }
+            Promise::Cancel(consumer) => self.consumer_cancelled(consumer),
             Promise::Answer(channel, Answer::Plain(method)) => {
                 self.connection.reply(channel, method);
             }
@@ -225,6 +248,9 @@ impl Amqp {
 
     fn handle_notice(&mut self, now: Instant, notice: &Notice) {
         let text = match notice {
+            Notice::Cancelled(_, consumer) if self.answers > 0 => {
+                return self.gate.push(None, Promise::Cancel(consumer.number));
+            }
             Notice::Cancelled(_, consumer) => return self.consumer_cancelled(consumer.number),
             Notice::Overdue(consumer, timeout_ms) => {
                 return self.consumer_overdue(now, consumer.number, *timeout_ms);
@@ -252,6 +278,9 @@ impl Amqp {
         for queue in exclusive {
             self.node.delete_queue_by_id(queue);
         }
+        if self.admission.take().is_some() {
+            self.node.announce_end_of_connection(&self.peer);
+        }
     }
 
     /// Tells the state machine whether its peer is listened to: if not, its silence is no fault.
@@ -275,6 +304,7 @@ impl Amqp {
 
 impl Frontend for Amqp {
     fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
+        self.read_at_ms = clock::now_ms();
         // What an event has to wait for may be durable already; then the next one can be taken.
         while self.take_events(now, input) && self.takes_events() {}
         self.pause.after_input(&self.node, now, self.publisher.is_ahead());
@@ -315,11 +345,12 @@ impl Frontend for Amqp {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.pause.handle_timeout(&self.node, now);
+        let Amqp { pause, publisher, node, .. } = self;
+        pause.handle_timeout(node, now, |node| publisher.is_ahead_still(node));
         self.retry_get(now);
         self.note_pause();
         if let Some(timeout) = self.connection.handle_timeout(now) {
-            tracing::info!(peer = %self.peer.address, ?timeout, "AMQP client timed out");
+            tracing::info!(peer = %self.peer.link.peer, ?timeout, "AMQP client timed out");
         }
     }
 

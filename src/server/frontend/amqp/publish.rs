@@ -14,8 +14,8 @@ use super::deliver::content;
 use super::refusal::Refusal;
 use super::table::to_value;
 use super::transaction::Uncommitted;
-use super::{Amqp, Promise, headers_of};
-use crate::server::clock;
+use super::{Amqp, Promise, PropertyHeaders, retain};
+use crate::server::firehose::Tap;
 
 /// The longest time to live, in milliseconds: a year in RabbitMQ's reckoning, times ten.
 const EXPIRATION_MAX_MS: u64 = 315_360_000_000;
@@ -38,7 +38,8 @@ impl Amqp {
 
     fn publish(&mut self, publish: Publish<'_>) -> Result<(), Refusal> {
         let properties = publish.properties();
-        let facts = self.facts(properties)?;
+        let mut facts = self.facts(properties)?;
+        facts.retain = retain::is_wanted(&publish)?;
         let reply_to = self.reply_to(publish.channel, properties)?;
         let more = MoreKeys::of(properties)?;
         if publish.is_transactional {
@@ -48,33 +49,42 @@ impl Amqp {
             return self.hold(publish.channel, uncommitted);
         }
         let (exchange, key) = (publish.exchange(), publish.routing_key());
-        let (node, vhost, headers) = (&self.node, &self.vhost, headers_of(properties));
+        let (node, vhost, headers) = (&self.node, &self.vhost, PropertyHeaders(properties));
         let routed = match more.keys.is_empty() {
             true => self.publisher.route(node, vhost, (exchange, key), &headers)?,
             false => {
                 self.publisher.route_by_keys(node, vhost, (exchange, key, &more.keys), &headers)?
             }
         };
-        if routed.is_empty() && !publish.mandatory {
+        let is_needed = facts.retain || publish.mandatory || self.node.firehose.is_on();
+        if routed.is_empty() && !is_needed {
             return Ok(());
         }
-        let message = message(&publish, &more, reply_to.as_deref(), facts);
+        let message = Arc::new(message(&publish, &more, reply_to.as_deref(), facts));
+        if facts.retain {
+            let retained = self.node.retain(&self.vhost, &message);
+            let position = retained.map_err(|error| Refusal::precondition(error.to_string()))?;
+            self.retained_promise = self.retained_promise.max(position);
+        }
+        self.node.tap(&self.peer, publish.channel, Tap::Publish(&message, &routed));
         if routed.is_empty() {
-            let content = content(&message, None);
-            self.connection.return_(publish.channel, ReplyCode::NoRoute, &content);
+            if publish.mandatory {
+                let content = content(&message, None);
+                self.connection.return_(publish.channel, ReplyCode::NoRoute, &content);
+            }
             return Ok(());
         }
         let confirm = (publish.sequence > 0).then_some((publish.channel, publish.sequence));
-        self.publisher.add(&self.node, Arc::new(message), routed, (None, confirm));
+        self.publisher.add(&self.node, message, routed, (None, confirm));
         Ok(())
     }
 
     /// Hands the batch over; its confirms leave once it is safe.
     pub(super) fn flush_batch(&mut self) {
-        let mut promise = None;
+        let mut promise = self.retained_promise.take();
         if !self.publisher.is_empty() {
             self.pause.note_publish();
-            promise = self.publisher.flush(&self.node);
+            promise = promise.max(self.publisher.flush(&self.node));
             for &(channel, sequence) in self.publisher.refused().iter().flatten() {
                 self.connection.confirm(channel, sequence, false);
             }
@@ -91,7 +101,7 @@ impl Amqp {
     }
 
     fn facts(&self, properties: Properties<'_>) -> Result<Facts, Refusal> {
-        let timestamp_ms = clock::now_ms();
+        let timestamp_ms = self.read_at_ms;
         let persistent = properties.is_persistent();
         let mut facts = Facts {
             persistent,
@@ -100,7 +110,8 @@ impl Amqp {
             timestamp_ms,
             ..Facts::default()
         };
-        if let Some(user) = properties.user_id().filter(|user| *user != self.user) {
+        let other_user = properties.user_id().filter(|user| *user != &*self.user);
+        if let Some(user) = other_user.filter(|_| !self.is_impersonator()) {
             return Err(Refusal::precondition(format!(
                 "user_id property set to '{user}' but authenticated user was '{}'",
                 self.user
@@ -113,6 +124,13 @@ impl Amqp {
             facts.expires_at_ms = Some(timestamp_ms + ttl_ms);
         }
         Ok(facts)
+    }
+}
+
+impl Amqp {
+    /// Whether the user may publish in the names of others.
+    fn is_impersonator(&self) -> bool {
+        self.node.topology().user(&self.user).is_some_and(|user| user.has_tag(IMPERSONATOR))
     }
 }
 
@@ -195,11 +213,12 @@ fn rewritten(properties: Properties<'_>, reply_to: Option<&str>) -> Vec<u8> {
     PropertiesBuilder { headers, reply_to, ..properties.into() }.encode()
 }
 
+const IMPERSONATOR: &str = "impersonator";
 const CC: &str = "CC";
 const BCC: &str = "BCC";
 
 /// Reads the `expiration` property, in milliseconds; the error is in RabbitMQ's words.
-fn expiration(text: &str) -> Result<u64, String> {
+pub(super) fn expiration(text: &str) -> Result<u64, String> {
     let sign = usize::from(text.starts_with('-'));
     let digits = text[sign..].bytes().take_while(u8::is_ascii_digit).count();
     let (number, rest) = text.split_at(sign + digits);

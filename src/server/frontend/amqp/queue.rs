@@ -3,7 +3,8 @@
 use leveret_amqp::method::queue::{Bind, Declare, Delete, Purge, Unbind};
 use leveret_amqp::{ReplyCode, ServerMethod, Table};
 use leveret_core::{
-    Binding, Destination, QueueId, QueueSpec, QueueStats, Syntax, TopologyCommand, strip_cr_lf,
+    Binding, Destination, QueueId, QueueSpec, QueueStats, ResourceKind, Right, Syntax,
+    TopologyCommand, strip_cr_lf,
 };
 
 use super::refusal::Refusal;
@@ -28,6 +29,7 @@ impl Amqp {
         let (id, promise) = if declare.passive {
             let topology = self.node.topology();
             let id = topology.queue_for(&self.vhost, &name, self.peer.id)?.id;
+            topology.check_any_right(self.actor(), (ResourceKind::Queue, &name))?;
             (id, self.node.last_control())
         } else {
             let spec = QueueSpec {
@@ -37,6 +39,7 @@ impl Amqp {
                 arguments: from_table(declare.arguments),
                 ..QueueSpec::default()
             };
+            self.node.topology().check_declare_queue(self.actor(), &name, &spec)?;
             let (id, commanded) =
                 self.node.declare_queue(&self.vhost, &name, spec, is_generated)?;
             (id, commanded.promise)
@@ -84,7 +87,7 @@ impl Amqp {
     }
 
     pub(super) fn purge_queue(&mut self, channel: u16, purge: &Purge<'_>) -> Result<(), Refusal> {
-        let id = self.find_queue(channel, purge.queue)?;
+        let id = self.find_queue_to_read(channel, purge.queue)?;
         let (messages, promise) = self.node.purge_queue(id);
         let method = ServerMethod::QueuePurgeOk { message_count: count(messages) };
         self.answer(channel, Answer::Plain(method), promise, purge.no_wait);
@@ -97,6 +100,7 @@ impl Amqp {
         delete: &Delete<'_>,
     ) -> Result<(), Refusal> {
         let name = self.queue_name(channel, delete.queue)?;
+        self.node.topology().check_queue_right(self.actor(), Right::Configure, &name)?;
         let only = DeleteIf { unused: delete.if_unused, empty: delete.if_empty };
         let deleted = self.node.delete_queue(&self.vhost, &name, self.peer.id, only);
         let (messages, promise) = match deleted.map_err(Refusal::from) {
@@ -109,10 +113,17 @@ impl Amqp {
         Ok(())
     }
 
-    /// A queue that this connection may use; the empty name is the one that was last declared.
-    pub(super) fn find_queue(&mut self, channel: u16, name: &str) -> Result<QueueId, Refusal> {
+    /// A queue that this connection may take messages from; the empty name is the one that was last
+    /// declared.
+    pub(super) fn find_queue_to_read(
+        &mut self,
+        channel: u16,
+        name: &str,
+    ) -> Result<QueueId, Refusal> {
         let name = self.queue_name(channel, name)?;
-        Ok(self.node.topology().queue_for(&self.vhost, &name, self.peer.id)?.id)
+        let topology = self.node.topology();
+        topology.check_queue_right(self.actor(), Right::Read, &name)?;
+        Ok(topology.queue_for(&self.vhost, &name, self.peer.id)?.id)
     }
 
     fn queue_name(&mut self, channel: u16, name: &str) -> Result<String, Refusal> {
@@ -141,21 +152,25 @@ impl Amqp {
     ) -> Result<Binding, Refusal> {
         let name = self.queue_name(channel, ends.queue)?;
         reply_to::check_binding(&name)?;
-        let topology = self.node.topology();
-        if !ends.exchange.is_empty() {
-            topology.exchange(&self.vhost, ends.exchange)?;
-        }
-        let queue = topology.queue_for(&self.vhost, &name, self.peer.id)?.id;
         let is_named = !ends.queue.is_empty() || !ends.key.is_empty();
-        Ok(Binding {
+        let mut binding = Binding {
             source: ends.exchange.into(),
-            destination: Destination::Queue(queue),
-            key: if is_named { ends.key.into() } else { name.into() },
+            destination: Destination::Queue(NO_QUEUE),
+            key: if is_named { ends.key } else { &name }.into(),
             arguments: from_table(arguments),
             syntax: Syntax::Amqp,
-        })
+        };
+        let topology = self.node.topology();
+        topology.check_bind(self.actor(), &binding, &name)?;
+        topology.exchange(&self.vhost, ends.exchange)?;
+        let queue = topology.queue_for(&self.vhost, &name, self.peer.id)?.id;
+        binding.destination = Destination::Queue(queue);
+        Ok(binding)
     }
 }
+
+/// Stands in a binding for the queue while it is not known.
+const NO_QUEUE: QueueId = QueueId(0);
 
 struct Ends<'a> {
     queue: &'a str,

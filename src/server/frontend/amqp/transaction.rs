@@ -13,8 +13,9 @@ use leveret_core::{EntryIndex, Facts, Message};
 
 use super::deliver::{content, settlement};
 use super::refusal::Refusal;
-use super::{Amqp, Answer, headers_of};
+use super::{Amqp, Answer, PropertyHeaders};
 use crate::server::clock;
+use crate::server::firehose::Tap;
 use crate::server::publisher::Routed;
 use crate::server::transaction::{NoRoom, Settle, Transaction};
 
@@ -30,7 +31,10 @@ pub(super) struct Uncommitted {
 impl Amqp {
     /// Keeps a message until the channel commits.
     pub(super) fn hold(&mut self, channel: u16, publish: Uncommitted) -> Result<(), Refusal> {
-        self.node.topology().check_publish(&self.vhost, publish.message.exchange())?;
+        let (message, more) = (&publish.message, publish.more_keys.iter().map(|key| &**key));
+        let keys: Vec<&str> = std::iter::once(message.routing_key()).chain(more).collect();
+        let to = (&*self.vhost, message.exchange());
+        self.publisher.check(&self.node.topology(), to, &keys)?;
         self.pause.note_publish();
         self.channel(channel).uncommitted.push(publish);
         Ok(())
@@ -53,10 +57,14 @@ impl Amqp {
 
     fn commit(&mut self, channel: u16, settlements: &Settlements) -> Result<(), Refusal> {
         let (mut transaction, mut unroutable) = (Transaction::default(), Vec::new());
+        let mut traced = Vec::new();
         for publish in std::mem::take(&mut self.channel(channel).uncommitted) {
             let routed = self.route(&publish)?;
+            if self.node.firehose.traces(&self.vhost) {
+                traced.push((publish.message.clone(), routed.clone()));
+            }
             if !routed.is_empty() {
-                transaction.publish(restamped(publish.message), routed);
+                transaction.publish(restamped(publish.message), &routed, self.node.shard_count());
             } else if publish.mandatory {
                 unroutable.push(publish.message);
             }
@@ -64,6 +72,9 @@ impl Amqp {
         self.add_settlements(&mut transaction, settlements);
         self.pause.note_publish();
         let promise = self.node.commit(transaction)?;
+        for (message, routed) in &traced {
+            self.node.tap(&self.peer, channel, Tap::Publish(message, routed));
+        }
         for message in &unroutable {
             self.connection.return_(channel, ReplyCode::NoRoute, &content(message, None));
         }
@@ -76,7 +87,7 @@ impl Amqp {
 
     fn route(&mut self, publish: &Uncommitted) -> Result<Arc<Routed>, Refusal> {
         let Uncommitted { message, more_keys, .. } = publish;
-        let headers = headers_of(Properties::from_encoded(message.properties()));
+        let headers = PropertyHeaders(Properties::from_encoded(message.properties()));
         let (exchange, key) = (message.exchange(), message.routing_key());
         let (node, vhost) = (&self.node, &self.vhost);
         if more_keys.is_empty() {

@@ -1,50 +1,131 @@
-//! CONNECT: who the client is, and its session.
+//! CONNECT: whether its user may be here, and its session.
 
 use std::sync::Arc;
 
-use leveret_core::{Body, ConsumerOptions, Draft, Encoding, Facts, Message, topic_to_key};
-use leveret_mqtt::{Awaiting, ConnAck, Connect, InFlight, ReasonCode, SessionState, Version};
+use leveret_core::{
+    Actor, Body, ConsumerOptions, Draft, Encoding, Facts, Message, TopologyError, key_to_topic,
+    topic_to_key,
+};
+use leveret_mqtt::{Awaiting, ConnAck, Connect, InFlight, Reason, ReasonCode, SessionState};
 
+use super::authenticate::protocol;
 use super::deliver::packet_id;
-use super::{Mqtt, Promise, Session, TOPIC_EXCHANGE};
-use crate::config::Anonymous;
+use super::reader::Reader;
+use super::topic::is_reserved;
+use super::{Mqtt, Promise, Session, TAKEN_OVER, TOPIC_EXCHANGE, delayed};
 use crate::server::clock;
 use crate::server::connections::Login;
 use crate::server::publisher::Publisher;
+use crate::server::scram;
 use crate::server::session::{Opened, Opening, Will};
+use crate::server::usage::LimitReached;
+
+/// What a client came for, as its CONNECT says.
+pub(super) struct Arrival {
+    client_id: String,
+    clean_start: bool,
+    session_expiry_s: u32,
+    keep_alive_s: u16,
+    wants_response_information: bool,
+    will: Option<Wish>,
+    pub username: Option<String>,
+    mechanism: &'static str,
+}
+
+/// A will whose client is not known yet.
+struct Wish {
+    message: Message,
+    delay_s: u32,
+    expiry_s: Option<u32>,
+}
 
 /// A client that is let in once its session is safe.
 pub(super) struct Accepting {
     opened: Opened,
     expiry_s: Option<u32>,
-    assigned: Option<Arc<str>>,
+    assigned: Option<String>,
+    response_information: Option<String>,
+    /// The last word of its authentication.
+    authentication: String,
+}
+
+impl Arrival {
+    pub fn of(connect: &Connect<'_>) -> Self {
+        Arrival {
+            client_id: connect.client_id.to_owned(),
+            clean_start: connect.clean_start,
+            session_expiry_s: connect.session_expiry_s,
+            keep_alive_s: connect.keep_alive_s,
+            wants_response_information: connect.wants_response_information,
+            will: connect.will.as_ref().map(Wish::of),
+            username: connect.username.map(str::to_owned),
+            mechanism: match (connect.authentication, connect.username) {
+                (Some(_), _) => scram::METHOD,
+                (None, Some(_)) => "PLAIN",
+                (None, None) => "ANONYMOUS",
+            },
+        }
+    }
 }
 
 impl Mqtt {
-    pub(super) fn handle_connect(&mut self, connect: &Connect<'_>) {
-        if let Err(reason) = self.check(connect) {
+    /// Lets a client in whose user is known. `authentication` is the last word to it on that.
+    pub(super) fn enter(&mut self, arrival: Arrival, user: &str, authentication: &str) {
+        let user: Arc<str> = user.into();
+        match self.node.admit(&self.peer, &user, &self.vhost) {
+            Ok(admission) => self.admission = Some(admission),
+            Err(error) => {
+                tracing::info!(peer = %self.peer.link.peer, %error, "connection refused");
+                let code = match error {
+                    LimitReached::NodeConnections { .. } => {
+                        self.or_elsewhere(ReasonCode::QuotaExceeded)
+                    }
+                    _ => ReasonCode::QuotaExceeded,
+                };
+                return self.connection.refuse(Reason::new(code, &error.to_string()));
+            }
+        }
+        let assigned = arrival.client_id.is_empty().then(|| self.node.unique_uuid("auto-"));
+        let client_id: Arc<str> = assigned.as_deref().unwrap_or(&arrival.client_id).into();
+        let reader = Reader::new(user.clone(), client_id.clone(), self.vhost.clone());
+        if let Err(reason) = self.authorise(reader.actor(), arrival.will.as_ref()) {
             return self.connection.refuse(reason);
         }
-        let assigned = connect.client_id.is_empty().then(|| self.node.unique_name("auto-"));
-        let client_id: Arc<str> = assigned.as_deref().unwrap_or(connect.client_id).into();
-        let expiry_s = connect.session_expiry_s.min(self.node.config.mqtt_session_expiry_max);
+        let expiry_s = arrival.session_expiry_s.min(self.node.config.mqtt_session_expiry_max);
         let opened = self.node.open_session(Opening {
             client_id: client_id.clone(),
-            clean_start: connect.clean_start,
+            clean_start: arrival.clean_start,
             expiry_s,
             connection: self.peer.id,
             outbox: self.peer.outbox.clone(),
-            will: connect.will.as_ref().map(will),
+            will: arrival.will.map(|wish| wish.of_client(&reader)),
         });
         let opened = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::warn!(%client_id, %error, "no session can be made");
-                return self.connection.refuse(ReasonCode::UnspecifiedError);
+                let code = match error {
+                    TopologyError::QueueLimit { .. } => ReasonCode::QuotaExceeded,
+                    _ => ReasonCode::UnspecifiedError,
+                };
+                return self.connection.refuse(Reason::new(code, &error.to_string()));
             }
         };
-        self.note_login(connect, &client_id);
-        self.publisher = Publisher::new(Some(opened.queue), self.node.shard_count());
+        self.peer.set_login(Login {
+            protocol: protocol(self.connection.version()),
+            user: user.to_string(),
+            vhost: self.vhost.clone(),
+            client_name: Some(client_id.to_string()),
+            properties: Default::default(),
+            frame_max: 0,
+            channel_max: 0,
+            heartbeat: arrival.keep_alive_s,
+            mechanism: arrival.mechanism,
+        });
+        self.node.announce_connection(&self.peer);
+        self.publisher = Publisher::new(Some(opened.queue), self.node.shard_count())
+            .on_behalf_of(&user)
+            .with_client_id(&client_id);
         let subscriptions = if opened.present {
             // The implicit binding to the default exchange is not a subscription.
             self.node.topology().bindings_of_queue(opened.queue).len().saturating_sub(1)
@@ -58,18 +139,34 @@ impl Mqtt {
             subscriptions,
             goodbye: None,
         });
-        let expiry_s = (expiry_s != connect.session_expiry_s).then_some(expiry_s);
-        let assigned = assigned.map(Arc::from);
         let promise = opened.promise;
-        let accepting = Accepting { opened, expiry_s, assigned };
+        let accepting = Accepting {
+            opened,
+            expiry_s: (expiry_s != arrival.session_expiry_s).then_some(expiry_s),
+            assigned,
+            response_information: arrival
+                .wants_response_information
+                .then(|| self.response_information(reader.actor()))
+                .flatten(),
+            authentication: authentication.to_owned(),
+        };
+        self.reader = Some(reader);
         self.gate.push(promise, Promise::Accept(Box::new(accepting)));
+    }
+
+    /// What a client may begin its response topics with.
+    fn response_information(&self, actor: Actor<'_>) -> Option<String> {
+        let prefix = &self.node.config.mqtt_response_information;
+        let prefix = prefix.replace("{username}", actor.user);
+        let prefix = prefix.replace("{client_id}", actor.client_id.unwrap_or_default());
+        Some(prefix).filter(|prefix| !prefix.is_empty())
     }
 
     pub(super) fn accept(&mut self, accepting: Accepting) {
         if self.connection.is_closed() {
             return;
         }
-        let Accepting { opened, expiry_s, assigned } = accepting;
+        let Accepting { opened, expiry_s, assigned, .. } = &accepting;
         let in_flight: Vec<InFlight> = opened
             .received
             .iter()
@@ -83,7 +180,9 @@ impl Mqtt {
         let connack = ConnAck {
             session_present: opened.present,
             assigned_client_id: assigned.as_deref(),
-            session_expiry_s: expiry_s,
+            session_expiry_s: *expiry_s,
+            response_information: accepting.response_information.as_deref(),
+            authentication_data: accepting.authentication.as_bytes(),
         };
         let session = SessionState { in_flight: &in_flight, received: &received };
         if self.connection.accept(clock::now(), connack, session).is_err() {
@@ -98,7 +197,7 @@ impl Mqtt {
             window_bytes: self.node.config.consumer_window.len(),
         };
         if !self.node.start_session(opened.queue, opened.consumer, options) {
-            self.connection.disconnect(ReasonCode::SessionTakenOver);
+            self.connection.disconnect(TAKEN_OVER);
         }
     }
 
@@ -107,56 +206,55 @@ impl Mqtt {
         self.session.is_some() && self.connection.receive_quota() == 0
     }
 
-    fn check(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
-        let Some(user) = connect.username else {
-            let allowed = match self.node.config.mqtt_anonymous {
-                Anonymous::Always => true,
-                Anonymous::Loopback => self.peer.is_loopback(),
-                Anonymous::Never => false,
-            };
-            return if allowed { Ok(()) } else { Err(ReasonCode::NotAuthorized) };
-        };
-        let password = connect.password.unwrap_or_default();
-        if self.node.login(user, password, self.peer.address.ip()) {
-            Ok(())
-        } else {
-            Err(ReasonCode::BadUserNameOrPassword)
+    /// Whether the client may be here at all, and leave its will.
+    fn authorise(&self, actor: Actor<'_>, will: Option<&Wish>) -> Result<(), Reason<'static>> {
+        let topology = self.node.topology();
+        let user = topology.user(actor.user);
+        if !user.is_some_and(|user| user.permissions.contains_key(actor.vhost)) {
+            tracing::info!(peer = %self.peer.link.peer, user = actor.user, "access to vhost refused");
+            return Err(NO_ACCESS);
+        }
+        let Some(will) = will else { return Ok(()) };
+        let key = will.message.routing_key();
+        let topic = key_to_topic(key);
+        if is_reserved(&topic) {
+            return Err(NO_WILL);
+        }
+        if delayed::is_delayed(&topic) {
+            return Err(DELAYED_WILL);
+        }
+        topology.check_publish_by(actor, TOPIC_EXCHANGE, &[key]).map_err(|_| NO_WILL)
+    }
+}
+
+impl Wish {
+    fn of(will: &leveret_mqtt::Will<'_>) -> Self {
+        let qos = will.qos as u8;
+        let message = Message::new(Draft {
+            exchange: TOPIC_EXCHANGE,
+            routing_key: &topic_to_key(will.topic),
+            encoding: if will.properties.is_empty() { Encoding::None } else { Encoding::Mqtt },
+            properties: &will.properties,
+            body: Body::Borrowed(will.payload),
+            facts: Facts { persistent: qos > 0, retain: will.retain, qos, ..Facts::default() },
+        });
+        Wish { message, delay_s: will.delay_s, expiry_s: will.message_expiry }
+    }
+
+    fn of_client(self, reader: &Reader) -> Will {
+        Will {
+            message: self.message,
+            delay_s: self.delay_s,
+            expiry_s: self.expiry_s,
+            user: reader.user.clone(),
+            client_id: reader.client_id.clone(),
         }
     }
-
-    fn note_login(&self, connect: &Connect<'_>, client_id: &str) {
-        self.peer.set_login(Login {
-            protocol: match connect.version {
-                Version::V3 => "MQTT 3-1-1",
-                Version::V5 => "MQTT 5-0",
-            },
-            user: connect.username.unwrap_or_default().to_owned(),
-            vhost: self.vhost.clone(),
-            client_name: Some(client_id.to_owned()),
-            properties: Default::default(),
-            frame_max: 0,
-            channel_max: 0,
-            heartbeat: connect.keep_alive_s,
-            mechanism: if connect.username.is_some() { "PLAIN" } else { "ANONYMOUS" },
-        });
-    }
 }
 
-fn will(will: &leveret_mqtt::Will<'_>) -> Will {
-    let qos = will.qos as u8;
-    let message = Message::new(Draft {
-        exchange: TOPIC_EXCHANGE,
-        routing_key: &topic_to_key(will.topic),
-        encoding: if will.properties.is_empty() { Encoding::None } else { Encoding::Mqtt },
-        properties: &will.properties,
-        body: Body::Borrowed(will.payload),
-        facts: Facts {
-            persistent: qos > 0,
-            retain: will.retain,
-            qos,
-            timestamp_ms: clock::now_ms(),
-            ..Facts::default()
-        },
-    });
-    Will { message: Arc::new(message), delay_s: will.delay_s }
-}
+const NO_ACCESS: Reason<'_> =
+    Reason::new(ReasonCode::NotAuthorized, "the user has no access to the virtual host");
+const DELAYED_WILL: Reason<'_> =
+    Reason::new(ReasonCode::TopicNameInvalid, "a will has a delay of its own");
+const NO_WILL: Reason<'_> =
+    Reason::new(ReasonCode::NotAuthorized, "the user may not publish to the topic of the will");

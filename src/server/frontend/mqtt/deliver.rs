@@ -1,11 +1,12 @@
 //! PUBLISH to a client, and what it says of it.
 
-use leveret_core::{Delivery, Encoding, EntryIndex, Settlement, key_to_topic};
+use leveret_core::{Delivery, Encoding, EntryIndex, Settlement};
 use leveret_mqtt::{Deliver, Delivery as Sent, Qos, Version};
 
-use super::properties::{from_amqp, is_topic};
+use super::properties::from_amqp;
 use super::{Mqtt, Promise, Session};
 use crate::server::clock;
+use crate::server::firehose::Tap;
 
 /// The packet identifier of an entry: the same whenever it is sent, also after a restart, because it
 /// follows from the entry's place among those that need one.
@@ -36,8 +37,13 @@ impl Mqtt {
 
     fn send(&mut self, delivery: Delivery) {
         match self.transmit(&delivery) {
-            Sent::Sent => self.debt_bytes += delivery.message.size_bytes(),
+            Sent::Sent => {
+                self.tally.note_sent(delivery.message.body().len());
+                self.debt_bytes += delivery.message.size_bytes();
+                self.node.tap(&self.peer, 0, Tap::Deliver(&delivery));
+            }
             Sent::Dropped => {
+                self.tally.dropped += 1;
                 self.debt_bytes += delivery.message.size_bytes();
                 if delivery.acknowledge {
                     let Delivery { queue, consumer, index, .. } = delivery;
@@ -53,14 +59,16 @@ impl Mqtt {
         let facts = message.facts();
         let subscription = delivery.subscription.as_deref();
         let qos = Qos::from_u8(delivery.qos).unwrap_or(Qos::AtLeastOnce);
-        let topic = key_to_topic(message.routing_key());
-        if !is_topic(&topic) {
-            // A routing key of AMQP that no MQTT topic stands for.
+        // It may be a routing key of AMQP that no topic stands for.
+        let Some((key, topic)) = self.sent_topic.names_of(message) else { return Sent::Dropped };
+        if let Some(reader) = &mut self.reader
+            && !reader.may_read(&self.node, key)
+        {
             return Sent::Dropped;
         }
         let built;
         let properties = match message.encoding() {
-            _ if self.connection.version() == Version::V3 => &[],
+            _ if self.connection.version() != Version::V5 => &[],
             Encoding::Mqtt => message.properties(),
             Encoding::None => &[],
             Encoding::Amqp => {
@@ -71,7 +79,7 @@ impl Mqtt {
         let left = facts.expires_at_ms.map(|at| at.saturating_sub(clock::now_ms()).div_ceil(1000));
         self.connection.deliver(&Deliver {
             token: delivery.index.0,
-            topic: &topic,
+            topic,
             qos,
             retain: delivery.retained
                 || (facts.retain && subscription.is_some_and(|s| s.retain_as_published)),
@@ -90,7 +98,7 @@ impl Mqtt {
         let Some(Session { queue, consumer, .. }) = self.session else { return };
         let entry = EntryIndex(token);
         let promise = self.node.shard_of(queue).post(|work| {
-            let is_durable = work.state.queue(queue)?.receive(consumer, entry);
+            let is_durable = work.state.queue(queue)?.receive(consumer, entry, &mut work.fx);
             let kind = leveret_core::record::Kind::Receive;
             is_durable.then(|| work.journal.runs(kind, &mut vec![(queue, entry)])).flatten()
         });
@@ -106,11 +114,10 @@ impl Mqtt {
             return;
         }
         self.debt_bytes -= written;
-        let now_ms = clock::now_ms();
         self.node.shard_of(queue).post(|work| {
             if let Some(queue) = work.state.queue(queue) {
                 queue.written(consumer, written);
-                queue.pump(now_ms, &mut work.fx);
+                queue.pump(work.now_ms, &mut work.fx);
             }
         });
     }

@@ -4,21 +4,26 @@
 //! binding of `amq.topic`. What the client publishes waits, in the order in which it came, in the
 //! gate until the journal has it; then its acknowledgements leave.
 
+mod authenticate;
 mod connect;
+pub(in crate::server) mod delayed;
 mod deliver;
 mod properties;
 mod publish;
+mod reader;
 mod subscribe;
+mod topic;
 
-pub use properties::to_amqp;
+pub use properties::{RETAIN_HEADER, UserProperties, may_be_retained, to_amqp};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
 use leveret_core::{ConsumerId, Delivery, EntryIndex, Position, QueueId, Settlement};
-use leveret_mqtt::{Connection, Disconnect, Event, Qos, ReasonCode, WillFate};
+use leveret_mqtt::{Connection, Disconnect, Event, Qos, Reason, ReasonCode, WillFate};
 
 use super::Frontend;
 use crate::server::connections::Peer;
@@ -26,12 +31,17 @@ use crate::server::gate::Gate;
 use crate::server::outbox::{CloseReason, Mail, Notice};
 use crate::server::pause::Pause;
 use crate::server::publisher::Publisher;
+use crate::server::sys_topics::Tally;
+use crate::server::usage::Admission;
 use crate::server::{DEFAULT_VHOST, Node, clock};
+use authenticate::Login;
 use connect::Accepting;
+use reader::Reader;
 use subscribe::Granted;
+use topic::LastTopic;
 
 /// The exchange that topics belong to.
-const TOPIC_EXCHANGE: &str = "amq.topic";
+pub const TOPIC_EXCHANGE: &str = "amq.topic";
 
 /// One MQTT connection.
 pub struct Mqtt {
@@ -40,7 +50,16 @@ pub struct Mqtt {
     connection: Connection,
     vhost: Arc<str>,
     session: Option<Session>,
+    login: Option<Box<Login>>,
+    /// Its place among the connections of its vhost, while it has one.
+    admission: Option<Admission>,
     publisher: Publisher,
+    received_topic: LastTopic,
+    sent_topic: LastTopic,
+    reader: Option<Reader>,
+    tally: Tally,
+    /// When what is being read came in, in milliseconds since the Unix epoch.
+    read_at_ms: u64,
     gate: Gate<Promise>,
     /// Acknowledgements for the batch that is being read, and what they wait for.
     acks: Vec<Ack>,
@@ -64,7 +83,7 @@ struct Session {
     goodbye: Option<Disconnect>,
 }
 
-type Ack = (u16, Qos, ReasonCode);
+type Ack = (u16, Qos, Reason<'static>);
 
 /// What leaves once the journal has what it promises.
 enum Promise {
@@ -73,8 +92,11 @@ enum Promise {
     Released(u16),
     Pubrel(u16),
     Suback { packet_id: u16, granted: Vec<Granted> },
-    Unsuback { packet_id: u16, codes: Vec<ReasonCode> },
+    Unsuback { packet_id: u16, codes: Vec<ReasonCode>, text: &'static str },
 }
+
+const TAKEN_OVER: Reason<'_> =
+    Reason::new(ReasonCode::SessionTakenOver, "another connection has the same client identifier");
 
 /// Promises that may wait at a time; then the client has to.
 const PROMISES_MAX: usize = 1024;
@@ -93,6 +115,7 @@ impl Mqtt {
         };
         self.settle_batch();
         self.flush_batch();
+        self.tally.add_to(&self.node.mqtt_traffic);
         self.handle_durable(self.node.durable());
         is_held
     }
@@ -115,7 +138,14 @@ impl Mqtt {
             connection: Connection::new(config, now),
             vhost: DEFAULT_VHOST.into(),
             session: None,
+            login: None,
+            admission: None,
             publisher,
+            received_topic: LastTopic::default(),
+            sent_topic: LastTopic::default(),
+            reader: None,
+            tally: Tally::default(),
+            read_at_ms: 0,
             gate: Gate::default(),
             acks: Vec::new(),
             batch_promise: None,
@@ -134,6 +164,7 @@ impl Mqtt {
         }
         match event {
             Event::Connect(connect) => self.handle_connect(&connect),
+            Event::Auth(auth) => self.handle_auth(&auth),
             Event::Release { packet_id } => self.handle_release(packet_id),
             Event::Subscribe(subscribe) => self.handle_subscribe(&subscribe),
             Event::Unsubscribe(unsubscribe) => self.handle_unsubscribe(&unsubscribe),
@@ -144,7 +175,7 @@ impl Mqtt {
                 }
             }
             Event::Error(error) => {
-                tracing::info!(peer = %self.peer.address, %error, "MQTT client broke a rule");
+                tracing::info!(peer = %self.peer.link.peer, %error, "MQTT client broke a rule");
             }
             Event::Publish(_) | Event::Settled { .. } => {}
         }
@@ -162,37 +193,53 @@ impl Mqtt {
     fn keep(&mut self, promise: Promise) {
         match promise {
             Promise::Accept(accepting) => self.accept(*accepting),
-            Promise::Acks(acks) => {
-                for (packet_id, qos, reason) in acks {
-                    self.connection.publish_ack(packet_id, qos, reason);
-                }
-            }
+            Promise::Acks(acks) => self.acknowledge(&acks),
             Promise::Released(packet_id) => self.connection.release_done(packet_id),
             Promise::Pubrel(packet_id) => self.connection.pubrel(packet_id),
             Promise::Suback { packet_id, granted } => self.suback(packet_id, &granted),
-            Promise::Unsuback { packet_id, codes } => self.connection.unsuback(packet_id, &codes),
+            Promise::Unsuback { packet_id, codes, text } => {
+                self.connection.unsuback(packet_id, &codes, text);
+            }
         }
     }
 
     fn handle_notice(&mut self, notice: &Notice) {
-        if self.is_accepting() {
-            // There are no words for this in a CONNACK; the client may come again.
-            return self.connection.refuse(ReasonCode::ServerBusy);
-        }
+        let is_in = self.session.is_some() && !self.is_accepting();
         let reason = match notice {
-            Notice::Cancelled(..) => ReasonCode::AdministrativeAction,
+            Notice::Cancelled(..) => {
+                Reason::new(ReasonCode::AdministrativeAction, "the session is deleted")
+            }
             // Sessions have no such time.
             Notice::Overdue(..) => return,
-            Notice::Close(CloseReason::Shutdown) => ReasonCode::ServerShuttingDown,
-            Notice::Close(CloseReason::TakenOver) => ReasonCode::SessionTakenOver,
-            Notice::Close(CloseReason::Operator(_)) => ReasonCode::AdministrativeAction,
+            Notice::Close(CloseReason::Shutdown) => self.shutting_down(),
+            Notice::Close(CloseReason::TakenOver) => TAKEN_OVER,
+            Notice::Close(CloseReason::Operator(why)) => {
+                Reason::new(ReasonCode::AdministrativeAction, why)
+            }
         };
-        self.connection.disconnect(reason);
+        let is_redirection = reason.code == ReasonCode::UseAnotherServer;
+        self.connection.disconnect(match is_in || is_redirection {
+            true => reason,
+            // There are no codes for these in a CONNACK; the client may come again.
+            false => Reason::new(ReasonCode::ServerBusy, reason.text),
+        });
+    }
+
+    fn shutting_down(&self) -> Reason<'static> {
+        let code = self.or_elsewhere(ReasonCode::ServerShuttingDown);
+        Reason::new(code, "the broker is shutting down")
+    }
+
+    /// Clients that cannot stay are sent elsewhere, if there is another server.
+    fn or_elsewhere(&self, code: ReasonCode) -> ReasonCode {
+        let is_alone = self.node.config.mqtt_server_reference.is_empty();
+        if is_alone { code } else { ReasonCode::UseAnotherServer }
     }
 }
 
 impl Frontend for Mqtt {
     fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
+        self.read_at_ms = clock::now_ms();
         // What an event has to wait for may be durable already; then the next one can be taken.
         while self.take_events(now, input) && self.takes_events() {}
         self.pause.after_input(&self.node, now, self.publisher.is_ahead());
@@ -211,6 +258,7 @@ impl Frontend for Mqtt {
         for delivery in mail.deliveries.drain(..) {
             self.deliver(delivery);
         }
+        self.tally.add_to(&self.node.mqtt_traffic);
         for notice in mail.notices.drain(..) {
             self.handle_notice(&notice);
         }
@@ -230,7 +278,8 @@ impl Frontend for Mqtt {
 
     fn handle_timeout(&mut self, now: Instant) {
         if self.pause.until().is_some_and(|at| at <= now) {
-            self.pause.handle_timeout(&self.node, now);
+            let Mqtt { pause, publisher, node, .. } = self;
+            pause.handle_timeout(node, now, |node| publisher.is_ahead_still(node));
             self.connection.note_heard(now);
             self.peer.set_blocked(self.pause.alarm().is_some());
         }
@@ -238,7 +287,7 @@ impl Frontend for Mqtt {
         if self.wants_input()
             && let Some(error) = self.connection.handle_timeout(now)
         {
-            tracing::info!(peer = %self.peer.address, %error, "MQTT client timed out");
+            tracing::info!(peer = %self.peer.link.peer, %error, "MQTT client timed out");
         }
     }
 
@@ -260,7 +309,9 @@ impl Frontend for Mqtt {
 
     fn close(&mut self) {
         self.settle_batch();
+        self.admission = None;
         let Some(session) = self.session.take() else { return };
+        self.node.announce_end_of_connection(&self.peer);
         let will = session.goodbye.is_none_or(|goodbye| goodbye.will == WillFate::Keep);
         let max = self.node.config.mqtt_session_expiry_max;
         let expiry_s = session.goodbye.and_then(|goodbye| goodbye.session_expiry_s);
@@ -276,6 +327,10 @@ impl Frontend for Mqtt {
 impl Drop for Mqtt {
     fn drop(&mut self) {
         self.close();
+        let traffic = &self.peer.traffic;
+        let (received, sent) =
+            (traffic.received.load(Ordering::Relaxed), traffic.sent.load(Ordering::Relaxed));
+        self.node.mqtt_traffic.note_closed(received, sent);
         self.node.forget_connection(self.peer.id);
     }
 }
@@ -295,13 +350,12 @@ impl Node {
         entries: &[EntryIndex],
         settlement: Settlement,
     ) {
-        let now_ms = clock::now_ms();
         self.shard_of(queue).post(|work| {
             let Some(queue) = work.state.queue(queue) else { return };
             for &entry in entries {
                 queue.settle(consumer, entry, settlement, &mut work.fx);
             }
-            queue.pump(now_ms, &mut work.fx);
+            queue.pump(work.now_ms, &mut work.fx);
         });
     }
 }

@@ -10,8 +10,14 @@
 //! | `delivery-mode` 2 | QoS 1 and 2 |
 
 use leveret_amqp::{self as amqp, TableBuilder};
-use leveret_core::{Facts, key_to_topic, topic_to_key};
+use leveret_core::{Facts, Headers, Value, key_to_topic, topic_to_key};
 use leveret_mqtt::{PropertiesBuilder, Property};
+
+use super::delayed::is_delayed;
+use super::topic::{is_reserved, is_topic};
+
+/// The header with which an AMQP client has a message retained.
+pub const RETAIN_HEADER: &str = "x-mqtt-retain";
 
 /// Longest AMQP short string, in bytes.
 const SHORT_STRING_MAX: usize = 255;
@@ -30,7 +36,8 @@ pub(super) fn from_amqp(properties: &[u8]) -> Vec<u8> {
     if let Some(id) = properties.correlation_id() {
         builder = builder.correlation_data(id.as_bytes());
     }
-    for (name, value) in properties.headers().into_iter().flatten() {
+    let headers = properties.headers().into_iter().flatten();
+    for (name, value) in headers.filter(|(name, _)| *name != RETAIN_HEADER) {
         let text = match (value.as_str(), value.as_i64(), value.as_bool()) {
             (Some(text), _, _) => text.to_owned(),
             (_, Some(number), _) => number.to_string(),
@@ -80,7 +87,28 @@ pub fn to_amqp(properties: &[u8], facts: &Facts, now_ms: u64, bytes_max: usize) 
     out.encode()
 }
 
-/// Whether a topic name of MQTT can stand for a routing key.
-pub(super) fn is_topic(key: &str) -> bool {
-    !key.is_empty() && !key.contains(['+', '#', '\0'])
+/// What an exchange may ask of MQTT properties: user properties are headers.
+pub struct UserProperties<'a>(pub leveret_mqtt::Properties<'a>);
+
+impl Headers for UserProperties<'_> {
+    fn header(&self, name: &str) -> Option<Value> {
+        self.0.iter().find_map(|property| match property {
+            Property::User(known, value) if known == name => Some(Value::from(value)),
+            _ => None,
+        })
+    }
+
+    fn property(&self, property: leveret_core::Property) -> Option<Value> {
+        let is_asked = property == leveret_core::Property::CorrelationId;
+        self.0.iter().filter(|_| is_asked).find_map(|property| match property {
+            Property::CorrelationData(data) => Some(Value::LongString(data.to_vec())),
+            _ => None,
+        })
+    }
+}
+
+/// Whether a client may have a message with this routing key retained.
+pub fn may_be_retained(key: &str) -> bool {
+    let topic = key_to_topic(key);
+    is_topic(key) && !is_reserved(&topic) && !is_delayed(&topic)
 }

@@ -3,41 +3,102 @@
 use std::sync::Arc;
 
 use leveret_core::record::Packet;
-use leveret_core::{Body, Draft, Encoding, Facts, Message, Position, QueueId, topic_to_key};
-use leveret_mqtt::{Publish, Qos, ReasonCode};
+use leveret_core::{Body, Draft, Encoding, Facts, Message, Position, QueueId, TopologyError};
+use leveret_mqtt::{Publish, Qos, Reason, ReasonCode, Version};
 
-use super::{Mqtt, Promise, Session, TOPIC_EXCHANGE};
-use crate::server::{Node, clock};
+use super::topic::is_reserved;
+use super::{Ack, Mqtt, Promise, Session, TOPIC_EXCHANGE, UserProperties, delayed};
+use crate::config::RefusedPublish;
+use crate::server::Node;
+use crate::server::firehose::Tap;
+use crate::server::publisher::Routed;
 
 impl Mqtt {
     pub(super) fn handle_publish(&mut self, publish: &Publish<'_>) {
-        let reason = self.publish(publish).unwrap_or_else(|refusal| refusal);
+        self.tally.note_received(publish.payload.len());
+        let reason = self.publish(publish).map_or_else(
+            |refusal| {
+                self.tally.dropped += 1;
+                refusal
+            },
+            Reason::from,
+        );
         if publish.qos != Qos::AtMostOnce {
             self.acks.push((publish.packet_id, publish.qos, reason));
+        } else if reason.code.is_failure() && self.leaves_at_refusal() {
+            self.connection.disconnect(reason);
         }
     }
 
-    fn publish(&mut self, publish: &Publish<'_>) -> Result<ReasonCode, ReasonCode> {
-        if is_reserved(publish.topic) {
-            return Err(ReasonCode::NotAuthorized);
+    /// Whether a publisher that cannot be told of a refusal has to go.
+    fn leaves_at_refusal(&self) -> bool {
+        let closes = self.node.config.mqtt_refused_publish == RefusedPublish::Close;
+        closes && self.connection.version() != Version::V5
+    }
+
+    /// Acknowledges publishes in the order in which they came.
+    pub(super) fn acknowledge(&mut self, acks: &[Ack]) {
+        for &(packet_id, qos, reason) in acks {
+            if reason.code.is_failure() && self.leaves_at_refusal() {
+                return self.connection.disconnect(reason);
+            }
+            self.connection.publish_ack(packet_id, qos, reason);
         }
-        let message = Arc::new(message(publish));
-        if publish.retain {
-            let retained = self.node.retain(&self.vhost, &message);
-            let position = retained.map_err(|_| ReasonCode::QuotaExceeded)?;
-            self.batch_promise = self.batch_promise.max(position);
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>) -> Result<ReasonCode, Reason<'static>> {
+        let (delay_s, topic) =
+            delayed::split(&publish.topic).map_err(|code| Reason::new(code, NO_DELAY))?;
+        if is_reserved(topic) {
+            return Err(RESERVED);
         }
-        let to = (TOPIC_EXCHANGE, message.routing_key());
+        let key = self.received_topic.key_of(topic);
+        let message = message(publish, key, self.read_at_ms);
+        if delay_s > 0 {
+            return self.publish_later(publish, message, delay_s);
+        }
+        let message = Arc::new(message);
+        let to = (TOPIC_EXCHANGE, key);
         let routed = self
             .publisher
-            .route(&self.node, &self.vhost, to, &no_headers)
-            .map_err(|_| ReasonCode::ImplementationSpecificError)?;
+            .route(&self.node, &self.vhost, to, &UserProperties(publish.properties))
+            .map_err(|error| refusal(&error, MAY_NOT_PUBLISH))?;
+        if publish.retain {
+            let retained = self.node.retain(&self.vhost, &message);
+            let position = retained.map_err(|_| TOO_MANY_RETAINED)?;
+            self.batch_promise = self.batch_promise.max(position);
+        }
+        self.node.tap(&self.peer, 0, Tap::Publish(&message, &routed));
         if routed.is_empty() {
             return Ok(ReasonCode::NoMatchingSubscribers);
         }
-        let origin = self.packet(publish);
-        self.publisher.add(&self.node, message, routed, (origin, None));
+        self.add(publish, message, routed);
         Ok(ReasonCode::Success)
+    }
+
+    fn publish_later(
+        &mut self,
+        publish: &Publish<'_>,
+        message: Message,
+        delay_s: u32,
+    ) -> Result<ReasonCode, Reason<'static>> {
+        let to = (&*self.vhost, TOPIC_EXCHANGE);
+        let checked = self.publisher.check(&self.node.topology(), to, &[message.routing_key()]);
+        checked.map_err(|error| refusal(&error, MAY_NOT_PUBLISH))?;
+        let target = self.node.delayed_topics().ok_or(ReasonCode::ImplementationSpecificError)?;
+        let facts = message.facts();
+        let expires_at_ms = Some(facts.timestamp_ms + u64::from(delay_s) * 1000);
+        let message = Arc::new(message.with_facts(Facts { expires_at_ms, ..facts }));
+        let routed = Arc::new(Routed::to(target, self.node.shard_count()));
+        self.add(publish, message, routed);
+        Ok(ReasonCode::Success)
+    }
+
+    fn add(&mut self, publish: &Publish<'_>, message: Arc<Message>, routed: Arc<Routed>) {
+        let origin = self.packet(publish);
+        // The place of its acknowledgement, should a queue refuse the message.
+        let confirm = (publish.qos != Qos::AtMostOnce).then_some((0, self.acks.len() as u64));
+        self.publisher.add(&self.node, message, routed, (origin, confirm));
     }
 
     /// Hands the batch over; its acknowledgements leave once it is safe.
@@ -46,11 +107,29 @@ impl Mqtt {
         if !self.publisher.is_empty() {
             self.pause.note_publish();
             promise = promise.max(self.publisher.flush(&self.node));
+            promise = promise.max(self.note_refused());
         }
         if !self.acks.is_empty() {
             let acks = std::mem::take(&mut self.acks);
             self.gate.push(promise, Promise::Acks(acks));
         }
+    }
+
+    /// Says of messages that a queue had no room for that they were refused, by whichever queues got
+    /// them. Gives what the acknowledgements have to wait for.
+    fn note_refused(&mut self) -> Option<Position> {
+        let mut promise = None;
+        for &(_, place) in self.publisher.refused().iter().flatten() {
+            let Some((packet_id, qos, reason)) = self.acks.get_mut(place as usize) else {
+                continue;
+            };
+            *reason = NO_ROOM;
+            // The client is free to use the packet identifier for another message.
+            if let (Qos::ExactlyOnce, Some(session)) = (*qos, &self.session) {
+                promise = promise.max(self.node.release(session.queue, *packet_id));
+            }
+        }
+        promise
     }
 
     /// A QoS 2 message of a session that outlives its connection is recorded with its packet
@@ -114,15 +193,15 @@ impl Node {
     }
 }
 
-fn message(publish: &Publish<'_>) -> Message {
-    let now_ms = clock::now_ms();
+fn message(publish: &Publish<'_>, routing_key: &str, now_ms: u64) -> Message {
     let qos = publish.qos as u8;
+    let properties = publish.message_properties();
     let expires = publish.message_expiry.map(|seconds| now_ms + u64::from(seconds) * 1000);
     Message::new(Draft {
         exchange: TOPIC_EXCHANGE,
-        routing_key: &topic_to_key(publish.topic),
-        encoding: if publish.properties.is_empty() { Encoding::None } else { Encoding::Mqtt },
-        properties: publish.properties.as_bytes(),
+        routing_key,
+        encoding: if properties.is_empty() { Encoding::None } else { Encoding::Mqtt },
+        properties: &properties,
         body: Body::Borrowed(publish.payload),
         facts: Facts {
             persistent: qos > 0,
@@ -135,11 +214,20 @@ fn message(publish: &Publish<'_>) -> Message {
     })
 }
 
-/// Topics that only the broker publishes to.
-fn is_reserved(topic: &str) -> bool {
-    topic.starts_with("$SYS/") || topic == "$SYS" || topic.starts_with("$share/")
+/// What a client is told that cannot do something, or may not.
+pub(super) fn refusal(error: &TopologyError, may_not: &'static str) -> Reason<'static> {
+    match error {
+        TopologyError::AccessRefused { .. } | TopologyError::TopicAccessRefused { .. } => {
+            Reason::new(ReasonCode::NotAuthorized, may_not)
+        }
+        _ => ReasonCode::ImplementationSpecificError.into(),
+    }
 }
 
-fn no_headers(_: &str) -> Option<leveret_core::Value> {
-    None
-}
+const RESERVED: Reason<'_> =
+    Reason::new(ReasonCode::NotAuthorized, "only the broker publishes to this topic");
+const NO_DELAY: &str = "a delayed topic is $delayed/<seconds>/<topic>";
+const NO_ROOM: Reason<'_> = Reason::new(ReasonCode::QuotaExceeded, "a queue has no room");
+const MAY_NOT_PUBLISH: &str = "the user may not publish to this topic";
+const TOO_MANY_RETAINED: Reason<'_> =
+    Reason::new(ReasonCode::QuotaExceeded, "there are too many retained messages");

@@ -6,14 +6,18 @@ use leveret_core::{
     Binding, Destination, Message, Pattern, Position, QueueId, Subscription, SubscriptionOptions,
     Syntax, Table, TopologyCommand, topic_to_key,
 };
-use leveret_mqtt::{self as mqtt, ReasonCode, RetainHandling, Subscribe, Unsubscribe};
+use leveret_mqtt::{
+    self as mqtt, Reason, ReasonCode, RetainHandling, Subscribe, Unsubscribe, split_shared,
+};
 
+use super::publish::refusal;
 use super::{Mqtt, Promise, TOPIC_EXCHANGE};
+use crate::config::SubackRefusal;
 use crate::server::clock;
 
 /// One filter of a SUBSCRIBE, answered.
 pub(super) struct Granted {
-    code: ReasonCode,
+    reason: Reason<'static>,
     /// What the subscription brings at once.
     retained: Vec<Arc<Message>>,
     subscription: Arc<Subscription>,
@@ -26,8 +30,11 @@ impl Mqtt {
             .filters
             .map(|filter| {
                 let (granted, position) = filter
+                    .map_err(bad_filter)
                     .and_then(|filter| self.subscribe(&filter, subscribe.subscription_id))
-                    .unwrap_or_else(|refusal| (Granted::refused(refusal), None));
+                    .unwrap_or_else(|refusal| {
+                        (Granted::refused(self.suback_reason(refusal)), None)
+                    });
                 promise = promise.max(position);
                 granted
             })
@@ -40,7 +47,7 @@ impl Mqtt {
         &mut self,
         wanted: &mqtt::Subscription<'_>,
         id: Option<u32>,
-    ) -> Result<(Granted, Option<Position>), ReasonCode> {
+    ) -> Result<(Granted, Option<Position>), Reason<'static>> {
         let session = self.session.as_mut().ok_or(ReasonCode::UnspecifiedError)?;
         let binding = binding(session.queue, wanted.filter);
         let options = SubscriptionOptions {
@@ -49,8 +56,13 @@ impl Mqtt {
             retain_as_published: wanted.retain_as_published,
             id,
         };
-        if session.subscriptions >= self.node.config.mqtt_subscriptions_max as usize {
-            return Err(ReasonCode::QuotaExceeded);
+        let is_full = session.subscriptions >= self.node.config.mqtt_subscriptions_max as usize;
+        if is_full && !self.node.topology().is_bound(&self.vhost, &binding) {
+            return Err(TOO_MANY);
+        }
+        if let Some(reader) = &self.reader {
+            let checked = reader.check(&self.node, &binding.key);
+            checked.map_err(|error| refusal(&error, MAY_NOT_READ))?;
         }
         let commanded = self
             .node
@@ -63,6 +75,7 @@ impl Mqtt {
         let existed = commanded.applied.outcome.existed();
         session.subscriptions += usize::from(!existed);
         let wants_retained = match wanted.retain_handling {
+            _ if split_shared(wanted.filter).is_some() => false,
             RetainHandling::Send => true,
             RetainHandling::SendIfNew => !existed,
             RetainHandling::DoNotSend => false,
@@ -79,13 +92,24 @@ impl Mqtt {
             mqtt::Qos::ExactlyOnce => ReasonCode::GrantedQos2,
         };
         let subscription = Arc::new(Subscription::from(options));
-        Ok((Granted { code, retained, subscription }, commanded.promise))
+        Ok((Granted { reason: code.into(), retained, subscription }, commanded.promise))
+    }
+
+    /// How a client is told that it may not have a subscription.
+    fn suback_reason(&self, refusal: Reason<'static>) -> Reason<'static> {
+        match (refusal.code, self.node.config.mqtt_suback_refusal) {
+            (ReasonCode::NotAuthorized, SubackRefusal::Unspecified) => {
+                Reason::new(ReasonCode::UnspecifiedError, refusal.text)
+            }
+            _ => refusal,
+        }
     }
 
     /// Answers a SUBSCRIBE, then sends what it brings.
     pub(super) fn suback(&mut self, packet_id: u16, granted: &[Granted]) {
-        let codes: Vec<ReasonCode> = granted.iter().map(|granted| granted.code).collect();
-        self.connection.suback(packet_id, &codes);
+        let codes: Vec<ReasonCode> = granted.iter().map(|granted| granted.reason.code).collect();
+        let text = first_text(granted.iter().map(|granted| granted.reason));
+        self.connection.suback(packet_id, &codes, text);
         let Some(session) = &self.session else { return };
         for Granted { retained, subscription, .. } in granted {
             if !retained.is_empty() {
@@ -96,20 +120,25 @@ impl Mqtt {
 
     pub(super) fn handle_unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) {
         let mut promise = None;
-        let codes = unsubscribe
+        let reasons: Vec<Reason<'static>> = unsubscribe
             .filters
             .map(|filter| {
-                let result = filter.and_then(|filter| self.unsubscribe(filter));
-                let (code, position) = result.unwrap_or_else(|refusal| (refusal, None));
+                let result = filter.map_err(bad_filter).and_then(|filter| self.unsubscribe(filter));
+                let (reason, position) = result.unwrap_or_else(|refusal| (refusal, None));
                 promise = promise.max(position);
-                code
+                reason
             })
             .collect();
         let packet_id = unsubscribe.packet_id;
-        self.gate.push(promise, Promise::Unsuback { packet_id, codes });
+        let codes = reasons.iter().map(|reason| reason.code).collect();
+        let text = first_text(reasons.into_iter());
+        self.gate.push(promise, Promise::Unsuback { packet_id, codes, text });
     }
 
-    fn unsubscribe(&mut self, filter: &str) -> Result<(ReasonCode, Option<Position>), ReasonCode> {
+    fn unsubscribe(
+        &mut self,
+        filter: &str,
+    ) -> Result<(Reason<'static>, Option<Position>), Reason<'static>> {
         let session = self.session.as_mut().ok_or(ReasonCode::UnspecifiedError)?;
         let binding = binding(session.queue, filter);
         let commanded = self
@@ -117,25 +146,46 @@ impl Mqtt {
             .command(TopologyCommand::Unbind { vhost: self.vhost.clone(), binding })
             .map_err(|_| ReasonCode::UnspecifiedError)?;
         if !commanded.applied.outcome.existed() {
-            return Ok((ReasonCode::NoSubscriptionExisted, None));
+            return Ok((ReasonCode::NoSubscriptionExisted.into(), None));
         }
         session.subscriptions = session.subscriptions.saturating_sub(1);
-        Ok((ReasonCode::Success, commanded.promise))
+        Ok((ReasonCode::Success.into(), commanded.promise))
     }
 }
 
 impl Granted {
-    fn refused(code: ReasonCode) -> Self {
-        Granted { code, retained: Vec::new(), subscription: Arc::default() }
+    fn refused(reason: Reason<'static>) -> Self {
+        Granted { reason, retained: Vec::new(), subscription: Arc::default() }
     }
 }
 
+/// SUBACK and UNSUBACK have one text for all their codes.
+fn first_text(mut reasons: impl Iterator<Item = Reason<'static>>) -> &'static str {
+    reasons.find(|reason| !reason.text.is_empty()).map_or("", |reason| reason.text)
+}
+
+fn bad_filter(code: ReasonCode) -> Reason<'static> {
+    Reason::new(code, "wildcards, share name or number of levels of a filter are not valid")
+}
+
+const MAY_NOT_READ: &str = "the user may not read these topics";
+const TOO_MANY: Reason<'_> =
+    Reason::new(ReasonCode::QuotaExceeded, "the session has too many subscriptions");
+
 fn binding(session: QueueId, filter: &str) -> Binding {
-    Binding {
+    let (share, filter) = match split_shared(filter) {
+        Some((share, filter)) => (Some(share), filter),
+        None => (None, filter),
+    };
+    let binding = Binding {
         source: TOPIC_EXCHANGE.into(),
         destination: Destination::Queue(session),
         key: topic_to_key(filter).into(),
         arguments: Table::default(),
         syntax: Syntax::Mqtt,
+    };
+    match share {
+        Some(share) => binding.share_as(share),
+        None => binding,
     }
 }

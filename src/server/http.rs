@@ -1,7 +1,8 @@
-//! The HTTP server: accepts connections and gives their requests to the router.
+//! The HTTP server: accepts connections and gives their requests to a router.
 //!
 //! Who connects and says nothing, or speaks slowly, is let go after a while; the number of
-//! connections is limited, and further ones wait in the kernel.
+//! connections is limited, and further ones wait in the kernel. One that becomes a WebSocket no longer
+//! counts here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,14 +20,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
-use crate::server::Node;
-
-/// Serves the API on a socket until the task is aborted; that ends its connections too.
+/// Serves on a socket until the task is aborted; that ends its connections too. `head_timeout` is the
+/// time for the head of a request, and for the next one to follow on the same connection.
 ///
 /// # Cancel safety
 /// Requests that are being answered are given up. What they had done stays done.
-pub async fn serve(node: Arc<Node>, listener: TcpListener) {
-    let router = super::router(node);
+pub async fn serve(router: Router, listener: TcpListener, head_timeout: Duration) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -36,19 +35,19 @@ pub async fn serve(node: Arc<Node>, listener: TcpListener) {
             Ok((socket, peer)) => {
                 let router = router.clone();
                 connections.spawn(async move {
-                    serve_one(router, socket, peer).await;
+                    serve_one(router, socket, peer, head_timeout).await;
                     drop(slot);
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection to the management API");
+                tracing::warn!(%error, "cannot accept an HTTP connection");
                 tokio::time::sleep(RETRY).await;
             }
         }
     }
 }
 
-async fn serve_one(router: Router, socket: TcpStream, peer: SocketAddr) {
+async fn serve_one(router: Router, socket: TcpStream, peer: SocketAddr, head_timeout: Duration) {
     // Without it answers may wait for an acknowledgement of the peer; that is slow and not wrong.
     _ = socket.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
@@ -58,20 +57,21 @@ async fn serve_one(router: Router, socket: TcpStream, peer: SocketAddr) {
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(HEADER_BYTES_MAX)
+        .header_read_timeout(head_timeout)
+        .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades()
         .await;
     if let Err(error) = served {
-        tracing::debug!(%peer, %error, "a connection to the management API ended");
+        tracing::debug!(%peer, %error, "an HTTP connection ended");
     }
 }
 
-/// Connections at a time.
+/// The time for the head of a request to the management API.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Connections to a port at a time.
 const CONNECTIONS_MAX: usize = 256;
-/// The time for the head of a request, and for the next one to follow on the same connection.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest head of a request.
-const HEADER_BYTES_MAX: usize = 64 * 1024;
+const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// The pause when descriptors have run out.
 const RETRY: Duration = Duration::from_millis(50);

@@ -1,0 +1,1 @@
+"""The rows, by area. Every module here is in the run."""

@@ -1,0 +1,63 @@
+"""Transactions."""
+
+from pika import spec
+
+from conformance.steps import *  # noqa: F403
+
+X = "exchange '$x' in vhost '/'"
+NOT_TX = "channel is not transactional"
+
+ROWS = [
+    row("6.10 select", tx_select()),
+    row("6.10 select twice", tx_select(), tx_select()),
+    row("6.10 commit without select", tx_commit().refused(406, NOT_TX)),
+    row("6.10 rollback without select", tx_rollback().refused(406, NOT_TX)),
+    row("6.10 select on a channel with confirms", confirm(),
+        tx_select().refused(406, "cannot switch from confirm to tx mode")),
+    row("6.10 confirms on a channel with transactions", tx_select(),
+        confirm().refused(406, "cannot switch from tx to confirm mode")),
+    row("6.10 an empty commit", tx_select(), tx_commit(), tx_commit()),
+    row("6.10 an empty rollback", tx_select(), tx_rollback(), tx_rollback()),
+    row("6.10 publishes wait for the commit", queue(), tx_select(), publish("$q", b"1"), publish("$q", b"2"),
+        count("$q", 0), tx_commit(), count("$q", 2), get("$q").gives(body=b"1"), get("$q").gives(body=b"2")),
+    row("6.10 a rollback drops publishes", queue(), tx_select(), publish("$q"), tx_rollback(), count("$q", 0),
+        publish("$q", b"2"), tx_commit(), get("$q").gives(body=b"2"), get("$q").empty()),
+    row("6.10 closing the channel drops publishes", queue(), tx_select().on(2), publish("$q").on(2),
+        close_channel().on(2), count("$q", 0)),
+    row("6.10 closing the connection drops publishes", declare("$q"), tx_select().by("second"),
+        publish("$q").by("second"), disconnect("second"), count("$q", 0)),
+    row("6.10 a persistent message in a durable queue", declare("$q", durable=True), tx_select(),
+        publish("$q", delivery_mode=2), tx_commit(), count("$q", 1)),
+    row("6.10 acknowledgements wait for the commit", declare("$q"), publish("$q").on(2), count("$q", 1).on(2),
+        tx_select(), hold("$q"), ack(1), close_channel(), get("$q").on(2).gives(redelivered=True)),
+    row("6.10 acknowledgements are committed", declare("$q"), publish("$q").on(2), count("$q", 1).on(2), tx_select(),
+        hold("$q"), ack(1), tx_commit(), close_channel(), count("$q", 0).on(2)),
+    row("6.10 a rollback does not put back", queue(), publish("$q").on(2), count("$q", 1).on(2), tx_select(),
+        hold("$q"), ack(1), tx_rollback(), get("$q").empty(), ack(1), tx_commit(), count("$q", 0)),
+    row("6.10 rejections wait for the commit", queue(), publish("$q").on(2), count("$q", 1).on(2), tx_select(),
+        hold("$q"), reject(1), count("$q", 0), tx_commit(), get("$q").gives(redelivered=True)),
+    row("6.10 nack without requeue waits for the commit", queue("$dead"),
+        queue(x_dead_letter_exchange="", x_dead_letter_routing_key="$dead"), publish("$q").on(2),
+        count("$q", 1).on(2), tx_select(), hold("$q"), nack(1, requeue=False), count("$dead", 0), tx_commit(),
+        arrives("$dead")),
+    row("6.10 ack multiple is committed", declare("$q"), publish("$q").on(2), publish("$q").on(2),
+        count("$q", 2).on(2), tx_select(), hold("$q"), hold("$q"), ack(2, multiple=True), tx_commit(),
+        close_channel(), count("$q", 0).on(2)),
+    row("6.10 an unknown tag is refused at once", tx_select(), ack(7).refused(406, "unknown delivery tag 7")),
+    row("6.10 an acknowledgement twice in one transaction", queue(), publish("$q").on(2), count("$q", 1).on(2),
+        tx_select(), hold("$q"), ack(1), ack(1).refused(406, "unknown delivery tag 1")),
+    raw_row("6.10 a return comes before commit-ok", tx_select(), publish("$nowhere", mandatory=True), nothing(),
+        tx_commit().unanswered(), returned(routing_key="$nowhere"), Expect(spec.Tx.CommitOk, {})),
+    row("6.10 routing happens at commit", exchange("$x"), queue(), tx_select(), publish("k", exchange="$x"),
+        bind("$q", "$x", "k"), tx_commit(), get("$q")),
+    row("6.10 an absent exchange is refused at once", tx_select(), publish("k", exchange="$x").refused(404, f"no {X}")),
+    row("6.10 an exchange that is deleted before the commit", exchange("$x").on(2), tx_select(),
+        publish("k", exchange="$x"), nothing(), delete_exchange("$x").on(2), tx_commit().refused(404, f"no {X}")),
+    row("6.10 other methods take effect at once", tx_select(), queue(), tx_rollback(), count("$q", 0)),
+    row("6.10 a transaction is of one channel", queue(), tx_select(), publish("$q", b"1"), publish("$q", b"2").on(2),
+        nothing().on(2), get("$q").on(2).gives(body=b"2"), tx_commit(), get("$q").gives(body=b"1")),
+    row("6.10 deliveries go on", queue(), consume("$q", no_ack=True), tx_select(), publish("$q", b"1").on(2),
+        delivery(body=b"1"), publish("$q", b"2"), nothing()),
+    row("6.10 a full queue that refuses", queue(x_max_length=0, x_overflow="reject-publish"), tx_select(),
+        publish("$q"), tx_commit().refused(406, "partial tx completion")),
+]

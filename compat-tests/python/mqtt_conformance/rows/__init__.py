@@ -1,0 +1,1 @@
+"""The rows, by what they are about; each module has a list `ROWS`."""

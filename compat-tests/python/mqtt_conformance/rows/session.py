@@ -1,0 +1,47 @@
+"""Sessions and wills."""
+
+from mqtt_conformance.steps import *  # noqa: F403
+
+KEEP = {"clean": False, "session_expiry": 60}
+
+ROWS = [
+    row("a session is resumed", "MQTT-3.1.2-5, MQTT-3.1.2-23, MQTT-3.2.2-3, MQTT-4.5.0-1", connect("a"),
+        connect("b", **KEEP), subscribe("b", "$t", qos=1), disconnect("b"), publish("a", "$t", qos=1),
+        connect("b", clean=False, present=1), delivery("b", "$t", qos=1)),
+    row("a session that there is not", "MQTT-3.1.2-6, MQTT-3.2.2-3", connect("a", clean=False), versions=(5, 4, 3)),
+    row("Clean Start throws the session away", "MQTT-3.1.2-4, MQTT-3.1.4-4, MQTT-3.2.2-2", connect("a"),
+        connect("b", **KEEP), subscribe("b", "$t", qos=1), disconnect("b"),
+        publish("a", "$t", qos=1), connect("b"), silent("b"), publish("a", "$t", qos=1), silent("b")),
+    row("no expiry: the session ends with its connection", "MQTT-4.1.0-2", connect("b"), subscribe("b", "$t"),
+        disconnect("b"), connect("b", clean=False)),
+    row("a session expires", "MQTT-4.1.0-2", connect("b", clean=False, session_expiry=1), disconnect("b"), pause(1.6),
+        connect("b", clean=False)),
+    row("a session stays while connected", "MQTT-4.1.0-1", connect("b", session_expiry=1), subscribe("b", "$t"),
+        pause(1.5), publish_only("b", "$t"), delivery("b", "$t")),
+    row("DISCONNECT may change the expiry", "3.14.2.2.2", connect("b", **KEEP), disconnect("b", session_expiry=0),
+        connect("b", clean=False)),
+    row("a will is published when the socket ends", "MQTT-3.1.2-7, MQTT-3.1.2-8, MQTT-3.1.2-14", connect("a"),
+        subscribe("a", "$w"), connect("b", will=will("$w")), drop("b"), delivery("a", "$w", b"gone"),
+        versions=(5, 4, 3)),
+    row("every field of CONNECT in its place", "MQTT-3.1.3-1", connect("a"), subscribe("a", "$w", qos=1),
+        connect("b", will=will("$w", b"last words", qos=1, content_type="c"), user="guest", password="guest", **KEEP),
+        drop("b"), delivery("a", "$w", b"last words", qos=1, props={"content_type": "c"})),
+    row("DISCONNECT withdraws the will", "MQTT-3.14.4-3, MQTT-3.1.2-10", connect("a"), subscribe("a", "$w"),
+        connect("b", will=will("$w")), disconnect("b"), silent("a"), versions=(5, 4, 3)),
+    row("DISCONNECT 0x04 does not", "3.14.2.1", connect("a"), subscribe("a", "$w"), connect("b", will=will("$w")),
+        disconnect("b", 4), delivery("a", "$w", b"gone")),
+    row("a will is retained", "MQTT-3.1.2-15", connect("a"), subscribe("a", "$w"),
+        connect("b", will=will("$w", retain=True)), drop("b"), delivery("a", "$w", b"gone"), subscribe("a", "$w"),
+        delivery("a", "$w", b"gone", retain=True), unsubscribe("a", "$w"), publish("a", "$w", b"", retain=True)),
+    row("the properties of a will", "MQTT-3.1.3-10", connect("a"), subscribe("a", "$w", qos=2),
+        connect("b", will=will("$w", qos=2, content_type="c", user_property=[("b", "1"), ("a", "2")])), drop("b"),
+        delivery("a", "$w", b"gone", qos=2,
+                 props={"content_type": "c", "user_property": [("b", "1"), ("a", "2")]})),
+    row("a new connection in time keeps the will back", "MQTT-3.1.3-9", connect("a"), subscribe("a", "$w"),
+        connect("b", will=will("$w", will_delay=1), **KEEP), drop("b"), connect("b", present=1, **KEEP), pause(1.3),
+        silent("a")),
+    row("a will that is delayed", "MQTT-3.1.2-8", connect("a"), subscribe("a", "$w"),
+        connect("b", will=will("$w", will_delay=1), **KEEP), drop("b"), silent("a"), delivery("a", "$w", b"gone")),
+    row("the end of the session does not wait for the delay", "3.1.3.2.2", connect("a"), subscribe("a", "$w"),
+        connect("b", will=will("$w", will_delay=60)), drop("b"), delivery("a", "$w", b"gone")),
+]

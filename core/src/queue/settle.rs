@@ -1,0 +1,119 @@
+//! What consumers say of what they hold, and what becomes of it when they go.
+
+use super::consumer::Holder;
+use super::entry::Entry;
+use super::entry::NEVER;
+use super::unacked::Held;
+use super::{DeathReason, Effects, Queue, Settlement};
+use crate::{ConsumerId, EntryIndex};
+
+impl Queue {
+    /// Removes the consumer of an MQTT session and takes back what it holds. Entries that the
+    /// receiver has taken over are not delivered again; QoS 0 entries are dropped.
+    pub fn detach(&mut self, id: ConsumerId, fx: &mut Effects) {
+        if !self.consumers.remove(id) {
+            return;
+        }
+        for index in self.unacked.indexes_of(id) {
+            let Some(held) = self.unacked.remove(index) else { continue };
+            self.let_go(&held, fx);
+            if held.entry.received {
+                self.unacked.insert(Held { holder: None, ..held });
+            } else {
+                self.put_back(held.entry, fx);
+            }
+        }
+        self.drop_unsettled(fx);
+    }
+
+    /// The window bytes of a consumer that were written to its socket.
+    pub fn written(&mut self, id: ConsumerId, bytes: usize) {
+        self.consumers.written(id, bytes);
+    }
+
+    /// Settles an entry that this consumer holds; entries of others are left alone.
+    pub fn settle(
+        &mut self,
+        consumer: ConsumerId,
+        index: EntryIndex,
+        settlement: Settlement,
+        fx: &mut Effects,
+    ) {
+        let Some(held) = self.unacked.take(index, consumer) else { return };
+        self.let_go(&held, fx);
+        match settlement {
+            Settlement::Requeue => self.put_back(held.entry, fx),
+            Settlement::Ack => {
+                self.stats.acked += 1;
+                self.finish(&held.entry, fx);
+            }
+            Settlement::Discard => self.part_with(held.entry, DeathReason::Rejected, fx),
+        }
+    }
+
+    /// The receiver has taken an entry over (MQTT PUBREC), so that nobody needs its message any more;
+    /// says whether that has to be journalled.
+    pub fn receive(&mut self, consumer: ConsumerId, index: EntryIndex, fx: &mut Effects) -> bool {
+        let Some(held) = self.unacked.find(index) else { return false };
+        if held.holder.as_ref().is_none_or(|holder| holder.consumer != consumer) {
+            return false;
+        }
+        held.entry.received = true;
+        let (freed, is_durable) = (held.entry.resident_bytes(), held.entry.is_durable());
+        held.entry.message = None;
+        self.give_memory(freed, fx);
+        is_durable
+    }
+
+    /// The entries that the receiver has taken over and not released, with their sequence; the
+    /// consumer becomes their holder.
+    pub fn adopt_received(&mut self, consumer: ConsumerId) -> Vec<(EntryIndex, u64)> {
+        let mut adopted = Vec::new();
+        for index in self.unacked.received() {
+            if let Some(held) = self.unacked.find(index) {
+                held.holder = Some(Holder::uncounted(consumer, NEVER));
+                adopted.push((index, held.entry.sequence));
+            }
+        }
+        adopted
+    }
+
+    /// It is not in flight any more.
+    pub(super) fn let_go(&mut self, held: &Held, fx: &mut Effects) {
+        held.holder.iter().for_each(|holder| self.consumers.settled(holder));
+        self.give_memory(held.entry.resident_bytes(), fx);
+    }
+
+    pub(super) fn put_back(&mut self, mut entry: Entry, fx: &mut Effects) {
+        if self.settings.delivery_limit.is_some_and(|limit| entry.deliveries > limit) {
+            return self.part_with(entry, DeathReason::DeliveryLimit, fx);
+        }
+        self.take_memory(entry.resident_bytes(), fx);
+        entry.keep_if_begun();
+        self.ready.put_back(entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use crate::{Got, QueueSettings, Settlement};
+
+    #[test]
+    fn what_is_in_flight_stays_in_memory_while_there_is_room() {
+        for (room, is_there) in [(1 << 20, true), (-(1 << 20), false)] {
+            let (mut queue, mut fx) = (queue(QueueSettings::default()), effects());
+            publish(&mut queue, 7, 0, &mut fx);
+            let before = fx.resident_bytes_free;
+            fx.resident_bytes_free = room;
+            let Got::Message(first, _) = queue.get(GETTER, false, 0, &mut fx) else { panic!() };
+            queue.settle(GETTER, first.index, Settlement::Requeue, &mut fx);
+            let again = queue.get(GETTER, false, 0, &mut fx);
+            assert_eq!(matches!(again, Got::Message(..)), is_there);
+            assert_eq!(fx.fetches.is_empty(), is_there);
+            fx.resident_bytes_free += before - room;
+            queue.close(&mut fx);
+            assert_eq!(fx.resident_bytes_free, effects().resident_bytes_free);
+        }
+    }
+}

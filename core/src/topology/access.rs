@@ -1,0 +1,241 @@
+//! Who may do what: the permissions of users, for what frontends do in their names.
+
+use std::fmt;
+
+use super::{
+    Binding, Destination, ExchangeEntry, QueueSpec, Resource, ResourceKind, Right,
+    TopicPermissions, Topology, TopologyError,
+};
+use crate::exchange::{ExchangeKind, ExchangeSpec};
+use crate::value::Table;
+
+/// In whose name something is done, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Actor<'a> {
+    /// The user.
+    pub user: &'a str,
+    /// The virtual host.
+    pub vhost: &'a str,
+    /// The identifier of an MQTT client.
+    pub client_id: Option<&'a str>,
+}
+
+impl Topology {
+    /// Refuses what the user may not do with an exchange; the default one is called `amq.default`.
+    ///
+    /// # Errors
+    /// [`TopologyError::AccessRefused`].
+    pub fn check_exchange_right(
+        &self,
+        actor: Actor<'_>,
+        right: Right,
+        exchange: &str,
+    ) -> Result<(), TopologyError> {
+        let name = if exchange.is_empty() { Resource::DEFAULT_EXCHANGE } else { exchange };
+        self.check_right(actor, right, (ResourceKind::Exchange, name))
+    }
+
+    /// Refuses what the user may not do with a queue.
+    ///
+    /// # Errors
+    /// [`TopologyError::AccessRefused`].
+    pub fn check_queue_right(
+        &self,
+        actor: Actor<'_>,
+        right: Right,
+        queue: &str,
+    ) -> Result<(), TopologyError> {
+        self.check_right(actor, right, (ResourceKind::Queue, queue))
+    }
+
+    /// Refuses to show an exchange or a queue to a user who may do nothing with it.
+    ///
+    /// # Errors
+    /// [`TopologyError::AccessRefused`].
+    pub fn check_any_right(
+        &self,
+        actor: Actor<'_>,
+        thing: (ResourceKind, &str),
+    ) -> Result<(), TopologyError> {
+        let refused = self.check_right(actor, Right::Configure, thing);
+        match [Right::Write, Right::Read].map(|right| self.check_right(actor, right, thing)) {
+            [Err(_), Err(_)] => refused,
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a declaration that the user may not make. Whoever has messages of a new queue or
+    /// exchange sent on needs the rights for that.
+    ///
+    /// # Errors
+    /// [`TopologyError::AccessRefused`].
+    pub fn check_declare_queue(
+        &self,
+        actor: Actor<'_>,
+        name: &str,
+        spec: &QueueSpec,
+    ) -> Result<(), TopologyError> {
+        self.check_queue_right(actor, Right::Configure, name)?;
+        let target = named(&spec.arguments, super::queue_arguments::DEAD_LETTER_EXCHANGE);
+        let Some(target) = target.filter(|_| self.queue(actor.vhost, name).is_err()) else {
+            return Ok(());
+        };
+        self.check_queue_right(actor, Right::Read, name)?;
+        self.check_exchange_right(actor, Right::Write, target)
+    }
+
+    /// As [`Topology::check_declare_queue`].
+    ///
+    /// # Errors
+    /// [`TopologyError::AccessRefused`].
+    pub fn check_declare_exchange(
+        &self,
+        actor: Actor<'_>,
+        name: &str,
+        spec: &ExchangeSpec,
+    ) -> Result<(), TopologyError> {
+        if name.is_empty() {
+            return Err(TopologyError::DefaultExchange);
+        }
+        self.check_exchange_right(actor, Right::Configure, name)?;
+        let target = named(&spec.arguments, super::declare::ALTERNATE);
+        let Some(target) = target.filter(|_| self.exchange(actor.vhost, name).is_err()) else {
+            return Ok(());
+        };
+        self.check_exchange_right(actor, Right::Read, name)?;
+        self.check_exchange_right(actor, Right::Write, target)
+    }
+
+    /// Refuses the deletion of an exchange that stays, or that the user may not delete.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check_delete_exchange(&self, actor: Actor<'_>, name: &str) -> Result<(), TopologyError> {
+        if name.is_empty() {
+            return Err(TopologyError::DefaultExchange);
+        }
+        if super::vhost::is_predeclared(name) {
+            let exchange = Resource::exchange(name, actor.vhost);
+            return Err(TopologyError::SystemExchange(exchange));
+        }
+        self.check_exchange_right(actor, Right::Configure, name)
+    }
+
+    /// Refuses to bind or unbind what the user may not. `destination` is the destination's name.
+    ///
+    /// # Errors
+    /// [`TopologyError::AccessRefused`], [`TopologyError::TopicAccessRefused`].
+    pub fn check_bind(
+        &self,
+        actor: Actor<'_>,
+        binding: &Binding,
+        destination: &str,
+    ) -> Result<(), TopologyError> {
+        match binding.destination {
+            Destination::Queue(_) => {
+                self.check_queue_right(actor, Right::Write, destination)?;
+            }
+            Destination::Exchange(_) => {
+                self.check_exchange_right(actor, Right::Write, destination)?;
+            }
+        }
+        if binding.source.is_empty() {
+            return Err(TopologyError::DefaultExchange);
+        }
+        self.check_exchange_right(actor, Right::Read, &binding.source)?;
+        match self.exchange(actor.vhost, &binding.source) {
+            Ok(source) => self.check_topic_right(actor, Right::Read, source, &binding.key),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Refuses a publish that the user may not make, or to an exchange that takes none.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check_publish_by(
+        &self,
+        actor: Actor<'_>,
+        exchange: &str,
+        keys: &[&str],
+    ) -> Result<(), TopologyError> {
+        self.check_exchange_right(actor, Right::Write, exchange)?;
+        self.check_publish(actor.vhost, exchange)?;
+        let exchange = self.exchange(actor.vhost, exchange)?;
+        keys.iter().try_for_each(|key| self.check_topic_right(actor, Right::Write, exchange, key))
+    }
+
+    /// Refuses to let the user read what is published to an exchange with a key, or with those that
+    /// a binding key stands for.
+    ///
+    /// # Errors
+    /// [`TopologyError::AccessRefused`], [`TopologyError::TopicAccessRefused`].
+    pub fn check_read_topic(
+        &self,
+        actor: Actor<'_>,
+        exchange: &str,
+        key: &str,
+    ) -> Result<(), TopologyError> {
+        self.check_exchange_right(actor, Right::Read, exchange)?;
+        let exchange = self.exchange(actor.vhost, exchange)?;
+        self.check_topic_right(actor, Right::Read, exchange, key)
+    }
+
+    /// Whether the user may read whatever is published to an exchange.
+    pub fn reads_all_topics(&self, actor: Actor<'_>, exchange: &str) -> bool {
+        self.check_exchange_right(actor, Right::Read, exchange).is_ok()
+            && self.topic_permissions(actor, exchange).is_none()
+    }
+
+    fn check_right(
+        &self,
+        actor: Actor<'_>,
+        right: Right,
+        (kind, name): (ResourceKind, &str),
+    ) -> Result<(), TopologyError> {
+        let user = self.users.get(actor.user);
+        let permissions = user.and_then(|user| user.permissions.get(actor.vhost));
+        if permissions.is_some_and(|permissions| permissions.allow(right, name)) {
+            return Ok(());
+        }
+        let resource = Resource { kind, name: name.into(), vhost: actor.vhost.into() };
+        Err(TopologyError::AccessRefused { right, resource, user: actor.user.into() })
+    }
+
+    fn topic_permissions(&self, actor: Actor<'_>, exchange: &str) -> Option<&TopicPermissions> {
+        self.users.get(actor.user)?.topic_permissions.get(actor.vhost)?.get(exchange)
+    }
+
+    fn check_topic_right(
+        &self,
+        actor: Actor<'_>,
+        right: Right,
+        exchange: &ExchangeEntry,
+        key: &str,
+    ) -> Result<(), TopologyError> {
+        if exchange.spec.routes_as() != ExchangeKind::Topic {
+            return Ok(());
+        }
+        let permissions = self.topic_permissions(actor, &exchange.name);
+        if permissions.is_none_or(|permissions| permissions.allow(&actor, right, key)) {
+            return Ok(());
+        }
+        let exchange = Resource::exchange(&exchange.name, actor.vhost);
+        let (key, user) = (key.into(), actor.user.into());
+        Err(TopologyError::TopicAccessRefused { right, key, exchange, user })
+    }
+}
+
+fn named<'a>(arguments: &'a Table, argument: &str) -> Option<&'a str> {
+    arguments.get(argument)?.as_str()
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Right::Configure => "configure",
+            Right::Write => "write",
+            Right::Read => "read",
+        })
+    }
+}

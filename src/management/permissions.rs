@@ -1,0 +1,169 @@
+//! What users may do in virtual hosts, with everything and with single topics.
+
+use std::sync::Arc;
+
+use leveret_core::{
+    NamePattern, NamePatternError, Permissions, TopicPattern, TopicPermissions, Topology,
+    TopologyCommand, TopologyError,
+};
+use serde_json::{Value, json};
+
+use super::call::{Answer, Call};
+use super::error::Refusal;
+use super::fields::Fields;
+use super::list;
+use super::reply::Reply;
+
+/// `GET /permissions`, `/vhosts/:vhost/permissions` and `/users/:user/permissions`.
+pub fn list(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    check_there(call)?;
+    list::answer_whole(call, described(call, &call.node().topology()))
+}
+
+/// `GET /permissions/:vhost/:user`.
+pub fn show(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    let found = described(call, &call.node().topology()).pop();
+    list::answer_one(call, found.ok_or_else(Refusal::no_such_object)?)
+}
+
+/// `PUT /permissions/:vhost/:user`.
+pub fn put(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    let fields = call.fields()?;
+    fields.require(&["configure", "write", "read"])?;
+    let permissions = Permissions {
+        configure: pattern(&fields, "configure")?,
+        write: pattern(&fields, "write")?,
+        read: pattern(&fields, "read")?,
+    };
+    let (user, vhost) = ends(call);
+    command(call, TopologyCommand::SetPermissions { user, vhost, permissions })
+}
+
+/// `DELETE /permissions/:vhost/:user`.
+pub fn clear(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    let (user, vhost) = ends(call);
+    call.delete(TopologyCommand::ClearPermissions { user, vhost })
+}
+
+/// `GET /topic-permissions`, with or without a virtual host and a user.
+pub fn list_topics(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    check_there(call)?;
+    list::answer_whole(call, described_topics(call, &call.node().topology()))
+}
+
+/// `GET /topic-permissions/:vhost/:user`, with or without an exchange: a list, too.
+pub fn show_topics(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    let found = described_topics(call, &call.node().topology());
+    match found.is_empty() {
+        true => Err(Refusal::no_such_object()),
+        false => list::answer_whole(call, found),
+    }
+}
+
+/// `PUT /topic-permissions/:vhost/:user`.
+pub fn put_topics(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    let fields = call.fields()?;
+    fields.require(&["exchange", "write", "read"])?;
+    let topic = |name| {
+        let text = fields.text(name)?.unwrap_or_default();
+        TopicPattern::parse(text).map_err(|error| invalid(name, &error))
+    };
+    let permissions = TopicPermissions { write: topic("write")?, read: topic("read")? };
+    let exchange = fields.text("exchange")?.unwrap_or_default().into();
+    let (user, vhost) = ends(call);
+    command(call, TopologyCommand::SetTopicPermissions { user, vhost, exchange, permissions })
+}
+
+/// `DELETE /topic-permissions/:vhost/:user`, with or without an exchange.
+pub fn clear_topics(call: &Call) -> Answer {
+    call.caller.check_administrator()?;
+    let exchange = Some(call.part("exchange")).filter(|name| !name.is_empty());
+    let (user, vhost) = ends(call);
+    let exchange = exchange.map(Arc::from);
+    call.delete(TopologyCommand::ClearTopicPermissions { user, vhost, exchange })
+}
+
+fn command(call: &Call, command: TopologyCommand) -> Answer {
+    let commanded = call.node().command(command).map_err(|error| match error {
+        TopologyError::VhostNotFound(_) | TopologyError::UserNotFound(_) => {
+            Refusal::bad_request("vhost_or_user_not_found")
+        }
+        error => error.into(),
+    })?;
+    Ok(Reply::put(!commanded.applied.outcome.existed()).after(commanded.promise))
+}
+
+fn ends(call: &Call) -> (Arc<str>, Arc<str>) {
+    (call.part("user").into(), call.part("vhost").into())
+}
+
+/// Refuses a list about a user or a virtual host that is not there.
+fn check_there(call: &Call) -> Result<(), Refusal> {
+    let topology = call.node().topology();
+    let (user, vhost) = (call.part("user"), call.part("vhost"));
+    let is_there = (user.is_empty() || topology.user(user).is_some())
+        && (vhost.is_empty() || topology.has_vhost(vhost));
+    if is_there { Ok(()) } else { Err(Refusal::no_such_object()) }
+}
+
+/// Whether a part of the path names this, or nothing.
+fn is_wanted(call: &Call, part: &str, name: &str) -> bool {
+    let wanted = call.part(part);
+    wanted.is_empty() || wanted == name
+}
+
+fn described(call: &Call, topology: &Topology) -> Vec<Value> {
+    let users = topology.users().filter(|(name, _)| is_wanted(call, "user", name));
+    let described = users.flat_map(|(name, user)| {
+        let wanted = user.permissions.iter().filter(|(vhost, _)| is_wanted(call, "vhost", vhost));
+        wanted.map(move |(vhost, permissions)| {
+            json!({
+                "user": name,
+                "vhost": &**vhost,
+                "configure": permissions.configure.as_str(),
+                "write": permissions.write.as_str(),
+                "read": permissions.read.as_str(),
+            })
+        })
+    });
+    described.collect()
+}
+
+fn described_topics(call: &Call, topology: &Topology) -> Vec<Value> {
+    let users = topology.users().filter(|(name, _)| is_wanted(call, "user", name));
+    let entries = users.flat_map(|(name, user)| {
+        let by_vhost = user.topic_permissions.iter();
+        by_vhost.flat_map(move |(vhost, by_exchange)| {
+            by_exchange.iter().map(move |(exchange, topics)| (name, vhost, exchange, topics))
+        })
+    });
+    let wanted = entries.filter(|(_, vhost, exchange, _)| {
+        is_wanted(call, "vhost", vhost) && is_wanted(call, "exchange", exchange)
+    });
+    let described = wanted.map(|(name, vhost, exchange, topics)| {
+        json!({
+            "user": name,
+            "vhost": &**vhost,
+            "exchange": &**exchange,
+            "write": topics.write.as_str(),
+            "read": topics.read.as_str(),
+        })
+    });
+    described.collect()
+}
+
+fn pattern(fields: &Fields, name: &str) -> Result<NamePattern, Refusal> {
+    let text = fields.text(name)?.unwrap_or_default();
+    text.parse().map_err(|error| invalid(name, &error))
+}
+
+fn invalid(name: &str, error: &NamePatternError) -> Refusal {
+    Refusal::bad_request(format!("{name} is not a valid regular expression: {error}"))
+}

@@ -1,0 +1,98 @@
+//! Where the ends of a connection are, and how it has come.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+/// One end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// An address and a port.
+    Ip(SocketAddr),
+    /// The file of a Unix socket.
+    File(Arc<Path>),
+    /// A process on this machine that has come over a Unix socket.
+    Process {
+        /// Its number; 0 if it cannot be told.
+        pid: u32,
+        /// Tells its connections apart.
+        nth: u64,
+    },
+}
+
+/// How a client has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Where the client is.
+    pub peer: Address,
+    /// Where it connected to.
+    pub local: Address,
+    /// Whether its bytes travel in WebSocket frames.
+    pub is_web: bool,
+}
+
+impl Address {
+    /// The address that counts for who may log in. Whoever can open a file is on this machine.
+    pub fn ip(&self) -> IpAddr {
+        match self {
+            Address::Ip(address) => address.ip().to_canonical(),
+            Address::File(_) | Address::Process { .. } => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+
+    /// As management shows it, without the port. An IPv4 address in IPv6 form is shown as what it is.
+    pub fn host(&self) -> String {
+        match self {
+            Address::Ip(address) => address.ip().to_canonical().to_string(),
+            Address::File(_) => self.to_string(),
+            Address::Process { pid, .. } => format!("unix:{pid}"),
+        }
+    }
+
+    /// The port; 0 where there is no such thing.
+    pub fn port(&self) -> u16 {
+        match self {
+            Address::Ip(address) => address.port(),
+            Address::File(_) | Address::Process { .. } => 0,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Ip(address) => write!(f, "{address}"),
+            Address::File(path) => write!(f, "unix:{}", path.display()),
+            Address::Process { pid, nth } => write!(f, "unix:{pid}.{nth}"),
+        }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}", self.peer, self.local)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ipv4_in_ipv6_form_is_the_one_of_ipv4() {
+        let address = Address::Ip("[::ffff:127.0.0.1]:5672".parse().unwrap());
+        assert_eq!((address.host().as_str(), address.port()), ("127.0.0.1", 5672));
+        assert!(address.ip().is_loopback());
+    }
+
+    #[test]
+    fn a_process_on_this_machine_counts_as_loopback_and_its_connections_have_names() {
+        let peer = Address::Process { pid: 42, nth: 7 };
+        let local = Address::File(Path::new("/run/leveret.sock").into());
+        assert!(peer.ip().is_loopback());
+        assert_eq!((peer.host().as_str(), peer.port()), ("unix:42", 0));
+        let link = Link { peer, local, is_web: false };
+        assert_eq!(link.to_string(), "unix:42.7 -> unix:/run/leveret.sock");
+    }
+}

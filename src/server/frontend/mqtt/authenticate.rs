@@ -1,0 +1,142 @@
+//! Who a client is: by user name and password, by SCRAM, or nobody in particular.
+//!
+//! SCRAM takes a packet more than CONNECT. Until it has come, the client waits as an [`Arrival`]; a
+//! client that is in already and authenticates again has none.
+
+use std::borrow::Cow;
+
+use leveret_mqtt::{Auth, Authentication, Connect, Reason, ReasonCode, Version};
+
+use super::Mqtt;
+use super::connect::Arrival;
+use crate::config::Anonymous;
+use crate::server::scram;
+
+/// A SCRAM login that waits for the client.
+pub(super) struct Login {
+    step: Step,
+    /// What the client came for, if it is not in yet.
+    arrival: Option<Arrival>,
+}
+
+enum Step {
+    /// Nothing has been said yet.
+    First,
+    Final(scram::Exchange),
+}
+
+impl Mqtt {
+    pub(super) fn handle_connect(&mut self, connect: &Connect<'_>) {
+        let arrival = Arrival::of(connect);
+        if let Some(Authentication { method, data }) = connect.authentication {
+            return match method {
+                scram::METHOD => self.begin_login(Some(arrival), data),
+                _ => self.connection.refuse(UNKNOWN_METHOD),
+            };
+        }
+        match self.check_password(connect) {
+            Ok(user) => self.enter(arrival, &user, ""),
+            Err(reason) => self.connection.refuse(reason),
+        }
+    }
+
+    pub(super) fn handle_auth(&mut self, auth: &Auth<'_>) {
+        if auth.reason == ReasonCode::ReAuthenticate {
+            return self.begin_login(None, auth.data);
+        }
+        let Some(Login { step, arrival }) = self.login.take().map(|login| *login) else { return };
+        let data = auth.data.unwrap_or_default();
+        match step {
+            Step::First => self.first_step(arrival, data),
+            Step::Final(exchange) => self.final_step(arrival, &exchange, data),
+        }
+    }
+
+    fn begin_login(&mut self, arrival: Option<Arrival>, data: Option<&[u8]>) {
+        match data {
+            Some(data) => self.first_step(arrival, data),
+            None => self.challenge(Login { step: Step::First, arrival }, ""),
+        }
+    }
+
+    fn first_step(&mut self, arrival: Option<Arrival>, data: &[u8]) {
+        match self.node.begin_scram(data) {
+            Ok((exchange, answer)) => {
+                self.challenge(Login { step: Step::Final(exchange), arrival }, &answer);
+            }
+            Err(error) => self.refuse_login(&error.to_string()),
+        }
+    }
+
+    fn challenge(&mut self, login: Login, data: &str) {
+        // A client that does not take the packet is gone already.
+        if self.connection.challenge(data.as_bytes()).is_ok() {
+            self.login = Some(Box::new(login));
+        }
+    }
+
+    fn final_step(&mut self, arrival: Option<Arrival>, exchange: &scram::Exchange, data: &[u8]) {
+        let user = exchange.user();
+        let answer = self.node.finish_scram(exchange, data, self.peer.link.peer.ip());
+        let protocol = protocol(self.connection.version());
+        self.node.announce_login(&self.peer, user, protocol, answer.is_ok());
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return self.refuse_login(&error.to_string()),
+        };
+        let before = match &arrival {
+            Some(arrival) => arrival.username.as_deref(),
+            None => self.reader.as_ref().map(|reader| &*reader.user),
+        };
+        if before.is_some_and(|before| before != user) {
+            return self
+                .refuse_login("authenticated as another user than before, or than in CONNECT");
+        }
+        match arrival {
+            Some(arrival) => self.enter(arrival, user, &answer),
+            // A client that does not take the packet is gone already.
+            None => _ = self.connection.authenticated(answer.as_bytes()),
+        }
+    }
+
+    /// By CONNACK, or by DISCONNECT if the client was in [MQTT-4.12.0-4, -4.12.1-2].
+    fn refuse_login(&mut self, why: &str) {
+        let code = match self.session {
+            None => ReasonCode::BadUserNameOrPassword,
+            Some(_) => ReasonCode::NotAuthorized,
+        };
+        self.connection.disconnect(Reason::new(code, why));
+    }
+
+    /// Who a client is that names no method.
+    fn check_password<'a>(&self, connect: &Connect<'a>) -> Result<Cow<'a, str>, Reason<'static>> {
+        let Some(user) = connect.username else {
+            let allowed = match self.node.config.mqtt_anonymous {
+                Anonymous::Always => true,
+                Anonymous::Loopback => self.peer.is_loopback(),
+                Anonymous::Never => false,
+            };
+            let user = || self.node.config.mqtt_anonymous_user.clone().into();
+            return allowed.then(user).ok_or(NO_USER);
+        };
+        let password = connect.password.unwrap_or_default();
+        let is_user = self.node.login(user, password, self.peer.link.peer.ip());
+        self.node.announce_login(&self.peer, user, protocol(connect.version), is_user);
+        if is_user { Ok(user.into()) } else { Err(WRONG_PASSWORD) }
+    }
+}
+
+/// As management shows it.
+pub(super) fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::V31 => "MQTT 3-1",
+        Version::V3 => "MQTT 3-1-1",
+        Version::V5 => "MQTT 5-0",
+    }
+}
+
+const UNKNOWN_METHOD: Reason<'_> =
+    Reason::new(ReasonCode::BadAuthenticationMethod, "the only method is SCRAM-SHA-256");
+const NO_USER: Reason<'_> = Reason::new(ReasonCode::NotAuthorized, "there is no user name");
+const WRONG_PASSWORD: Reason<'_> =
+    Reason::new(ReasonCode::BadUserNameOrPassword, "user name or password is wrong");

@@ -1,0 +1,271 @@
+//! The status of the broker as retained messages of `$SYS/broker/…`, with the topics that Mosquitto's
+//! dashboards read. They are only in memory, and only MQTT subscribers get them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use leveret_core::{Address, Body, Draft, Encoding, Facts, Message, QueueId, topic_to_key};
+
+use super::publisher::{Publisher, Routed};
+use super::snapshot::QUEUES_PER_LOCK;
+use super::{DEFAULT_VHOST, Node, clock, random_number};
+
+/// What all MQTT clients have published and were sent since the broker started.
+#[derive(Debug, Default)]
+pub struct MqttTraffic {
+    received: AtomicU64,
+    received_bytes: AtomicU64,
+    sent: AtomicU64,
+    sent_bytes: AtomicU64,
+    dropped: AtomicU64,
+    /// Bytes on the wire of connections that are closed.
+    closed_received_bytes: AtomicU64,
+    closed_sent_bytes: AtomicU64,
+}
+
+/// What one client has published and was sent since it was added to the [`MqttTraffic`].
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages that it published.
+    pub received: u64,
+    /// The size of their payloads.
+    pub received_bytes: u64,
+    /// Messages that it was sent.
+    pub sent: u64,
+    /// The size of their payloads.
+    pub sent_bytes: u64,
+    /// Messages that it could not be sent, or that it may not publish.
+    pub dropped: u64,
+}
+
+impl Tally {
+    /// A message that the client published.
+    pub fn note_received(&mut self, bytes: usize) {
+        self.received += 1;
+        self.received_bytes += bytes as u64;
+    }
+
+    /// A message that the client was sent.
+    pub fn note_sent(&mut self, bytes: usize) {
+        self.sent += 1;
+        self.sent_bytes += bytes as u64;
+    }
+
+    /// Adds it to what all clients did, and begins anew.
+    pub fn add_to(&mut self, all: &MqttTraffic) {
+        let tally = std::mem::take(self);
+        if tally == Tally::default() {
+            return;
+        }
+        for (sum, more) in [
+            (&all.received, tally.received),
+            (&all.received_bytes, tally.received_bytes),
+            (&all.sent, tally.sent),
+            (&all.sent_bytes, tally.sent_bytes),
+            (&all.dropped, tally.dropped),
+        ] {
+            sum.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+}
+
+impl MqttTraffic {
+    /// The bytes of a connection that is closed.
+    pub fn note_closed(&self, received_bytes: u64, sent_bytes: u64) {
+        self.closed_received_bytes.fetch_add(received_bytes, Ordering::Relaxed);
+        self.closed_sent_bytes.fetch_add(sent_bytes, Ordering::Relaxed);
+    }
+}
+
+/// Publishes what has changed, every so often.
+pub async fn run(node: Arc<Node>) {
+    let interval = Duration::from_secs(node.config.mqtt_sys_interval.into());
+    if interval.is_zero() {
+        return;
+    }
+    let mut status = Status { interval, ..Status::default() };
+    loop {
+        status.publish(&node);
+        tokio::time::sleep(interval).await;
+    }
+}
+
+#[derive(Default)]
+struct Status {
+    interval: Duration,
+    published: BTreeMap<String, String>,
+    clients_max: usize,
+    loads: BTreeMap<&'static str, Load>,
+}
+
+/// What happens in a minute, as a mean over one, five and fifteen.
+#[derive(Default)]
+struct Load {
+    total: u64,
+    means: [f64; 3],
+}
+
+const LOAD_MINUTES: [u32; 3] = [1, 5, 15];
+
+impl Load {
+    fn note(&mut self, total: u64, interval: Duration) {
+        let minutes = interval.as_secs_f64() / 60.0;
+        let per_minute = total.saturating_sub(self.total) as f64 / minutes;
+        self.total = total;
+        for (mean, over) in self.means.iter_mut().zip(LOAD_MINUTES) {
+            *mean += (per_minute - *mean) * (1.0 - (-minutes / f64::from(over)).exp());
+        }
+    }
+}
+
+impl Status {
+    fn publish(&mut self, node: &Node) {
+        for (topic, value) in self.values(node) {
+            if self.published.get(&topic) != Some(&value) {
+                node.publish_status(&format!("$SYS/broker/{topic}"), &value);
+                self.published.insert(topic, value);
+            }
+        }
+    }
+
+    fn values(&mut self, node: &Node) -> Vec<(String, String)> {
+        let mut values = vec![
+            ("version".to_owned(), format!("leveret version {}", env!("CARGO_PKG_VERSION"))),
+            ("uptime".to_owned(), format!("{} seconds", uptime_s(node))),
+        ];
+        let mut add = |topic: &str, value: u64| values.push((topic.to_owned(), value.to_string()));
+        let clients = node.mqtt_clients();
+        self.clients_max = self.clients_max.max(clients.connected);
+        let away = clients.sessions.saturating_sub(clients.connected);
+        for (topic, count) in [
+            ("clients/total", clients.sessions),
+            ("clients/connected", clients.connected),
+            ("clients/active", clients.connected),
+            ("clients/disconnected", away),
+            ("clients/inactive", away),
+            ("clients/maximum", self.clients_max),
+        ] {
+            add(topic, count as u64);
+        }
+        let (subscriptions, shared) = node.topology().subscriptions(DEFAULT_VHOST);
+        add("subscriptions/count", subscriptions as u64);
+        add("shared_subscriptions/count", shared as u64);
+        let retained = node.retained.lock().get(DEFAULT_VHOST).map_or(0, |store| store.len());
+        add("retained messages/count", retained as u64);
+        let (messages, bytes) = node.stored_for_sessions();
+        add("messages/stored", messages);
+        add("store/messages/count", messages);
+        add("store/messages/bytes", bytes);
+        add("heap/current", node.alarms.state().memory.unwrap_or(0));
+        let traffic = node.traffic_totals(clients.bytes);
+        traffic.iter().for_each(|(topic, total)| add(topic, *total));
+        values.extend(self.loads(&traffic));
+        values
+    }
+
+    fn loads(&mut self, traffic: &[(&'static str, u64)]) -> Vec<(String, String)> {
+        let mut values = Vec::new();
+        for &(topic, total) in traffic {
+            let load = self.loads.entry(topic).or_default();
+            load.note(total, self.interval);
+            for (mean, minutes) in load.means.iter().zip(LOAD_MINUTES) {
+                values.push((format!("load/{topic}/{minutes}min"), format!("{mean:.2}")));
+            }
+        }
+        values
+    }
+}
+
+fn uptime_s(node: &Node) -> u64 {
+    clock::now_ms().saturating_sub(node.started_at_ms) / 1000
+}
+
+/// The clients of MQTT now.
+struct Clients {
+    connected: usize,
+    sessions: usize,
+    /// On the wire, received and sent, of those that are connected.
+    bytes: (u64, u64),
+}
+
+impl Node {
+    fn mqtt_clients(&self) -> Clients {
+        let mut clients =
+            Clients { connected: 0, sessions: self.session_queues().len(), bytes: (0, 0) };
+        for peer in self.connections.all() {
+            if peer.login().is_some_and(|login| login.protocol.starts_with("MQTT")) {
+                clients.connected += 1;
+                clients.bytes.0 += peer.traffic.received.load(Ordering::Relaxed);
+                clients.bytes.1 += peer.traffic.sent.load(Ordering::Relaxed);
+            }
+        }
+        clients
+    }
+
+    /// How many messages the queues of sessions hold, and how large these are.
+    fn stored_for_sessions(&self) -> (u64, u64) {
+        let (mut messages, mut bytes) = (0, 0);
+        for queues in self.session_queues().chunks(QUEUES_PER_LOCK) {
+            for &queue in queues {
+                let stats =
+                    self.shard_of(queue).post(|work| Some(work.state.queue(queue)?.stats()));
+                let Some(stats) = stats else { continue };
+                messages += (stats.ready + stats.unacked) as u64;
+                bytes += stats.ready_bytes + stats.unacked_bytes;
+            }
+        }
+        (messages, bytes)
+    }
+
+    fn traffic_totals(&self, (received, sent): (u64, u64)) -> [(&'static str, u64); 7] {
+        let all = &self.mqtt_traffic;
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        [
+            ("publish/messages/received", count(&all.received)),
+            ("publish/messages/sent", count(&all.sent)),
+            ("publish/messages/dropped", count(&all.dropped)),
+            ("publish/bytes/received", count(&all.received_bytes)),
+            ("publish/bytes/sent", count(&all.sent_bytes)),
+            ("bytes/received", received + count(&all.closed_received_bytes)),
+            ("bytes/sent", sent + count(&all.closed_sent_bytes)),
+        ]
+    }
+
+    /// Retains a message in memory, and gives it to those who have subscribed to it.
+    fn publish_status(&self, topic: &str, value: &str) {
+        let key = topic_to_key(topic);
+        let message = Arc::new(Message::new(Draft {
+            exchange: TOPIC_EXCHANGE,
+            routing_key: &key,
+            encoding: Encoding::None,
+            properties: &[],
+            body: Body::Borrowed(value.as_bytes()),
+            facts: Facts { retain: true, timestamp_ms: clock::now_ms(), ..Facts::default() },
+        }));
+        let mut vhosts = self.retained.lock();
+        vhosts.entry(DEFAULT_VHOST.into()).or_default().set(&key, message.clone(), None);
+        drop(vhosts);
+        let address = Address {
+            vhost: DEFAULT_VHOST,
+            exchange: TOPIC_EXCHANGE,
+            key: &key,
+            random: random_number(),
+        };
+        let routes = self.topology().route(address, &leveret_core::Table::default(), None);
+        let Ok(mut routes) = routes else { return };
+        routes.targets.retain(|target| target.subscription.is_some());
+        let routed = Arc::new(Routed::group(&routes, self.shard_count())).choose(self);
+        let mut publisher = Publisher::new(None, self.shard_count());
+        publisher.add(self, message, routed, (None, None));
+        publisher.flush(self);
+    }
+
+    fn session_queues(&self) -> Vec<QueueId> {
+        self.lock_sessions().queues()
+    }
+}
+
+/// The exchange that topics belong to.
+const TOPIC_EXCHANGE: &str = "amq.topic";

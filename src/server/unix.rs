@@ -1,0 +1,166 @@
+//! Unix sockets: files that clients on the same machine connect to.
+//!
+//! The file is there for as long as its listener is. One that a killed broker has left behind is
+//! replaced; one that somebody listens on is not, and neither is a file of another kind. Its mode is
+//! set before the first client can connect.
+
+use std::fs::Metadata;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::address::{Address, Link};
+use super::listener::{Accept, BACKLOG};
+
+/// A Unix socket that is listened on. Its file goes when it is dropped.
+#[derive(Debug)]
+pub struct UnixSocket {
+    listener: UnixListener,
+    path: Arc<Path>,
+    accepted: u64,
+    _file: SocketFile,
+}
+
+impl UnixSocket {
+    /// Listens on a file, with these permissions.
+    ///
+    /// # Errors
+    /// If the file cannot be made, is not a socket, or another program listens on it.
+    pub fn bind(path: &Path, mode: u32) -> io::Result<Self> {
+        remove_stale(path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        let file = SocketFile::new(path)?;
+        // Nobody can connect before `listen`, so nobody is let in by the mode that the umask gave.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+        socket.listen(BACKLOG)?;
+        let listener = UnixListener::from_std(socket.into())?;
+        Ok(UnixSocket { listener, path: path.into(), accepted: 0, _file: file })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Accept for UnixSocket {
+    type Socket = UnixStream;
+
+    async fn accept(&mut self) -> io::Result<Option<(UnixStream, Link)>> {
+        let (socket, _) = self.listener.accept().await?;
+        self.accepted += 1;
+        let pid = socket.peer_cred().ok().and_then(|credentials| credentials.pid());
+        let pid = pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+        let peer = Address::Process { pid, nth: self.accepted };
+        let local = Address::File(self.path.clone());
+        Ok(Some((socket, Link { peer, local, is_web: false })))
+    }
+}
+
+/// Removes the socket of a broker that is gone.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        metadata => metadata?,
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(io::Error::new(ErrorKind::AlreadyExists, "the file is not a socket"));
+    }
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    probe.set_nonblocking(true)?;
+    match probe.connect(&SockAddr::unix(path)?) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        // A backlog that is full is as much a sign of life as a connection.
+        Ok(()) => Err(in_use()),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(in_use()),
+        Err(error) => Err(error),
+    }
+}
+
+fn in_use() -> io::Error {
+    io::Error::new(ErrorKind::AddrInUse, "another program listens there")
+}
+
+/// The file of a listener.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        let identity = identity(&std::fs::symlink_metadata(path)?);
+        Ok(SocketFile { path: path.to_owned(), identity })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody may have put another socket in its place.
+        let found = std::fs::symlink_metadata(&self.path);
+        if found.is_ok_and(|metadata| identity(&metadata) == self.identity)
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "a socket cannot be removed");
+        }
+    }
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_has_its_mode_and_goes_with_its_listener() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let socket = UnixSocket::bind(&path, 0o600).unwrap();
+        let metadata = std::fs::metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        drop(socket);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_a_killed_broker_left_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        UnixSocket::bind(&path, 0o660).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_socket_in_use_and_a_file_of_another_kind_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, file) = (folder.path().join("s"), folder.path().join("f"));
+        let _live = UnixSocket::bind(&path, 0o660).unwrap();
+        assert_eq!(UnixSocket::bind(&path, 0o660).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert!(path.exists());
+        std::fs::write(&file, "mine").unwrap();
+        assert_eq!(UnixSocket::bind(&file, 0o660).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    }
+
+    #[tokio::test]
+    async fn a_listener_leaves_the_socket_of_its_successor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let first = UnixSocket::bind(&path, 0o660).unwrap();
+        std::fs::rename(&path, folder.path().join("old")).unwrap();
+        let _second = UnixSocket::bind(&path, 0o660).unwrap();
+        drop(first);
+        assert!(path.exists());
+    }
+}
