@@ -188,7 +188,7 @@ impl Client {
     }
 
     fn hand_over(&self, message: &Arc<Message>) -> Result<(bool, Option<Position>), ClientError> {
-        let mut publisher = Publisher::new(None, self.node.shard_count());
+        let mut publisher = Publisher::new(None);
         let to = (message.exchange(), message.routing_key());
         let routed = publisher.route(&self.node, &self.vhost, to, &no_headers)?;
         let anywhere = !routed.is_empty();

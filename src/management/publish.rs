@@ -41,7 +41,7 @@ pub fn publish(call: &Call) -> Answer {
         return Err(Refusal::unavailable(reason));
     }
     let headers = PropertyHeaders(Properties::from_encoded(&encoded));
-    let publisher = Publisher::new(None, call.node().shard_count());
+    let publisher = Publisher::new(None);
     let mut publisher = publisher.on_behalf_of(&call.caller.name);
     let to = (exchange, message.routing_key());
     let routed = publisher.route(call.node(), &vhost, to, &headers).map_err(refused)?;

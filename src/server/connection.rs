@@ -19,8 +19,9 @@ use leveret_core::Position;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::connections::Peer;
 use super::frontend::Frontend;
-use super::outbox::{Mail, Outbox};
+use super::outbox::Mail;
 use super::{Node, clock};
 
 /// Bytes that went over a connection, for management.
@@ -37,8 +38,7 @@ pub struct Connection<S, F: Frontend> {
     socket: S,
     frontend: F,
     node: Arc<Node>,
-    outbox: Arc<Outbox>,
-    traffic: Arc<Traffic>,
+    peer: Arc<Peer>,
     /// The beginning of a frame whose rest has not come yet.
     unfinished: Vec<u8>,
     /// The frontend stopped taking input before it needed more of it.
@@ -76,21 +76,16 @@ const LINGER: Duration = Duration::from_secs(1);
 
 impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
     /// A connection that has just been accepted.
-    pub fn new(
-        socket: S,
-        frontend: F,
-        node: Arc<Node>,
-        (outbox, traffic): (Arc<Outbox>, Arc<Traffic>),
-    ) -> Self {
+    pub fn new(socket: S, frontend: F, node: Arc<Node>, peer: Arc<Peer>) -> Self {
         Connection {
             socket,
             frontend,
             node,
-            outbox,
-            traffic,
+            peer,
             unfinished: Vec::new(),
             is_held: false,
-            out: VecDeque::new(),
+            // One buffer is what a quiet client has at a time.
+            out: VecDeque::with_capacity(1),
             waiting: 0,
             mail: Mail::default(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -106,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
         poll_fn(|context| self.poll(context)).await;
         self.frontend.close();
         // What was handed out meanwhile goes back: its consumers are gone.
-        while self.outbox.take(&mut self.mail, None) {
+        while self.peer.outbox.take(&mut self.mail, None) {
             self.frontend.handle_mail(&mut self.mail);
         }
         let is_said = self.frontend.is_closed() && self.ended.is_none();
@@ -118,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            while self.outbox.take(&mut self.mail, Some(context)) {
+            while self.peer.outbox.take(&mut self.mail, Some(context)) {
                 self.frontend.handle_mail(&mut self.mail);
             }
             self.poll_durable();
@@ -169,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
         let Some(position) = self.frontend.waits_for() else { return };
         if self.node.durable() <= position && self.wakes_at != Some(position) {
             self.wakes_at = Some(position);
-            self.node.wake_when_durable(position, &self.outbox);
+            self.node.wake_when_durable(position, &self.peer.outbox);
         }
         self.frontend.handle_durable(self.node.durable());
     }
@@ -224,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
         let mut buf = ReadBuf::new(buffer);
         ready!(Pin::new(&mut self.socket).poll_read(context, &mut buf))?;
         let read = buf.filled();
-        self.traffic.received.fetch_add(read.len() as u64, Ordering::Relaxed);
+        self.peer.traffic.received.fetch_add(read.len() as u64, Ordering::Relaxed);
         let len = read.len();
         if self.unfinished.is_empty() {
             let mut input = read;
@@ -260,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
                 Poll::Pending => return,
                 Poll::Ready(Ok(written)) if written > 0 => {
                     self.waiting -= written;
-                    self.traffic.sent.fetch_add(written as u64, Ordering::Relaxed);
+                    self.peer.traffic.sent.fetch_add(written as u64, Ordering::Relaxed);
                     self.frontend.handle_written(written, self.waiting);
                 }
                 Poll::Ready(_) => {

@@ -34,7 +34,7 @@ pub struct Peer {
     /// What others have for it.
     pub outbox: Arc<Outbox>,
     /// The bytes that went over it.
-    pub traffic: Arc<Traffic>,
+    pub traffic: Traffic,
     /// What it said of itself, once it has logged in.
     pub login: Mutex<Option<Login>>,
     /// Its channels, for management; written by its frontend.
@@ -105,7 +105,7 @@ impl Connections {
             link,
             connected_at_ms: clock::now_ms(),
             outbox: Arc::default(),
-            traffic: Arc::default(),
+            traffic: Traffic::default(),
             login: Mutex::default(),
             channels: Mutex::default(),
             is_surplus,

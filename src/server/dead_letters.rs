@@ -71,7 +71,7 @@ pub async fn run(node: Arc<Node>) {
 
 impl Node {
     fn bury(&self, deaths: &[Death]) {
-        let mut publisher = Publisher::new(None, self.shard_count());
+        let mut publisher = Publisher::new(None);
         for death in deaths {
             if let Some((letter, routed)) = self.dead_letter(death) {
                 publisher.add(self, letter, routed, (None, None));

@@ -39,6 +39,11 @@ impl<T> Gate<T> {
         self.waiting.pop_front().map(|(_, promise)| promise)
     }
 
+    /// Gives back the memory for promises that do not wait: there may be none for long.
+    pub fn shrink(&mut self) {
+        self.waiting.shrink_to_fit();
+    }
+
     /// Changes the promises that wait.
     pub fn each(&mut self, change: impl FnMut(&mut T)) {
         self.waiting.iter_mut().map(|(_, promise)| promise).for_each(change);

@@ -30,7 +30,7 @@ impl Node {
         // Two who take it at once would find it empty.
         let _alone = self.recalling.lock().expect("nothing panics while it holds this");
         let remembered = self.take_all(history);
-        let mut publisher = Publisher::new(None, self.shard_count());
+        let mut publisher = Publisher::new(None);
         for delivery in &remembered {
             let message = as_of_now(&delivery.message);
             let routed = self.routed_to(vhost, to, &message);

@@ -25,8 +25,15 @@ pub struct Publisher {
     user: Option<Arc<str>>,
     /// The identifier of the publisher's MQTT client.
     client_id: Option<Arc<str>>,
+    /// Nothing before it publishes for the first time: many connections only consume.
+    batch: Option<Box<Batch>>,
+}
+
+/// What is published, and what is known from earlier batches.
+struct Batch {
     cache: Cache,
-    batches: Vec<Vec<Item>>,
+    /// Of each shard.
+    items: Vec<Vec<Item>>,
     /// Records that several shards of the batch refer to.
     bodies: Vec<Reference>,
     placements: Vec<Placement>,
@@ -64,25 +71,13 @@ struct Item {
 
 impl Publisher {
     /// For a connection; `session` is the queue of its MQTT session.
-    pub fn new(session: Option<QueueId>, shards: u16) -> Self {
-        let batches = (0..shards).map(|_| Vec::new()).collect();
-        Publisher {
-            session,
-            user: None,
-            client_id: None,
-            cache: Cache::default(),
-            batches,
-            bodies: Vec::new(),
-            placements: Vec::new(),
-            refused: Vec::new(),
-            is_ahead: false,
-            outpaced: Vec::new(),
-        }
+    pub fn new(session: Option<QueueId>) -> Self {
+        Publisher { session, user: None, client_id: None, batch: None }
     }
 
     /// From now on in the name of a user, with what that user may do.
     pub fn on_behalf_of(self, user: &str) -> Self {
-        Publisher { user: Some(user.into()), cache: Cache::default(), ..self }
+        Publisher { user: Some(user.into()), batch: None, ..self }
     }
 
     /// From now on as the MQTT client of this identifier.
@@ -104,8 +99,9 @@ impl Publisher {
         headers: &dyn Headers,
     ) -> Result<Arc<Routed>, TopologyError> {
         let generation = node.generation.load(Ordering::Acquire);
-        self.cache.keep_to(generation);
-        if let Some(routed) = self.cache.find(vhost, exchange, key) {
+        let cache = &mut self.batch(node).cache;
+        cache.keep_to(generation);
+        if let Some(routed) = cache.find(vhost, exchange, key) {
             return Ok(routed.choose(node));
         }
         let routes = {
@@ -116,7 +112,7 @@ impl Publisher {
         };
         let routed = Arc::new(Routed::group(&routes, node.shard_count()));
         if routes.is_cacheable() {
-            self.cache.insert(vhost, exchange, key, &routed);
+            self.batch(node).cache.insert(vhost, exchange, key, &routed);
         }
         Ok(routed.choose(node))
     }
@@ -185,39 +181,40 @@ impl Publisher {
         let several = routed.by_shard.len() > 1;
         let body = (several && message.facts().persistent && routed.is_durable())
             .then(|| node.hold_body(&message, routed.len()));
-        self.bodies.extend(body);
+        let batch = self.batch(node);
+        batch.bodies.extend(body);
         let shards = routed.durable_shards(&message);
         let origin = packet.map(|packet| Origin { packet, shards });
         let Some(last) = routed.by_shard.len().checked_sub(1) else { return };
         for part in 0..last {
             let (message, routed) = (message.clone(), routed.clone());
-            self.push(Item { message, confirm, routed, part, origin, body });
+            batch.push(Item { message, confirm, routed, part, origin, body });
         }
-        self.push(Item { message, confirm, routed, part: last, origin, body });
+        batch.push(Item { message, confirm, routed, part: last, origin, body });
     }
 
-    fn push(&mut self, item: Item) {
-        let shard = item.routed.by_shard[item.part].0;
-        self.batches[usize::from(shard.0) - 1].push(item);
+    fn batch(&mut self, node: &Node) -> &mut Batch {
+        self.batch.get_or_insert_with(|| Box::new(Batch::new(node.shard_count())))
     }
 
     /// Whether nothing is to be flushed.
     pub fn is_empty(&self) -> bool {
-        self.batches.iter().all(Vec::is_empty)
+        self.batch.as_ref().is_none_or(|batch| batch.items.iter().all(Vec::is_empty))
     }
 
     /// Publishes the batch. Gives the position that has to be durable before anything of it may be
     /// promised, if it concerns anything durable.
     pub fn flush(&mut self, node: &Node) -> Option<Position> {
         let mut last = None;
-        self.is_ahead = false;
-        self.refused.clear();
-        self.outpaced.clear();
-        let Publisher { batches, placements, refused, is_ahead, outpaced, .. } = self;
-        for (batch, shard) in batches.iter_mut().zip(&node.shards) {
-            if !batch.is_empty() {
+        let batch = &mut **self.batch.as_mut()?;
+        batch.is_ahead = false;
+        batch.refused.clear();
+        batch.outpaced.clear();
+        let Batch { items, placements, refused, is_ahead, outpaced, .. } = batch;
+        for (items, shard) in items.iter_mut().zip(&node.shards) {
+            if !items.is_empty() {
                 let position = shard.post(|work| {
-                    let position = publish(work, batch, placements, refused);
+                    let position = publish(work, items, placements, refused);
                     outpaced.extend(work.state.pump_published(work.now_ms, &mut work.fx));
                     *is_ahead |= !work.fx.spills.is_empty();
                     position
@@ -225,7 +222,7 @@ impl Publisher {
                 last = last.max(position);
             }
         }
-        for body in self.bodies.drain(..) {
+        for body in batch.bodies.drain(..) {
             node.let_go(body);
         }
         last
@@ -233,27 +230,47 @@ impl Publisher {
 
     /// The messages of the last batch that a queue has refused, for want of room.
     pub fn refused(&self) -> &[Option<Confirm>] {
-        &self.refused
+        self.batch.as_ref().map_or(&[], |batch| &batch.refused)
     }
 
     /// Whether the consumers are so far behind that the last batch had to go to the disk although
     /// nobody asked for that, or soon will. A publisher that waits a little then lets them catch up.
     pub fn is_ahead(&self) -> bool {
-        self.is_ahead || !self.outpaced.is_empty()
+        self.batch.as_ref().is_some_and(|batch| batch.is_ahead || !batch.outpaced.is_empty())
     }
 
     /// Whether that is so still, while nothing was published.
     pub fn is_ahead_still(&mut self, node: &Node) -> bool {
+        let Some(batch) = &mut self.batch else { return false };
         // One that is behind is reason enough; the others are asked when it has caught up.
-        while let Some(&queue) = self.outpaced.last() {
+        while let Some(&queue) = batch.outpaced.last() {
             let is_behind =
                 |work: &mut Work| work.state.queue(queue).is_some_and(|it| it.is_behind());
             if node.shard_of(queue).post(is_behind) {
                 return true;
             }
-            self.outpaced.pop();
+            batch.outpaced.pop();
         }
         false
+    }
+}
+
+impl Batch {
+    fn new(shards: u16) -> Self {
+        Batch {
+            cache: Cache::default(),
+            items: (0..shards).map(|_| Vec::new()).collect(),
+            bodies: Vec::new(),
+            placements: Vec::new(),
+            refused: Vec::new(),
+            is_ahead: false,
+            outpaced: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, item: Item) {
+        let shard = item.routed.by_shard[item.part].0;
+        self.items[usize::from(shard.0) - 1].push(item);
     }
 }
 
@@ -262,7 +279,7 @@ impl Node {
     /// before anybody is told.
     pub fn publish_now(&self, vhost: &Arc<str>, message: &Arc<Message>) -> Option<Position> {
         let retained = message.facts().retain.then(|| self.retain(vhost, message));
-        let mut publisher = Publisher::new(None, self.shard_count());
+        let mut publisher = Publisher::new(None);
         let (exchange, key) = (message.exchange(), message.routing_key());
         match publisher.route(self, vhost, (exchange, key), &*headers_of(message)) {
             Ok(routed) => publisher.add(self, message.clone(), routed, (None, None)),
@@ -280,7 +297,7 @@ impl Node {
         let routes = self.topology().route(address, &*headers_of(&message), None);
         let Ok(routes) = routes else { return };
         let routed = Arc::new(Routed::group(&routes, self.shard_count())).choose(self);
-        let mut publisher = Publisher::new(None, self.shard_count());
+        let mut publisher = Publisher::new(None);
         publisher.add(self, Arc::new(message), routed, (None, None));
         publisher.flush(self);
     }

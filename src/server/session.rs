@@ -44,7 +44,7 @@ pub struct Session {
     holder: Option<Holder>,
     /// In seconds; [`NEVER`] is for ever.
     expiry_s: u32,
-    will: Option<Will>,
+    will: Option<Box<Will>>,
     /// While nobody holds it: since when, in milliseconds since the Unix epoch.
     away_since_ms: Option<u64>,
     /// As well: when its will is due, and when it ends.
@@ -121,8 +121,8 @@ impl Node {
             }
             let ends = opening.clean_start || old.expiry_s == 0;
             let is_due = |will: &Will| ends || (old.holder.is_some() && will.delay_s == 0);
-            if let Some(will) = old.will.take().filter(is_due) {
-                self.publish_will(will);
+            if let Some(will) = old.will.take().filter(|will| is_due(will)) {
+                self.publish_will(*will);
             }
             if ends {
                 self.delete_queue_by_id(old.queue);
@@ -142,7 +142,7 @@ impl Node {
             queue,
             holder: Some(Holder { consumer, outbox: opening.outbox }),
             expiry_s: opening.expiry_s,
-            will: opening.will,
+            will: opening.will.map(Box::new),
             away_since_ms: None,
             will_at: None,
             ends_at: None,
@@ -237,7 +237,7 @@ impl Node {
         session.will = session.will.take().filter(|_| will);
         session.away_since_ms = Some(clock::now_ms());
         if let Some(will) = self.wait(session) {
-            self.publish_will(will);
+            self.publish_will(*will);
         }
         // Behind the will: a crash in between may double it.
         self.record_session(session, Urgency::Lazy);
@@ -248,7 +248,7 @@ impl Node {
     }
 
     /// Sets the timers of a session that nobody holds. Gives its will if it is due now.
-    fn wait(&self, session: &mut Session) -> Option<Will> {
+    fn wait(&self, session: &mut Session) -> Option<Box<Will>> {
         let now = clock::now();
         if session.expiry_s != NEVER && session.expiry_s != 0 {
             let left = session.left_of(session.expiry_s);
@@ -285,7 +285,7 @@ impl Node {
         self.delete_queue_by_id(queue);
         drop(sessions);
         if let Some(will) = will {
-            self.publish_will(will);
+            self.publish_will(*will);
         }
     }
 
@@ -298,7 +298,7 @@ impl Node {
             return;
         }
         if let Some(will) = session.will.take() {
-            self.publish_will(will);
+            self.publish_will(*will);
             self.record_session(session, Urgency::Lazy);
         }
     }
@@ -340,7 +340,7 @@ impl Node {
             let has_ended = session.left_of(expiry_s).is_zero();
             let will = if has_ended { session.will.take() } else { self.wait(&mut session) };
             if let Some(will) = will {
-                self.publish_will(will);
+                self.publish_will(*will);
                 is_news = true;
             }
             if has_ended {
@@ -404,7 +404,7 @@ impl Session {
             queue,
             holder: None,
             expiry_s,
-            will: recorded.and_then(|recorded| Will::read(recorded.will?)),
+            will: recorded.and_then(|recorded| Will::read(recorded.will?).map(Box::new)),
             away_since_ms: Some(since_ms.unwrap_or(now_ms).min(now_ms)),
             will_at: None,
             ends_at: None,

@@ -257,7 +257,7 @@ impl Node {
         let Ok(mut routes) = routes else { return };
         routes.targets.retain(|target| target.subscription.is_some());
         let routed = Arc::new(Routed::group(&routes, self.shard_count())).choose(self);
-        let mut publisher = Publisher::new(None, self.shard_count());
+        let mut publisher = Publisher::new(None);
         publisher.add(self, message, routed, (None, None));
         publisher.flush(self);
     }

@@ -121,6 +121,10 @@ impl Consumers {
             Some(group) => group.end += 1,
             None => self.groups.insert(place, Group { priority, end: start + 1, next: start }),
         }
+        if self.list.is_empty() {
+            // Many queues never have more than one, sessions for instance.
+            self.list.reserve_exact(1);
+        }
         self.list.insert(
             self.groups[place].end - 1,
             Consumer { id, options, used: 0, window_bytes_left },

@@ -63,7 +63,8 @@ pub struct Queue {
     /// Entries that are on their way elsewhere.
     leaving: BTreeMap<EntryIndex, Entry>,
     consumers: Consumers,
-    deduplication: Deduplication,
+    /// Nothing before it has to remember.
+    deduplication: Option<Box<Deduplication>>,
     pace: Pace,
     /// It was published to since it was pumped.
     is_published: bool,
@@ -98,7 +99,7 @@ impl Queue {
             wakes_at_ms: NEVER,
             looks_at_holders_ms: NEVER,
             consumers: Consumers::default(),
-            deduplication: Deduplication::default(),
+            deduplication: None,
             fetching: false,
             resident_bytes: 0,
             unsettled_from: EntryIndex(0),
@@ -164,14 +165,17 @@ impl Queue {
 
     /// Whether a message is one that the queue remembers. `name` is what its publisher calls it.
     pub(crate) fn has_taken(&mut self, name: &[u8], now_ms: u64) -> bool {
-        let keep = self.settings.deduplication;
-        keep.is_some_and(|keep| self.deduplication.knows(name, now_ms, keep))
+        let (Some(keep), Some(known)) = (self.settings.deduplication, &mut self.deduplication)
+        else {
+            return false;
+        };
+        known.knows(name, now_ms, keep)
     }
 
     /// Remembers a message that it takes.
     pub(crate) fn remember(&mut self, name: &Arc<[u8]>, now_ms: u64) {
         if let Some(keep) = self.settings.deduplication {
-            self.deduplication.remember(name, now_ms, keep);
+            self.deduplication.get_or_insert_default().remember(name, now_ms, keep);
         }
     }
 

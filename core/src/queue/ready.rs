@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::entry::Entry;
 use super::extent::Extent;
 use super::level::Level;
@@ -14,7 +12,7 @@ use crate::{EntryIndex, Message};
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     /// By priority, as far as there was something of it.
-    levels: SmallVec<[Level; 1]>,
+    levels: Vec<Level>,
     extent: Extent,
 }
 

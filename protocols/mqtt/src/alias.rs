@@ -66,7 +66,9 @@ impl InboundAliases {
 /// The aliases that a client was told: first come, first served.
 #[derive(Debug, Default)]
 pub(crate) struct OutboundAliases {
-    numbers: HashMap<Box<str>, u16>,
+    /// Nothing before one was set.
+    #[allow(clippy::box_collection, reason = "most connections have none: it takes 8 bytes")]
+    numbers: Option<Box<HashMap<Box<str>, u16>>>,
     max: u16,
 }
 
@@ -92,16 +94,15 @@ impl OutboundAliases {
         if self.max == 0 {
             return Sent::Name;
         }
-        match self.numbers.get(topic) {
+        let Some(numbers) = &self.numbers else { return Sent::New(1) };
+        match numbers.get(topic) {
             Some(&alias) => Sent::Alias(alias),
-            None if self.numbers.len() < usize::from(self.max) => {
-                Sent::New(self.numbers.len() as u16 + 1)
-            }
+            None if numbers.len() < usize::from(self.max) => Sent::New(numbers.len() as u16 + 1),
             None => Sent::Name,
         }
     }
 
     pub(crate) fn set(&mut self, topic: &str, alias: u16) {
-        self.numbers.insert(topic.into(), alias);
+        self.numbers.get_or_insert_default().insert(topic.into(), alias);
     }
 }

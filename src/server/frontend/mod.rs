@@ -124,9 +124,8 @@ fn serve<F: Frontend>(
         tracing::warn!(%address, max, "refused: there are as many connections as there may be");
         return;
     };
-    let links = (peer.outbox.clone(), peer.traffic.clone());
-    let frontend = frontend(node.clone(), peer);
-    tokio::spawn(Box::new(Connection::new(socket, frontend, node.clone(), links)).run());
+    let frontend = frontend(node.clone(), peer.clone());
+    tokio::spawn(Box::new(Connection::new(socket, frontend, node.clone(), peer)).run());
 }
 
 fn amqp_config(config: &Config) -> leveret_amqp::Config {

@@ -111,19 +111,24 @@ impl Output {
     }
 
     fn flush(&mut self) {
+        let buffer = self.take_buffer();
+        self.chunks_len += buffer.as_ref().map_or(0, Bytes::len);
+        self.chunks.extend(buffer);
+    }
+
+    fn take_buffer(&mut self) -> Option<Bytes> {
         if self.buffer.is_empty() {
-            return;
+            return None;
         }
         let buffer = std::mem::take(&mut self.buffer);
         self.next_capacity = (buffer.len() as u32).clamp(CAPACITY_MIN, CAPACITY_MAX);
-        self.chunks_len += buffer.len();
-        self.chunks.push_back(Bytes::from(buffer));
+        Some(Bytes::from(buffer))
     }
 
     /// Moves everything to `out`.
     pub(crate) fn take(&mut self, out: &mut VecDeque<Bytes>) {
-        self.flush();
         out.append(&mut self.chunks);
+        out.extend(self.take_buffer());
         self.chunks_len = 0;
         if self.chunks.capacity() > IDLE_CHUNKS_MAX {
             self.chunks = VecDeque::new();

@@ -18,7 +18,7 @@ impl Amqp {
             return self.connection.login_refused(now);
         }
         self.user = login.user.into();
-        let publisher = Publisher::new(None, self.node.shard_count());
+        let publisher = Publisher::new(None);
         self.publisher = publisher.on_behalf_of(login.user);
         let mechanism = if login.mechanism == "AMQPLAIN" { "AMQPLAIN" } else { "PLAIN" };
         self.peer.set_login(Login {

@@ -104,7 +104,7 @@ impl Amqp {
         config: Arc<leveret_amqp::Config>,
         now: Instant,
     ) -> Self {
-        let publisher = Publisher::new(None, node.shard_count());
+        let publisher = Publisher::new(None);
         Amqp {
             node,
             peer,

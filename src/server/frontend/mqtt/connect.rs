@@ -123,9 +123,8 @@ impl Mqtt {
             mechanism: arrival.mechanism,
         });
         self.node.announce_connection(&self.peer);
-        self.publisher = Publisher::new(Some(opened.queue), self.node.shard_count())
-            .on_behalf_of(&user)
-            .with_client_id(&client_id);
+        self.publisher =
+            Publisher::new(Some(opened.queue)).on_behalf_of(&user).with_client_id(&client_id);
         let subscriptions = if opened.present {
             // The implicit binding to the default exchange is not a subscription.
             self.node.topology().bindings_of_queue(opened.queue).len().saturating_sub(1)

@@ -131,7 +131,7 @@ impl Mqtt {
         config: Arc<leveret_mqtt::Config>,
         now: Instant,
     ) -> Self {
-        let publisher = Publisher::new(None, node.shard_count());
+        let publisher = Publisher::new(None);
         Mqtt {
             node,
             peer,
@@ -268,7 +268,12 @@ impl Frontend for Mqtt {
 
     fn handle_durable(&mut self, durable: Position) {
         while let Some(promise) = self.gate.pop(durable) {
+            let is_of_publish =
+                matches!(promise, Promise::Acks(_) | Promise::Released(_) | Promise::Pubrel(_));
             self.keep(promise);
+            if !is_of_publish {
+                self.gate.shrink();
+            }
         }
     }
 

@@ -21,8 +21,10 @@ pub(super) struct Reader {
     pub vhost: Arc<str>,
     generation: u64,
     /// What was found out of single topics; `None` if the user may read all of them.
-    known: Option<HashMap<Box<str>, bool, foldhash::fast::RandomState>>,
+    known: Option<Box<Known>>,
 }
+
+type Known = HashMap<Box<str>, bool, foldhash::fast::RandomState>;
 
 impl Reader {
     pub fn new(user: Arc<str>, client_id: Arc<str>, vhost: Arc<str>) -> Self {
@@ -39,7 +41,7 @@ impl Reader {
         if self.generation != generation {
             self.generation = generation;
             let reads_all = node.topology().reads_all_topics(self.actor(), TOPIC_EXCHANGE);
-            self.known = (!reads_all).then(HashMap::default);
+            self.known = (!reads_all).then(Box::default);
         }
         let Some(known) = &mut self.known else { return true };
         if let Some(&may_read) = known.get(key) {

@@ -2,9 +2,12 @@
 
 use leveret_core::{Message, key_to_topic, topic_to_key};
 
-/// What was converted last.
+/// What was converted last, if anything was.
 #[derive(Debug, Default)]
-pub(super) struct LastTopic {
+pub(super) struct LastTopic(Option<Box<Last>>);
+
+#[derive(Debug, Default)]
+struct Last {
     topic: String,
     key: String,
     is_topic: bool,
@@ -13,21 +16,23 @@ pub(super) struct LastTopic {
 impl LastTopic {
     /// The routing key of a topic.
     pub fn key_of(&mut self, topic: &str) -> &str {
-        if self.topic != topic {
-            topic.clone_into(&mut self.topic);
-            self.key = topic_to_key(topic).into_owned();
+        let last = self.0.get_or_insert_default();
+        if last.topic != topic {
+            topic.clone_into(&mut last.topic);
+            last.key = topic_to_key(topic).into_owned();
         }
-        &self.key
+        &last.key
     }
 
     /// The routing key of a message, and its topic; `None` if the key is none of a topic.
     pub fn names_of(&mut self, message: &Message) -> Option<(&str, &str)> {
-        if self.key.as_bytes() != message.routing_key_bytes() {
-            message.routing_key().clone_into(&mut self.key);
-            self.topic = key_to_topic(&self.key).into_owned();
-            self.is_topic = is_topic(&self.key);
+        let last = self.0.get_or_insert_default();
+        if last.key.as_bytes() != message.routing_key_bytes() {
+            message.routing_key().clone_into(&mut last.key);
+            last.topic = key_to_topic(&last.key).into_owned();
+            last.is_topic = is_topic(&last.key);
         }
-        self.is_topic.then_some((&self.key, &self.topic))
+        last.is_topic.then_some((&last.key, &last.topic))
     }
 }
 
