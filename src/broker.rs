@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::Client;
 use crate::config::{Config, Engine, SyncPolicy};
-use crate::server::address::Link;
+use crate::server::address::{Address, Link};
 use crate::server::listener::{self, ListenError, Protocol};
 use crate::server::outbox::CloseReason;
 use crate::server::recovery::RecoveryError;
@@ -192,6 +192,7 @@ impl Broker {
     /// # Errors
     /// If the last sync fails.
     pub async fn shutdown(mut self) -> Result<(), RunError> {
+        self.node.listening().clear();
         for listener in self.listeners.drain(..) {
             listener.abort();
             // Its port and its file are free once it is gone. That it was aborted is no news.
@@ -222,6 +223,7 @@ impl Broker {
     fn listen(&mut self, protocol: Protocol, socket: TcpListener) {
         let Ok(address) = socket.local_addr() else { return };
         self.addresses.push((protocol, address));
+        self.node.listening().push((protocol, Address::Ip(address)));
         let node = self.node.clone();
         self.listeners.push(match protocol {
             Protocol::Amqp => tokio::spawn(listener::accept(socket, node, frontend::serve_amqp)),
@@ -244,6 +246,7 @@ impl Broker {
         serve: impl Fn(&Arc<Node>, UnixStream, Link) + Send + 'static,
     ) {
         self.files.push((protocol, socket.path().to_owned()));
+        self.node.listening().push((protocol, Address::File(socket.path().into())));
         self.listeners.push(tokio::spawn(listener::accept(socket, self.node.clone(), serve)));
     }
 }

@@ -169,6 +169,11 @@ macro_rules! settings {
                 },)+]
             }
 
+            /// All settings with their values, as they would be written.
+            pub fn values(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($name), setting::Value::written(&self.$name)),)+]
+            }
+
             /// Sets one setting by its name.
             ///
             /// # Errors

@@ -12,6 +12,21 @@ use leveret_core::{Actor, Right, User};
 use super::error::Refusal;
 use crate::server::Node;
 
+/// Who may call an endpoint, by the user's tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody, without a login.
+    Anybody,
+    /// Whoever has a tag that opens the API.
+    Management,
+    /// Those who make policies, and administrators.
+    Policymaker,
+    /// Those who look at everything, and administrators.
+    Monitoring,
+    /// Administrators alone.
+    Administrator,
+}
+
 /// A user who has logged in for one request.
 #[derive(Debug)]
 pub struct Caller {
@@ -31,14 +46,45 @@ impl Caller {
         };
         let login = credentials(header.as_bytes()).ok_or_else(Refusal::login_refused)?;
         let (name, password) = login;
-        if !node.login(&name, &password, from) {
+        Caller::with_password(node, &name, &password, from)
+    }
+
+    /// The user of this name and password.
+    ///
+    /// # Errors
+    /// If they are wrong, or the user has nothing to do with management.
+    pub fn with_password(
+        node: &Node,
+        name: &str,
+        password: &[u8],
+        from: IpAddr,
+    ) -> Result<Caller, Refusal> {
+        if !node.login(name, password, from) {
             return Err(Refusal::login_refused());
         }
-        let user = node.topology().user(&name).cloned().ok_or_else(Refusal::login_refused)?;
-        let caller = Caller { name, user };
+        let user = node.topology().user(name).cloned().ok_or_else(Refusal::login_refused)?;
+        let caller = Caller { name: name.to_owned(), user };
         match caller.has_any(MANAGEMENT) {
             true => Ok(caller),
             false => Err(Refusal::not_authorised("Not management user")),
+        }
+    }
+
+    /// Somebody who did not have to log in, and sees nothing.
+    pub fn nobody() -> Caller {
+        Caller { name: String::new(), user: User::default() }
+    }
+
+    /// Refuses everybody to whom an endpoint is not open.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check_is(&self, who: Who) -> Result<(), Refusal> {
+        match who {
+            Who::Anybody | Who::Management => Ok(()),
+            Who::Policymaker => self.check_policymaker(),
+            Who::Monitoring => self.check_monitoring(),
+            Who::Administrator => self.check_administrator(),
         }
     }
 

@@ -13,9 +13,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use leveret_core::{Position, Resource, Right, TopologyCommand};
 
-use super::auth::Caller;
+use super::auth::{Caller, Who};
 use super::error::Refusal;
 use super::fields::Fields;
+use super::node;
 use super::rates::Rates;
 use super::reply::Reply;
 use crate::server::Node;
@@ -41,6 +42,8 @@ pub struct Call {
     pub api: Arc<Api>,
     /// Who calls.
     pub caller: Caller,
+    /// Where the call comes from.
+    pub from: IpAddr,
     /// The headers.
     pub headers: HeaderMap,
     /// The parts of the path that the route names, decoded one by one: `%2F` is no separator.
@@ -58,19 +61,25 @@ impl Api {
 }
 
 impl Call {
-    async fn read(api: Arc<Api>, mut request: Request) -> Result<Call, Refusal> {
+    async fn read(api: Arc<Api>, mut request: Request, who: Who) -> Result<Call, Refusal> {
         let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let from = from.map_or(NOWHERE, |ConnectInfo(address)| address.ip());
-        let caller = Caller::login(&api.node, request.headers(), from)?;
+        let caller = match who {
+            Who::Anybody => Caller::nobody(),
+            _ => Caller::login(&api.node, request.headers(), from)?,
+        };
+        caller.check_is(who)?;
         let parts = request.extract_parts::<RawPathParams>().await;
         let parts = parts.map_err(|_| Refusal::bad_request("the path is not UTF-8"))?;
-        let parts = parts.iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect();
+        let parts: Vec<(String, String)> =
+            parts.iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect();
+        check_vhosts(&api.node, &caller, who, &parts)?;
         let query = request.uri().query().unwrap_or_default();
         let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = request.uri().path().to_owned();
         let headers = std::mem::take(request.headers_mut());
         let body = read_body(request.into_body()).await?;
-        Ok(Call { api, caller, headers, parts, path, query, body })
+        Ok(Call { api, caller, from, headers, parts, path, query, body })
     }
 
     /// The broker.
@@ -123,16 +132,32 @@ impl Call {
         Fields::parse(&self.body)
     }
 
+    /// The body as it came.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Refuses a path that names another node than this one.
+    ///
+    /// # Errors
+    /// If it does.
+    pub fn check_node(&self) -> Result<(), Refusal> {
+        let name = self.part("node");
+        match name.is_empty() || name == node::name() {
+            true => Ok(()),
+            false => Err(Refusal::no_such_object()),
+        }
+    }
+
     /// The virtual host that the path names.
     ///
     /// # Errors
-    /// If it is not there, or the caller has no access to it.
+    /// If it is not there. That the caller may see it was checked before.
     pub fn vhost(&self) -> Result<Arc<str>, Refusal> {
         let name = self.part("vhost");
         if !self.node().topology().has_vhost(name) {
             return Err(Refusal::no_such_object());
         }
-        self.caller.check_sees(name)?;
         Ok(name.into())
     }
 
@@ -182,8 +207,13 @@ impl Call {
 }
 
 /// Answers a request with an endpoint that waits for nothing, on a thread that may take its time.
-pub async fn respond_on_thread(api: Arc<Api>, request: Request, run: Endpoint) -> Response {
-    respond(api, request, move |call| async move {
+pub async fn respond_on_thread(
+    api: Arc<Api>,
+    request: Request,
+    who: Who,
+    run: Endpoint,
+) -> Response {
+    respond(api, request, who, move |call| async move {
         let answer = tokio::task::spawn_blocking(move || run(&call)).await;
         answer.unwrap_or_else(|_| Err(Refusal::internal("the request could not be carried out")))
     })
@@ -191,28 +221,42 @@ pub async fn respond_on_thread(api: Arc<Api>, request: Request, run: Endpoint) -
 }
 
 /// Answers a request.
-pub async fn respond<F, R>(api: Arc<Api>, request: Request, run: F) -> Response
+pub async fn respond<F, R>(api: Arc<Api>, request: Request, who: Who, run: F) -> Response
 where
     F: FnOnce(Call) -> R,
     R: Future<Output = Answer>,
 {
-    match answer(&api, request, run).await {
+    match answer(&api, request, who, run).await {
         Ok(reply) => reply.into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn answer<F, R>(api: &Arc<Api>, request: Request, run: F) -> Answer
+async fn answer<F, R>(api: &Arc<Api>, request: Request, who: Who, run: F) -> Answer
 where
     F: FnOnce(Call) -> R,
     R: Future<Output = Answer>,
 {
-    let call = Call::read(api.clone(), request).await?;
+    let call = Call::read(api.clone(), request, who).await?;
     let reply = run(call).await?;
     if let Some(promise) = reply.promise {
         wait_until_durable(&api.node, promise).await?;
     }
     Ok(reply)
+}
+
+/// Refuses a path that names a virtual host which is there and not the caller's business.
+fn check_vhosts(
+    node: &Node,
+    caller: &Caller,
+    who: Who,
+    parts: &[(String, String)],
+) -> Result<(), Refusal> {
+    let vhost = parts.iter().find(|(name, _)| name == "vhost" && who != Who::Anybody);
+    match vhost.filter(|(_, vhost)| node.topology().has_vhost(vhost)) {
+        Some((_, vhost)) => caller.check_sees(vhost),
+        None => Ok(()),
+    }
 }
 
 async fn wait_until_durable(node: &Node, position: Position) -> Result<(), Refusal> {

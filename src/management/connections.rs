@@ -42,6 +42,12 @@ pub fn show(call: &Call) -> Answer {
     list::answer_one(call, describe(call, &connected))
 }
 
+/// `GET /connections/:connection/sessions`: those of AMQP 1.0, which nobody has here.
+pub fn sessions(call: &Call) -> Answer {
+    find(call)?;
+    list::answer_whole(call, [])
+}
+
 /// `DELETE /connections/:connection`.
 pub fn close(call: &Call) -> Answer {
     let connected = find(call)?;

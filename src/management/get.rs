@@ -177,7 +177,7 @@ pub fn message_to_json(message: &Message, base64: bool, truncate: usize) -> Valu
 }
 
 /// Entries are told apart by their index, so that one holder does for all requests.
-const HOLDER: ConsumerId = ConsumerId { connection: NOBODY, number: 0 };
+pub const HOLDER: ConsumerId = ConsumerId { connection: NOBODY, number: 0 };
 /// Messages in one answer.
 const MESSAGES_MAX: usize = 10_000;
 /// Size of the messages in one answer at which no more are added.

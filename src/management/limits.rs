@@ -34,14 +34,14 @@ pub fn list_of_users(call: &Call) -> Answer {
 
 /// `PUT /vhost-limits/:vhost/:limit`.
 pub fn put_of_vhost(call: &Call) -> Answer {
-    let (vhost, limit) = (vhost(call)?, limit(call, Limit::OF_VHOSTS)?);
+    let (vhost, limit) = (call.vhost()?, limit(call, Limit::OF_VHOSTS)?);
     let max = value(call)?;
     done(call, TopologyCommand::SetVhostLimit { vhost, limit, max })
 }
 
 /// `DELETE /vhost-limits/:vhost/:limit`.
 pub fn clear_of_vhost(call: &Call) -> Answer {
-    let (vhost, limit) = (vhost(call)?, limit(call, Limit::OF_VHOSTS)?);
+    let (vhost, limit) = (call.vhost()?, limit(call, Limit::OF_VHOSTS)?);
     done(call, TopologyCommand::ClearVhostLimit { vhost, limit })
 }
 
@@ -75,13 +75,7 @@ fn describe<'a>(
     })
 }
 
-fn vhost(call: &Call) -> Result<Arc<str>, Refusal> {
-    call.caller.check_administrator()?;
-    call.vhost()
-}
-
 fn user(call: &Call) -> Result<Arc<str>, Refusal> {
-    call.caller.check_administrator()?;
     let name = call.part("user");
     match call.node().topology().user(name) {
         Some(_) => Ok(name.into()),

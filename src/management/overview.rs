@@ -1,13 +1,13 @@
 //! The overview: versions, totals over everything, and listeners.
 
-use leveret_core::{ExchangeKind, QueueId};
+use leveret_core::{ExchangeKind, ParameterName, QueueId, TopologyCommand};
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::rates::{self, Thing};
+use super::reply::Reply;
 use super::{list, node, totals};
 use crate::server::Node;
-use crate::server::listener::Protocol;
 
 /// `GET /overview`.
 pub fn show(call: &Call) -> Answer {
@@ -23,7 +23,7 @@ pub fn show(call: &Call) -> Answer {
         "product_version": env!("CARGO_PKG_VERSION"),
         "erlang_version": NO_ERLANG,
         "erlang_full_version": NO_ERLANG,
-        "cluster_name": node::name(),
+        "cluster_name": name_of_cluster(node),
         "cluster_tags": [],
         "node_tags": [],
         "node": node::name(),
@@ -53,7 +53,33 @@ pub fn show(call: &Call) -> Answer {
 
 /// `GET /cluster-name`.
 pub fn cluster_name(call: &Call) -> Answer {
-    list::answer_one(call, json!({ "name": node::name() }))
+    list::answer_one(call, json!({ "name": name_of_cluster(call.node()) }))
+}
+
+/// `PUT /cluster-name`.
+pub fn name_cluster(call: &Call) -> Answer {
+    let fields = call.fields()?;
+    fields.require(&["name"])?;
+    let name = fields.text("name")?.unwrap_or_default();
+    call.check_name(name)?;
+    let command =
+        TopologyCommand::SetParameter { name: cluster_name_parameter(), value: name.into() };
+    Ok(Reply::no_content().after(call.node().command(command)?.promise))
+}
+
+/// The name that somebody gave the cluster, or that of its only node.
+fn name_of_cluster(node: &Node) -> String {
+    let wanted = cluster_name_parameter();
+    let topology = node.topology();
+    let mut parameters = topology.parameters();
+    let found = parameters.find(|(name, _)| **name == wanted);
+    let given = found.and_then(|(_, value)| value.as_str());
+    given.map_or_else(|| node::name().to_owned(), str::to_owned)
+}
+
+/// It is a global parameter, as elsewhere.
+fn cluster_name_parameter() -> ParameterName {
+    ParameterName { vhost: None, component: "".into(), name: "cluster_name".into() }
 }
 
 /// The types of exchanges.
@@ -105,26 +131,16 @@ fn churn(call: &Call) -> Value {
     rates::object(&call.api.rates.measure(Thing::Churn, &churn))
 }
 
-/// The ports of the configuration, on each of its addresses; which free ones were taken instead of
-/// port 0 is not known here.
+/// The sockets that are open.
 fn listeners(node: &Node) -> Value {
-    let config = &node.config;
-    let ports = [
-        (Protocol::Amqp, config.amqp_port),
-        (Protocol::Mqtt, config.mqtt_port),
-        (Protocol::Http, config.http_port),
-        (Protocol::WebSocket, config.websocket_port),
-    ];
-    let known = ports.iter().filter(|(_, port)| *port != 0);
-    let listeners = known.flat_map(|(protocol, port)| {
-        config.bind.iter().map(move |address| {
-            json!({
-                "node": node::name(),
-                "protocol": protocol.name(),
-                "ip_address": address.to_string(),
-                "port": port,
-                "socket_opts": {},
-            })
+    let open = node.listening();
+    let listeners = open.iter().map(|(protocol, address)| {
+        json!({
+            "node": node::name(),
+            "protocol": protocol.name(),
+            "ip_address": address.host(),
+            "port": address.port(),
+            "socket_opts": {},
         })
     });
     listeners.collect()

@@ -16,21 +16,18 @@ use super::reply::Reply;
 
 /// `GET /permissions`, `/vhosts/:vhost/permissions` and `/users/:user/permissions`.
 pub fn list(call: &Call) -> Answer {
-    call.caller.check_administrator()?;
     check_there(call)?;
     list::answer_whole(call, described(call, &call.node().topology()))
 }
 
 /// `GET /permissions/:vhost/:user`.
 pub fn show(call: &Call) -> Answer {
-    call.caller.check_administrator()?;
     let found = described(call, &call.node().topology()).pop();
     list::answer_one(call, found.ok_or_else(Refusal::no_such_object)?)
 }
 
 /// `PUT /permissions/:vhost/:user`.
 pub fn put(call: &Call) -> Answer {
-    call.caller.check_administrator()?;
     let fields = call.fields()?;
     fields.require(&["configure", "write", "read"])?;
     let permissions = Permissions {
@@ -44,21 +41,18 @@ pub fn put(call: &Call) -> Answer {
 
 /// `DELETE /permissions/:vhost/:user`.
 pub fn clear(call: &Call) -> Answer {
-    call.caller.check_administrator()?;
     let (user, vhost) = ends(call);
     call.delete(TopologyCommand::ClearPermissions { user, vhost })
 }
 
 /// `GET /topic-permissions`, with or without a virtual host and a user.
 pub fn list_topics(call: &Call) -> Answer {
-    call.caller.check_administrator()?;
     check_there(call)?;
     list::answer_whole(call, described_topics(call, &call.node().topology()))
 }
 
 /// `GET /topic-permissions/:vhost/:user`, with or without an exchange: a list, too.
 pub fn show_topics(call: &Call) -> Answer {
-    call.caller.check_administrator()?;
     let found = described_topics(call, &call.node().topology());
     match found.is_empty() {
         true => Err(Refusal::no_such_object()),
@@ -68,7 +62,6 @@ pub fn show_topics(call: &Call) -> Answer {
 
 /// `PUT /topic-permissions/:vhost/:user`.
 pub fn put_topics(call: &Call) -> Answer {
-    call.caller.check_administrator()?;
     let fields = call.fields()?;
     fields.require(&["exchange", "write", "read"])?;
     let topic = |name| {
@@ -83,7 +76,6 @@ pub fn put_topics(call: &Call) -> Answer {
 
 /// `DELETE /topic-permissions/:vhost/:user`, with or without an exchange.
 pub fn clear_topics(call: &Call) -> Answer {
-    call.caller.check_administrator()?;
     let exchange = Some(call.part("exchange")).filter(|name| !name.is_empty());
     let (user, vhost) = ends(call);
     let exchange = exchange.map(Arc::from);

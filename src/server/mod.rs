@@ -42,7 +42,7 @@ pub mod usage;
 pub mod websocket;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use leveret_core::record::Kind;
@@ -52,6 +52,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::config::{Config, Overlapping};
+use address::Address;
 use alarms::Alarms;
 use connections::Connections;
 use dead_letters::DeadLetters;
@@ -60,6 +61,7 @@ use events::Events;
 use firehose::Firehose;
 use frontend::Protocols;
 use held::Held;
+use listener::Protocol;
 use outbox::Outbox;
 use retained::RetainedStore;
 use session::Sessions;
@@ -114,6 +116,8 @@ pub struct Node {
     pub nonce: u64,
     topology: RwLock<Topology>,
     topology_index: AtomicU64,
+    /// The sockets that are listened on.
+    listening: Mutex<Vec<(Protocol, Address)>>,
     /// The position of the last record of the topology; 0 before the first.
     last_control: AtomicU64,
     waiting: Mutex<Vec<(Position, Arc<Outbox>)>>,
@@ -159,6 +163,7 @@ impl Node {
                     config.mqtt_overlapping == Overlapping::Separate,
                 )),
                 topology_index: AtomicU64::new(0),
+                listening: Mutex::default(),
                 last_control: AtomicU64::new(0),
                 waiting: Mutex::default(),
                 snapshots: Mutex::default(),
@@ -174,6 +179,20 @@ impl Node {
     /// The topology, to be looked at.
     pub fn topology(&self) -> RwLockReadGuard<'_, Topology> {
         self.topology.read().expect("topology commands never panic")
+    }
+
+    /// The sockets that are listened on, to be looked at or changed.
+    pub fn listening(&self) -> MutexGuard<'_, Vec<(Protocol, Address)>> {
+        self.listening.lock().expect("nothing panics while it holds the list")
+    }
+
+    /// Why no client can be served; `None` while they are.
+    pub fn out_of_service(&self) -> Option<&'static str> {
+        let is_client = |(protocol, _): &(Protocol, Address)| *protocol != Protocol::Http;
+        if *self.stopped.borrow() || !self.listening().iter().any(is_client) {
+            return Some("nobody is let in");
+        }
+        self.storage.durable().borrow().failed.is_some().then_some("the journal has failed")
     }
 
     /// How many shards there are.
@@ -272,7 +291,7 @@ impl Node {
         shard::append(&*self.storage, header, &payload, large, urgency)
     }
 
-    fn lock_waiting(&self) -> std::sync::MutexGuard<'_, Vec<(Position, Arc<Outbox>)>> {
+    fn lock_waiting(&self) -> MutexGuard<'_, Vec<(Position, Arc<Outbox>)>> {
         self.waiting.lock().expect("nothing panics while it holds the list")
     }
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect fails")]
 
 mod access;
+mod endpoints;
+mod health;
 mod limits;
 mod lists;
 mod messages;
@@ -49,7 +51,7 @@ fn whoami_and_users_name_the_guest() {
 #[test]
 fn what_is_not_there_is_404_and_405_with_the_usual_body() {
     let api = Api::start();
-    for path in ["nothing", "queues/", "queues/%2F/absent", "queues/absent", "health/checks/alarms"]
+    for path in ["nothing", "queues/", "queues/%2F/absent", "queues/absent", "health/checks/other"]
     {
         let answer = api.get(path);
         assert_eq!(answer.status, 404, "{path}");

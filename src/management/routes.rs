@@ -1,0 +1,317 @@
+//! The table of all routes: method, path, whose it is, and the endpoint behind it.
+//!
+//! Who may call is decided here and checked before the endpoint runs. What depends on more than a
+//! tag (the virtual host in the path, whose connection it is) is the endpoint's own business.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::{MethodFilter, MethodRouter};
+
+use super::auth::Who::{self, Administrator, Anybody, Management, Monitoring, Policymaker};
+use super::call::{Answer, Api, Call, Endpoint, respond, respond_on_thread};
+use super::{
+    aliveness, bindings, channels, compatibility, connections, exchanges, get, health, limits,
+    login, node, overview, parameters, permissions, policies, publish, queues, quorum, settings,
+    users, vhosts,
+};
+
+/// One method of one path.
+pub struct Route {
+    /// The method, in capitals.
+    pub method: &'static str,
+    /// The path below `/api`; `{name}` is a part that the caller fills in.
+    pub path: &'static str,
+    /// Who may call it.
+    pub who: Who,
+    run: Run,
+}
+
+#[derive(Clone, Copy)]
+enum Run {
+    /// It waits for nothing.
+    OnThread(Endpoint),
+    /// It may wait for messages.
+    Waiting(Waiting),
+}
+
+type Waiting = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// All routes, in groups.
+pub const ROUTES: &[&[Route]] = &[
+    SERVER,
+    HEALTH,
+    USERS,
+    PARAMETERS,
+    POLICIES,
+    CONNECTIONS,
+    EXCHANGES,
+    QUEUES,
+    BINDINGS,
+    ABSENT,
+];
+
+const SERVER: &[Route] = &[
+    get("/overview", Management, overview::show),
+    get("/cluster-name", Management, overview::cluster_name),
+    put("/cluster-name", Administrator, overview::name_cluster),
+    get("/version", Anybody, settings::version),
+    get("/whoami", Management, users::whoami),
+    post("/login", Anybody, login::login),
+    delete("/login", Anybody, login::logout),
+    get("/auth", Anybody, login::ways),
+    get("/auth/hash_password/{password}", Administrator, login::hash),
+    get("/extensions", Management, compatibility::nothing),
+    get("/feature-flags", Management, compatibility::features),
+    put("/feature-flags/{name}/enable", Administrator, compatibility::enable_feature),
+    get("/deprecated-features", Management, compatibility::nothing),
+    get("/deprecated-features/used", Management, compatibility::nothing),
+    get("/config/effective", Administrator, settings::effective),
+    post("/rebalance/queues", Administrator, quorum::rebalance),
+    delete("/reset", Administrator, settings::reset),
+    delete("/reset/{node}", Administrator, settings::reset),
+    get("/nodes", Monitoring, node::list),
+    get("/nodes/{node}", Monitoring, node::show),
+    get("/vhosts", Management, vhosts::list),
+    get("/vhosts/{vhost}", Administrator, vhosts::show),
+    put("/vhosts/{vhost}", Administrator, vhosts::put),
+    delete("/vhosts/{vhost}", Administrator, vhosts::delete),
+    get("/vhosts/{vhost}/deletion/protection", Administrator, vhosts::protection),
+    post("/vhosts/{vhost}/deletion/protection", Administrator, vhosts::protect),
+    delete("/vhosts/{vhost}/deletion/protection", Administrator, vhosts::unprotect),
+    post("/vhosts/{vhost}/start/{node}", Administrator, vhosts::start),
+];
+
+const HEALTH: &[Route] = &[
+    get("/aliveness-test/{vhost}", Management, aliveness::test),
+    get("/healthchecks/node", Management, health::node),
+    get("/healthchecks/node/{node}", Management, health::node),
+    get("/health/checks/alarms", Management, health::alarms),
+    get("/health/checks/local-alarms", Management, health::local_alarms),
+    get("/health/checks/certificate-expiration/{within}/{unit}", Management, health::certificates),
+    get("/health/checks/port-listener/{port}", Management, health::port_listener),
+    get("/health/checks/protocol-listener/{protocols}", Management, health::protocol_listener),
+    get("/health/checks/virtual-hosts", Management, health::ok),
+    get("/health/checks/node-is-quorum-critical", Management, health::quorum_critical),
+    get(
+        "/health/checks/quorum-queues-without-elected-leaders/all-vhosts",
+        Management,
+        health::leaders,
+    ),
+    get(
+        "/health/checks/quorum-queues-without-elected-leaders/all-vhosts/pattern/{pattern}",
+        Management,
+        health::leaders,
+    ),
+    get(
+        "/health/checks/quorum-queues-without-elected-leaders/vhost/{vhost}",
+        Management,
+        health::leaders,
+    ),
+    get(
+        "/health/checks/quorum-queues-without-elected-leaders/vhost/{vhost}/pattern/{pattern}",
+        Management,
+        health::leaders,
+    ),
+    get("/health/checks/metadata-store/initialized", Management, health::ok),
+    get("/health/checks/metadata-store/initialized/with-data", Management, health::has_data),
+    get("/health/checks/is-in-service", Anybody, health::in_service),
+    get("/health/checks/ready-to-serve-clients", Anybody, health::ready),
+    get("/health/checks/below-node-connection-limit", Anybody, health::below_connection_limit),
+    get("/health/checks/reached-target-cluster-size", Anybody, health::ok),
+];
+
+const USERS: &[Route] = &[
+    get("/users", Administrator, users::list),
+    get("/users/without-permissions", Administrator, users::list_without_permissions),
+    post("/users/bulk-delete", Administrator, users::delete_many),
+    get("/users/{user}", Administrator, users::show),
+    put("/users/{user}", Administrator, users::put),
+    delete("/users/{user}", Administrator, users::delete),
+    get("/users/{user}/queues", Management, queues::of_user),
+    get("/permissions", Administrator, permissions::list),
+    get("/vhosts/{vhost}/permissions", Administrator, permissions::list),
+    get("/users/{user}/permissions", Administrator, permissions::list),
+    get("/permissions/{vhost}/{user}", Administrator, permissions::show),
+    put("/permissions/{vhost}/{user}", Administrator, permissions::put),
+    delete("/permissions/{vhost}/{user}", Administrator, permissions::clear),
+    get("/topic-permissions", Administrator, permissions::list_topics),
+    get("/vhosts/{vhost}/topic-permissions", Administrator, permissions::list_topics),
+    get("/users/{user}/topic-permissions", Administrator, permissions::list_topics),
+    get("/topic-permissions/{vhost}/{user}", Administrator, permissions::show_topics),
+    put("/topic-permissions/{vhost}/{user}", Administrator, permissions::put_topics),
+    delete("/topic-permissions/{vhost}/{user}", Administrator, permissions::clear_topics),
+    get("/topic-permissions/{vhost}/{user}/{exchange}", Administrator, permissions::show_topics),
+    delete(
+        "/topic-permissions/{vhost}/{user}/{exchange}",
+        Administrator,
+        permissions::clear_topics,
+    ),
+    get("/vhost-limits", Management, limits::list_of_vhosts),
+    get("/vhost-limits/{vhost}", Management, limits::list_of_vhosts),
+    put("/vhost-limits/{vhost}/{limit}", Administrator, limits::put_of_vhost),
+    delete("/vhost-limits/{vhost}/{limit}", Administrator, limits::clear_of_vhost),
+    get("/user-limits", Administrator, limits::list_of_users),
+    get("/user-limits/{user}", Management, limits::list_of_users),
+    put("/user-limits/{user}/{limit}", Administrator, limits::put_of_user),
+    delete("/user-limits/{user}/{limit}", Administrator, limits::clear_of_user),
+];
+
+const PARAMETERS: &[Route] = &[
+    get("/parameters", Policymaker, parameters::list),
+    get("/parameters/{component}", Policymaker, parameters::list),
+    get("/parameters/{component}/{vhost}", Policymaker, parameters::list),
+    get("/parameters/{component}/{vhost}/{name}", Policymaker, parameters::none),
+    put("/parameters/{component}/{vhost}/{name}", Policymaker, parameters::put),
+    delete("/parameters/{component}/{vhost}/{name}", Policymaker, parameters::none),
+    get("/global-parameters", Policymaker, parameters::list_global),
+    get("/global-parameters/{name}", Policymaker, parameters::show_global),
+    put("/global-parameters/{name}", Administrator, parameters::put_global),
+    delete("/global-parameters/{name}", Administrator, parameters::delete_global),
+];
+
+const POLICIES: &[Route] = &[
+    get("/policies", Management, policies::list),
+    get("/policies/{vhost}", Management, policies::list),
+    get("/policies/{vhost}/{name}", Policymaker, policies::show),
+    put("/policies/{vhost}/{name}", Policymaker, policies::put),
+    delete("/policies/{vhost}/{name}", Policymaker, policies::delete),
+    get("/operator-policies", Management, policies::list_operators),
+    get("/operator-policies/{vhost}", Management, policies::list_operators),
+    get("/operator-policies/{vhost}/{name}", Administrator, policies::show_operators),
+    put("/operator-policies/{vhost}/{name}", Administrator, policies::put_operators),
+    delete("/operator-policies/{vhost}/{name}", Administrator, policies::delete_operators),
+];
+
+const CONNECTIONS: &[Route] = &[
+    get("/connections", Management, connections::list),
+    get("/vhosts/{vhost}/connections", Management, connections::list),
+    get("/connections/{connection}", Management, connections::show),
+    delete("/connections/{connection}", Management, connections::close),
+    get("/connections/username/{user}", Management, connections::of_user),
+    delete("/connections/username/{user}", Management, connections::close_of_user),
+    get("/connections/{connection}/channels", Management, channels::of_connection),
+    get("/connections/{connection}/sessions", Management, connections::sessions),
+    get("/channels", Management, channels::list),
+    get("/vhosts/{vhost}/channels", Management, channels::list),
+    get("/channels/{channel}", Management, channels::show),
+];
+
+const EXCHANGES: &[Route] = &[
+    get("/exchanges", Management, exchanges::list),
+    get("/exchanges/{vhost}", Management, exchanges::list),
+    get("/exchanges/{vhost}/{exchange}", Management, exchanges::show),
+    put("/exchanges/{vhost}/{exchange}", Management, exchanges::declare),
+    delete("/exchanges/{vhost}/{exchange}", Management, exchanges::delete),
+    get("/exchanges/{vhost}/{exchange}/bindings/source", Management, bindings::from_exchange),
+    get("/exchanges/{vhost}/{exchange}/bindings/destination", Management, bindings::to_exchange),
+    post("/exchanges/{vhost}/{exchange}/publish", Management, publish::publish),
+];
+
+const QUEUES: &[Route] = &[
+    get("/queues", Management, queues::list),
+    get("/queues/detailed", Management, queues::list),
+    get("/queues/{vhost}", Management, queues::list),
+    get("/queues/{vhost}/{queue}", Management, queues::show),
+    put("/queues/{vhost}/{queue}", Management, queues::declare),
+    delete("/queues/{vhost}/{queue}", Management, queues::delete),
+    delete("/queues/{vhost}/{queue}/contents", Management, queues::purge),
+    get("/queues/{vhost}/{queue}/bindings", Management, bindings::to_queue),
+    waiting("POST", "/queues/{vhost}/{queue}/get", Management, |call| Box::pin(get::get(call))),
+    post("/queues/{vhost}/{queue}/actions", Administrator, quorum::act),
+    get("/queues/quorum/{vhost}/{queue}/status", Management, quorum::status),
+    post("/queues/quorum/{vhost}/{queue}/replicas/add", Administrator, quorum::add),
+    delete("/queues/quorum/{vhost}/{queue}/replicas/delete", Administrator, quorum::remove),
+    post("/queues/quorum/replicas/on/{node}/grow", Administrator, quorum::grow),
+    delete("/queues/quorum/replicas/on/{node}/shrink", Administrator, quorum::shrink),
+];
+
+const BINDINGS: &[Route] = &[
+    get("/bindings", Management, bindings::list),
+    get("/bindings/{vhost}", Management, bindings::list),
+    get("/bindings/{vhost}/e/{source}/{kind}/{destination}", Management, bindings::between),
+    post("/bindings/{vhost}/e/{source}/{kind}/{destination}", Management, bindings::bind),
+    get("/bindings/{vhost}/e/{source}/{kind}/{destination}/{props}", Management, bindings::show),
+    delete(
+        "/bindings/{vhost}/e/{source}/{kind}/{destination}/{props}",
+        Management,
+        bindings::unbind,
+    ),
+];
+
+/// What RabbitMQ has plugins for, and tools ask for: there is none of it.
+const ABSENT: &[Route] = &[
+    get("/shovels", Monitoring, compatibility::nothing),
+    get("/shovels/{vhost}", Monitoring, compatibility::nothing),
+    get("/federation-links", Monitoring, compatibility::nothing),
+    get("/federation-links/{vhost}", Monitoring, compatibility::nothing),
+    get("/federation-links/{vhost}/down", Monitoring, compatibility::nothing),
+    get("/traces", Administrator, compatibility::nothing),
+    get("/traces/{vhost}", Administrator, compatibility::nothing),
+    get("/trace-files", Administrator, compatibility::nothing),
+    get("/stream/connections", Management, compatibility::nothing),
+    get("/stream/connections/{vhost}", Management, compatibility::nothing),
+    get("/stream/publishers", Management, compatibility::nothing),
+    get("/stream/publishers/{vhost}", Management, compatibility::nothing),
+    get("/stream/consumers", Management, compatibility::nothing),
+    get("/stream/consumers/{vhost}", Management, compatibility::nothing),
+];
+
+/// A router of all of them.
+pub fn router() -> Router<Arc<Api>> {
+    let routes = ROUTES.iter().copied().flatten();
+    routes.fold(Router::new(), |router, route| router.route(route.path, route.serve()))
+}
+
+impl Route {
+    fn serve(&self) -> MethodRouter<Arc<Api>> {
+        let (filter, who) = (self.filter(), self.who);
+        match self.run {
+            Run::OnThread(run) => {
+                MethodRouter::new().on(filter, move |State(api): State<Arc<Api>>, it: Request| {
+                    respond_on_thread(api, it, who, run)
+                })
+            }
+            Run::Waiting(run) => MethodRouter::new()
+                .on(filter, move |State(api): State<Arc<Api>>, it: Request| {
+                    respond(api, it, who, run)
+                }),
+        }
+    }
+
+    fn filter(&self) -> MethodFilter {
+        match self.method {
+            "GET" => MethodFilter::GET,
+            "PUT" => MethodFilter::PUT,
+            "POST" => MethodFilter::POST,
+            _ => MethodFilter::DELETE,
+        }
+    }
+}
+
+const fn route(method: &'static str, path: &'static str, who: Who, run: Endpoint) -> Route {
+    Route { method, path, who, run: Run::OnThread(run) }
+}
+
+const fn get(path: &'static str, who: Who, run: Endpoint) -> Route {
+    route("GET", path, who, run)
+}
+
+const fn put(path: &'static str, who: Who, run: Endpoint) -> Route {
+    route("PUT", path, who, run)
+}
+
+const fn post(path: &'static str, who: Who, run: Endpoint) -> Route {
+    route("POST", path, who, run)
+}
+
+const fn delete(path: &'static str, who: Who, run: Endpoint) -> Route {
+    route("DELETE", path, who, run)
+}
+
+const fn waiting(method: &'static str, path: &'static str, who: Who, run: Waiting) -> Route {
+    Route { method, path, who, run: Run::Waiting(run) }
+}
