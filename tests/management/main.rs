@@ -7,6 +7,7 @@ mod health;
 mod limits;
 mod lists;
 mod messages;
+mod roles;
 mod support;
 mod topology;
 
