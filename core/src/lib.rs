@@ -25,9 +25,9 @@ pub use pattern::{NAME_PATTERN_BYTES_MAX, NamePattern, NamePatternError};
 pub use position::{Position, RecordHeader, Reference};
 pub use queue::{
     ConsumerOptions, Death, DeathReason, DeduplicationSettings, Delivery, DiscardedPage, Effects,
-    Fetch, Got, InExclusiveUse, Overflow, PAGE_LEN_MAX, PageEntries, PageFetch, PageOut, Placement,
-    Queue, QueueSettings, QueueStats, RestoreFrom, Restored, Settlement, SharedPrefetch, Spill,
-    StoredEntry,
+    Fetch, Got, InExclusiveUse, Overflow, PAGE_LEN_MAX, PageEntries, PageFetch, PageOut, Peeked,
+    PeekedMessage, PeekedPage, Placement, Queue, QueueSettings, QueueStats, RestoreFrom, Restored,
+    Settlement, SharedPrefetch, Spill, StoredEntry,
 };
 pub use retained::{Kept, Matching, Retained};
 pub use shard::{Placed, ReadRecord, ShardState};

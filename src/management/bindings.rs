@@ -212,7 +212,7 @@ fn properties_key(binding: &Binding) -> String {
 }
 
 /// One segment of a path (RFC 3986, unreserved characters stay).
-fn percent_encoded(text: &str) -> String {
+pub fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -8,14 +8,17 @@ use std::time::Duration;
 use axum::RequestExt;
 use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, RawPathParams, Request};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use leveret_core::{Position, Resource, Right, TopologyCommand};
+use tokio::sync::Semaphore;
 
 use super::auth::{Caller, Who};
 use super::error::Refusal;
 use super::fields::Fields;
+use super::messages::consumer;
+use super::messages::lease::Leases;
 use super::node;
 use super::rates::Rates;
 use super::reply::Reply;
@@ -28,6 +31,10 @@ pub struct Api {
     pub node: Arc<Node>,
     /// What the counters were at earlier looks.
     pub rates: Rates,
+    /// Messages that scripts hold.
+    pub leases: Arc<Leases>,
+    /// The places for requests that wait for messages.
+    pub waiting: Arc<Semaphore>,
 }
 
 /// What an endpoint answers.
@@ -42,6 +49,8 @@ pub struct Call {
     pub api: Arc<Api>,
     /// Who calls.
     pub caller: Caller,
+    /// Whether the answer is wanted without its body, and nothing is to happen.
+    pub is_head: bool,
     /// Where the call comes from.
     pub from: IpAddr,
     /// The headers.
@@ -56,7 +65,7 @@ pub struct Call {
 impl Api {
     /// The API of a node.
     pub fn new(node: Arc<Node>) -> Self {
-        Api { node, rates: Rates::default() }
+        Api { node, rates: Rates::default(), leases: Arc::default(), waiting: consumer::places() }
     }
 }
 
@@ -77,9 +86,10 @@ impl Call {
         let query = request.uri().query().unwrap_or_default();
         let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = request.uri().path().to_owned();
+        let is_head = request.method() == Method::HEAD;
         let headers = std::mem::take(request.headers_mut());
         let body = read_body(request.into_body()).await?;
-        Ok(Call { api, caller, from, headers, parts, path, query, body })
+        Ok(Call { api, caller, is_head, from, headers, parts, path, query, body })
     }
 
     /// The broker.

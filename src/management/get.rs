@@ -107,32 +107,33 @@ impl Taken {
     /// is waited for.
     async fn take(&mut self, wanted: &Wanted) -> Result<(), Refusal> {
         let mut bytes = 0;
-        let mut waits = 0;
         while self.messages.len() < wanted.count && bytes < MESSAGE_BYTES_MAX {
-            match self.take_one() {
-                Got::Message(delivery, left) => {
-                    bytes += delivery.message.size_bytes();
-                    self.messages.push(TakenMessage { delivery, left });
-                }
-                Got::Empty => return Ok(()),
-                Got::Fetching if waits < WAITS_MAX => {
-                    waits += 1;
-                    tokio::time::sleep(WAIT).await;
-                }
-                Got::Fetching => {
-                    return Err(Refusal::timeout("the messages could not be read in time"));
-                }
-            }
+            let Some((delivery, left)) = take_one(&self.node, self.queue).await? else { break };
+            bytes += delivery.message.size_bytes();
+            self.messages.push(TakenMessage { delivery, left });
         }
         Ok(())
     }
+}
 
-    fn take_one(&self) -> Got {
-        self.node.shard_of(self.queue).post(|work| match work.state.queue(self.queue) {
+/// Takes the next message, and says how many are left; `None` if nothing waits. It has to be settled in
+/// the name of its consumer.
+///
+/// # Errors
+/// If it cannot be read from the disk in time.
+pub async fn take_one(node: &Node, queue: QueueId) -> Result<Option<(Delivery, usize)>, Refusal> {
+    for _ in 0..WAITS_MAX {
+        let got = node.shard_of(queue).post(|work| match work.state.queue(queue) {
             Some(queue) => queue.get(HOLDER, false, work.now_ms, &mut work.fx),
             None => Got::Empty,
-        })
+        });
+        match got {
+            Got::Message(delivery, left) => return Ok(Some((delivery, left))),
+            Got::Empty => return Ok(None),
+            Got::Fetching => tokio::time::sleep(WAIT).await,
+        }
     }
+    Err(Refusal::timeout("the messages could not be read in time"))
 }
 
 impl Drop for Taken {

@@ -27,6 +27,7 @@ mod health;
 mod limits;
 mod list;
 mod login;
+mod messages;
 mod node;
 mod overview;
 mod page;

@@ -32,19 +32,40 @@ pub fn publish(call: &Call) -> Answer {
     }
     let fields = call.fields()?;
     fields.require(&["properties", "routing_key", "payload", "payload_encoding"])?;
-    let given = given_properties(&fields)?;
-    let encoded = properties::from_json(&given)?;
-    check_user(call, Properties::from_encoded(&encoded))?;
-    let message = message(call, exchange, &fields, &encoded)?;
+    let properties = given_properties(&fields)?;
+    let routing_key = fields.text("routing_key")?.unwrap_or_default();
+    let body = payload(&fields)?;
     call.check(Right::Write, &vhost, exchange)?;
-    let headers = PropertyHeaders(Properties::from_encoded(&encoded));
-    let sent = send(call, &vhost, &message, &headers)?;
+    let sent = send_content(call, &vhost, Content { exchange, routing_key, properties, body })?;
     Ok(Reply::json(&json!({ "routed": sent.is_routed })).after(sent.promise))
+}
+
+/// What is to become a message.
+pub struct Content<'a> {
+    /// The exchange; empty for the default one.
+    pub exchange: &'a str,
+    /// The routing key.
+    pub routing_key: &'a str,
+    /// The properties, under AMQP's names.
+    pub properties: Map<String, Value>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Makes a message and publishes it in the caller's name.
+///
+/// # Errors
+/// If it cannot be a message, and as [`send`].
+pub fn send_content(call: &Call, vhost: &Arc<str>, content: Content<'_>) -> Result<Sent, Refusal> {
+    let encoded = properties::from_json(&content.properties)?;
+    check_user(call, Properties::from_encoded(&encoded))?;
+    let message = message(call, content, &encoded)?;
+    send(call, vhost, &message, &PropertyHeaders(Properties::from_encoded(&encoded)))
 }
 
 /// A message that was published.
 pub struct Sent {
-    /// Whether any queue got it, and none had to refuse it.
+    /// Whether any queue got it.
     pub is_routed: bool,
     /// What has to be durable before the publisher is told.
     pub promise: Option<Position>,
@@ -53,7 +74,8 @@ pub struct Sent {
 /// Publishes a message in the caller's name.
 ///
 /// # Errors
-/// If there is no such exchange, the user may not publish to the topic, or a resource is short.
+/// If there is no such exchange, the user may not publish to the topic, a queue has no room, or a
+/// resource is short.
 pub fn send(
     call: &Call,
     vhost: &Arc<str>,
@@ -71,23 +93,20 @@ pub fn send(
     call.tap(vhost, Tap::Publish(message, &routed));
     publisher.add(call.node(), message.clone(), routed, (None, None));
     let promise = publisher.flush(call.node());
-    Ok(Sent { is_routed: is_routed && publisher.refused().is_empty(), promise })
+    match publisher.refused().is_empty() {
+        true => Ok(Sent { is_routed, promise }),
+        false => Err(Refusal::bad_request(NO_ROOM)),
+    }
 }
 
-fn message(
-    call: &Call,
-    exchange: &str,
-    fields: &Fields,
-    encoded: &[u8],
-) -> Result<Arc<Message>, Refusal> {
-    let routing_key = fields.text("routing_key")?.unwrap_or_default();
+fn message(call: &Call, content: Content<'_>, encoded: &[u8]) -> Result<Arc<Message>, Refusal> {
+    let Content { exchange, routing_key, body, .. } = content;
     if routing_key.len() > KEY_BYTES_MAX {
         return Err(Refusal::bad_request("a routing key has at most 255 bytes"));
     }
-    let payload = payload(fields)?;
     let max = call.node().config.message_size_max.0;
-    if payload.len() as u64 > max {
-        let size = payload.len();
+    if body.len() as u64 > max {
+        let size = body.len();
         return Err(precondition_failed(&format!(
             "message size {size} is larger than configured max size {max}"
         )));
@@ -98,7 +117,7 @@ fn message(
         encoding: Encoding::Amqp,
         properties: encoded,
         facts: facts(Properties::from_encoded(encoded), clock::now_ms())?,
-        body: Body::Owned(payload),
+        body: Body::Owned(body),
     })))
 }
 
@@ -170,6 +189,7 @@ fn precondition_failed(text: &str) -> Refusal {
     Refusal::bad_request(format!("406 PRECONDITION_FAILED - {text}"))
 }
 
+const NO_ROOM: &str = "rejected Unable to publish message. Check queue limits.";
 /// The longest routing key that AMQP can say.
 const KEY_BYTES_MAX: usize = 255;
 

@@ -68,6 +68,12 @@ impl Reply {
         self
     }
 
+    /// Takes a header away.
+    pub fn without_header(mut self, name: &HeaderName) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
     /// Names what was made, relative to the request's path. The text has to be percent-encoded.
     pub fn at(self, location: &str) -> Self {
         match HeaderValue::from_str(location) {

@@ -13,6 +13,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 
 use super::auth::Who::{self, Administrator, Anybody, Management, Monitoring, Policymaker};
 use super::call::{Answer, Api, Call, Endpoint, respond, respond_on_thread};
+use super::messages::{self, lease, stream, take};
 use super::{
     aliveness, bindings, channels, compatibility, connections, exchanges, get, health, limits,
     login, node, overview, parameters, permissions, policies, publish, queues, quorum, settings,
@@ -50,6 +51,7 @@ pub const ROUTES: &[&[Route]] = &[
     CONNECTIONS,
     EXCHANGES,
     QUEUES,
+    MESSAGES,
     BINDINGS,
     ABSENT,
 ];
@@ -227,6 +229,20 @@ const QUEUES: &[Route] = &[
     delete("/queues/quorum/{vhost}/{queue}/replicas/delete", Administrator, quorum::remove),
     post("/queues/quorum/replicas/on/{node}/grow", Administrator, quorum::grow),
     delete("/queues/quorum/replicas/on/{node}/shrink", Administrator, quorum::shrink),
+];
+
+const MESSAGES: &[Route] = &[
+    post("/exchanges/{vhost}/{exchange}/messages", Management, messages::publish::to_exchange),
+    post("/queues/{vhost}/{queue}/messages", Management, messages::publish::to_queue),
+    waiting("GET", "/queues/{vhost}/{queue}/messages", Management, |call| {
+        Box::pin(take::take(call))
+    }),
+    waiting("GET", "/queues/{vhost}/{queue}/messages/stream", Management, |call| {
+        Box::pin(std::future::ready(stream::stream(call)))
+    }),
+    delete("/queues/{vhost}/{queue}/messages/{token}", Management, lease::acknowledge),
+    post("/queues/{vhost}/{queue}/messages/{token}/requeue", Management, lease::requeue),
+    get("/queues/{vhost}/{queue}/peek", Management, messages::peek::peek),
 ];
 
 const BINDINGS: &[Route] = &[

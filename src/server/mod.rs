@@ -24,6 +24,7 @@ pub mod http;
 pub mod listener;
 pub mod outbox;
 pub mod pause;
+pub mod peek;
 pub mod publisher;
 pub mod reclaim;
 pub mod recovery;

@@ -8,6 +8,7 @@ mod limits;
 mod lists;
 mod messages;
 mod roles;
+mod scripts;
 mod support;
 mod topology;
 

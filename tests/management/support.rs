@@ -72,17 +72,28 @@ impl Api {
         body: Option<&Value>,
     ) -> Answer {
         let body = body.map(|body| body.to_string().into_bytes());
-        self.run(login, method, &format!("/api/{path}"), body.as_deref())
+        self.run(login, method, &format!("/api/{path}"), &[], body.as_deref())
     }
 
     /// A request with any body, as guest.
     pub fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
-        self.run(Some(GUEST), method, &format!("/api/{path}"), Some(body))
+        self.send_with(method, path, &[], body)
+    }
+
+    /// The same with headers.
+    pub fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        self.run(Some(GUEST), method, &format!("/api/{path}"), headers, Some(body))
     }
 
     /// GET of something outside the API.
     pub fn at_root(&self, path: &str) -> Answer {
-        self.run(None, "GET", path, None)
+        self.run(None, "GET", path, &[], None)
     }
 
     /// GET.
@@ -145,6 +156,7 @@ impl Api {
         login: Option<(&str, &str)>,
         method: &str,
         path: &str,
+        headers: &[(&str, &str)],
         body: Option<&[u8]>,
     ) -> Answer {
         let uri = format!("http://{}{path}", self.address);
@@ -153,6 +165,9 @@ impl Api {
             let login = format!("{user}:{password}");
             let login = base64::engine::general_purpose::STANDARD.encode(login);
             request = request.header("authorization", format!("Basic {login}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         Answer::of(match body {
             None => self.agent.run(request.body(()).unwrap()),
@@ -173,6 +188,11 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
 
+    /// The body as it came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The body.
     pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
@@ -181,6 +201,11 @@ impl Answer {
     /// Why not.
     pub fn reason(&self) -> String {
         self.json()["reason"].as_str().unwrap().to_owned()
+    }
+
+    /// A header that may be no text.
+    pub fn header_bytes(&self, name: &str) -> &[u8] {
+        self.headers.get(name).map_or(&[], |value| value.as_bytes())
     }
 
     /// A header; empty if it is not there.

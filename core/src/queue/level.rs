@@ -187,6 +187,22 @@ impl Level {
         self.returned.values().chain(front).chain(&self.unspilled)
     }
 
+    /// The entries in front of the pages, in order.
+    pub fn in_front(&self) -> impl Iterator<Item = &Entry> {
+        let mut returned = self.returned.values().peekable();
+        let mut front = self.front.iter().filter(|entry| !entry.dead).peekable();
+        std::iter::from_fn(move || match (returned.peek(), front.peek()) {
+            (Some(back), Some(first)) if first.index < back.index => front.next(),
+            (Some(_), _) => returned.next(),
+            (None, _) => front.next(),
+        })
+    }
+
+    /// The entries behind everything that is written out, in order.
+    pub fn unspilled(&self) -> impl Iterator<Item = &Entry> {
+        self.unspilled.iter()
+    }
+
     pub fn find(&mut self, index: EntryIndex) -> Option<&mut Entry> {
         if let Some(at) = at(&self.front, index) {
             return self.front.get_mut(at).filter(|entry| !entry.dead);

@@ -23,6 +23,7 @@ mod level;
 mod overdue;
 mod pace;
 mod page;
+mod peek;
 mod ready;
 mod replay;
 mod settle;
@@ -41,6 +42,7 @@ pub use command::{
 pub use consumer::{ConsumerOptions, SharedPrefetch};
 pub use deduplication::DeduplicationSettings;
 pub use effect::{Death, DeathReason, Delivery, Effects, Fetch, PAGE_LEN_MAX, PageOut, Spill};
+pub use peek::{Peeked, PeekedMessage, PeekedPage};
 pub use state::{RestoreFrom, Restored, StoredEntry};
 
 use crate::{ConsumerId, EntryIndex, Facts, Message, Position, QueueId, Reference, Subscription};
