@@ -77,6 +77,21 @@ impl Retained {
         Matching { messages: &self.messages, range: self.messages.range(start..), pattern, now_ms }
     }
 
+    /// As [`Retained::matching`], behind a key.
+    pub fn matching_after<'a>(
+        &'a self,
+        pattern: Pattern<'a>,
+        after: Option<&str>,
+        now_ms: u64,
+    ) -> Matching<'a> {
+        let mut matching = self.matching(pattern, now_ms);
+        let start = Key::new(&literal_prefix(pattern));
+        if let Some(after) = after.map(Key::new).filter(|after| *after >= start) {
+            matching.range = self.messages.range((Bound::Excluded(after), Bound::Unbounded));
+        }
+        matching
+    }
+
     /// All keys and messages in the order of their words, expired ones too.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Kept)> {
         self.messages.iter().map(|(key, kept)| (&*key.0, kept))
@@ -257,6 +272,20 @@ mod tests {
         assert_eq!(found(&retained, "a.b"), ["a.b"]);
         assert_eq!(found(&retained, "$SYS.#"), ["$SYS.a"]);
         assert_eq!(found(&retained, "+.a"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_search_goes_on_behind_a_key() {
+        let retained = retained(&["a", "a.b", "a.c", "b.b", "c"]);
+        let after = |filter, key| -> Vec<&str> {
+            let found = retained.matching_after(Pattern::mqtt(filter), Some(key), 0);
+            found.map(|(key, _)| key).collect()
+        };
+        assert_eq!(after("#", "a.b"), ["a.c", "b.b", "c"]);
+        assert_eq!(after("#", "a.bb"), ["a.c", "b.b", "c"]);
+        assert_eq!(after("+.b", "a.b"), ["b.b"]);
+        assert_eq!(after("b.#", "a"), ["b.b"], "what is before the filter does not count");
+        assert!(after("#", "c").is_empty());
     }
 
     #[test]

@@ -144,6 +144,9 @@ fn describe(call: &Call, connected: &Connected) -> Value {
         ("connected_at", json!(peer.connected_at_ms)),
     ];
     object.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(client_id) = login.properties.get("client_id").and_then(|id| id.as_str()) {
+        object.insert("variable_map".to_owned(), json!({ "client_id": client_id }));
+    }
     if let Some(client_name) = &login.client_name {
         object.insert("user_provided_name".to_owned(), json!(client_name));
     }

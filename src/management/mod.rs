@@ -28,6 +28,7 @@ mod limits;
 mod list;
 mod login;
 mod messages;
+mod mqtt;
 mod node;
 mod overview;
 mod page;

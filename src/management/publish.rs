@@ -90,9 +90,14 @@ pub fn send(
     let to = (message.exchange(), message.routing_key());
     let routed = publisher.route(call.node(), vhost, to, headers).map_err(refused)?;
     let is_routed = !routed.is_empty();
+    let mut promise = None;
+    if message.facts().retain {
+        let retained = call.node().retain(vhost, message);
+        promise = retained.map_err(|error| Refusal::bad_request(error.to_string()))?;
+    }
     call.tap(vhost, Tap::Publish(message, &routed));
     publisher.add(call.node(), message.clone(), routed, (None, None));
-    let promise = publisher.flush(call.node());
+    let promise = promise.max(publisher.flush(call.node()));
     match publisher.refused().is_empty() {
         true => Ok(Sent { is_routed, promise }),
         false => Err(Refusal::bad_request(NO_ROOM)),
@@ -161,12 +166,16 @@ fn facts(properties: Properties<'_>, now_ms: u64) -> Result<Facts, Refusal> {
     })
 }
 
-fn payload(fields: &Fields) -> Result<Bytes, Refusal> {
+/// The body that a request names.
+///
+/// # Errors
+/// If it is not what its encoding says; without one it is a text.
+pub fn payload(fields: &Fields) -> Result<Bytes, Refusal> {
     let Some(Value::String(payload)) = fields.get("payload") else {
         return Err(Refusal::bad_request("payload_not_string"));
     };
     match fields.text("payload_encoding")? {
-        Some("string") => Ok(Bytes::copy_from_slice(payload.as_bytes())),
+        None | Some("string") => Ok(Bytes::copy_from_slice(payload.as_bytes())),
         Some("base64") => match STANDARD.decode(payload) {
             Ok(bytes) => Ok(bytes.into()),
             Err(_) => Err(Refusal::bad_request("payload is not base64")),

@@ -14,6 +14,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 use super::auth::Who::{self, Administrator, Anybody, Management, Monitoring, Policymaker};
 use super::call::{Answer, Api, Call, Endpoint, respond, respond_on_thread};
 use super::messages::{self, lease, stream, take};
+use super::mqtt::{self, retained, sessions, subscriptions};
 use super::{
     aliveness, bindings, channels, compatibility, connections, exchanges, get, health, limits,
     login, node, overview, parameters, permissions, policies, publish, queues, quorum, settings,
@@ -52,6 +53,7 @@ pub const ROUTES: &[&[Route]] = &[
     EXCHANGES,
     QUEUES,
     MESSAGES,
+    MQTT,
     BINDINGS,
     ABSENT,
 ];
@@ -243,6 +245,18 @@ const MESSAGES: &[Route] = &[
     delete("/queues/{vhost}/{queue}/messages/{token}", Management, lease::acknowledge),
     post("/queues/{vhost}/{queue}/messages/{token}/requeue", Management, lease::requeue),
     get("/queues/{vhost}/{queue}/peek", Management, messages::peek::peek),
+];
+
+const MQTT: &[Route] = &[
+    get("/mqtt/sessions", Management, sessions::list),
+    get("/mqtt/sessions/{client_id}", Management, sessions::show),
+    delete("/mqtt/sessions/{client_id}", Administrator, sessions::end),
+    get("/mqtt/sessions/{client_id}/subscriptions", Management, subscriptions::of_session),
+    get("/mqtt/subscriptions", Management, subscriptions::list),
+    get("/mqtt/retained", Management, retained::list),
+    get("/mqtt/retained/{topic}", Management, retained::show),
+    delete("/mqtt/retained/{topic}", Management, retained::delete),
+    post("/mqtt/publish", Management, mqtt::publish::publish),
 ];
 
 const BINDINGS: &[Route] = &[

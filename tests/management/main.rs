@@ -7,6 +7,7 @@ mod health;
 mod limits;
 mod lists;
 mod messages;
+mod mqtt;
 mod roles;
 mod scripts;
 mod support;

@@ -77,6 +77,15 @@ const ROUTES: &str = "
     DELETE /queues/{vhost}/{queue}/messages/{token} w
     POST /queues/{vhost}/{queue}/messages/{token}/requeue w
     GET /queues/{vhost}/{queue}/peek w
+    GET /mqtt/sessions v
+    GET /mqtt/sessions/{client_id} v
+    GET /mqtt/sessions/{client_id}/subscriptions v
+    GET /mqtt/subscriptions v
+    GET /mqtt/retained v
+    GET /mqtt/retained/{topic} w
+    DELETE /mqtt/retained/{topic} w
+    POST /mqtt/publish w
+    DELETE /mqtt/sessions/{client_id} a
     GET /bindings m
     GET /bindings/{vhost} v
     GET /bindings/{vhost}/e/{source}/{kind}/{destination} v
@@ -195,7 +204,8 @@ fn routes() -> impl Iterator<Item = (&'static str, &'static str, char)> {
 
 /// Whether a user with this tag may, in a virtual host of the user's own or in another.
 fn may(who: char, tag: &str, path: &str, is_own: bool) -> bool {
-    let is_own = is_own || !path.contains("{vhost}");
+    // MQTT is at home in the virtual host /, which is nobody's own here.
+    let is_own = (is_own || !path.contains("{vhost}")) && !path.starts_with("/mqtt/");
     let sees_all = tag == "monitoring" || tag == "administrator";
     match who {
         '-' => true,
@@ -217,7 +227,7 @@ fn body(node: &str) -> Value {
         "count": 1, "ackmode": "ack_requeue_true", "encoding": "auto",
         "configure": ".*", "write": ".*", "read": ".*", "exchange": "amq.topic",
         "name": "n", "value": 10, "pattern": "^nothing", "definition": {"max-length": 10},
-        "apply-to": "queues", "users": [], "action": "sync", "node": node, "tags": "",
+        "apply-to": "queues", "users": [], "topic": "t", "action": "sync", "node": node, "tags": "",
     })
 }
 

@@ -135,7 +135,7 @@ impl From<SubscriptionOptions> for Subscription {
 }
 
 /// The argument that names a shared subscription.
-const SHARE: &str = "x-share";
+pub(super) const SHARE: &str = "x-share";
 
 /// A binding in its place.
 #[derive(Debug)]

@@ -169,6 +169,12 @@ impl BindingEntry<'_> {
         text
     }
 
+    /// The name of the shared subscription that it is for.
+    pub fn share_name(&self) -> Option<&str> {
+        let name = self.arguments.get(super::binding::SHARE);
+        name.filter(|_| self.subscription.is_some())?.as_str()
+    }
+
     fn order(&self, other: &Self) -> Ordering {
         let to_exchange = |it: &Self| matches!(it.destination, Destination::Exchange(_));
         self.source

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use leveret_core::{Resource, Right};
 use serde_json::json;
 
 use super::headers::to_properties;
@@ -29,8 +28,8 @@ pub fn to_queue(call: &Call) -> Answer {
 }
 
 fn publish(call: &Call, vhost: &Arc<str>, (exchange, routing_key): (&str, &str)) -> Answer {
-    let name = if exchange.is_empty() { Resource::DEFAULT_EXCHANGE } else { exchange };
-    call.check(Right::Write, vhost, name)?;
+    let actor = call.caller.actor(vhost);
+    call.node().topology().check_publish_by(actor, exchange, &[routing_key])?;
     let properties = to_properties(&call.headers)?;
     let body = call.body().clone();
     let sent = send_content(call, vhost, Content { exchange, routing_key, properties, body })?;

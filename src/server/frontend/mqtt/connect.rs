@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use leveret_core::{
-    Actor, Body, ConsumerOptions, Draft, Encoding, Facts, Message, TopologyError, key_to_topic,
-    topic_to_key,
+    Actor, Body, ConsumerOptions, Draft, Encoding, Facts, Message, TopologyError, Value,
+    key_to_topic, topic_to_key,
 };
 use leveret_mqtt::{Awaiting, ConnAck, Connect, InFlight, Reason, ReasonCode, SessionState};
 
@@ -116,7 +116,13 @@ impl Mqtt {
             user: user.to_string(),
             vhost: self.vhost.clone(),
             client_name: Some(client_id.to_string()),
-            properties: Default::default(),
+            properties: [
+                ("client_id", Value::from(&*client_id)),
+                ("product", Value::from("MQTT client")),
+                ("clean_start", Value::Bool(arrival.clean_start)),
+            ]
+            .into_iter()
+            .collect(),
             frame_max: 0,
             channel_max: 0,
             heartbeat: arrival.keep_alive_s,

@@ -1,0 +1,109 @@
+//! Retained messages. There may be a million: they come in pieces, each of which says where the next
+//! one begins.
+
+use std::sync::Arc;
+
+use leveret_core::{
+    Body, Draft, Encoding, Facts, Message, Pattern, TopologyError, key_to_topic, topic_to_key,
+};
+use serde_json::{Value, json};
+
+use super::vhost;
+use crate::management::call::{Answer, Call};
+use crate::management::error::Refusal;
+use crate::management::get::message_to_json;
+use crate::management::list;
+use crate::management::reply::Reply;
+use crate::server::clock;
+use crate::server::frontend::mqtt::TOPIC_EXCHANGE;
+
+/// `GET /mqtt/retained?filter=a/%2B&after=a/b&limit=100`: those whose topics the caller may read.
+pub fn list(call: &Call) -> Answer {
+    let vhost = vhost(call)?;
+    let key = topic_to_key(call.parameter("filter").unwrap_or("#"));
+    let after = call.parameter("after").map(topic_to_key);
+    let limit = match call.parameter("limit").map(str::parse) {
+        None => LIMIT,
+        Some(Ok(limit @ 1..=LIMIT_MAX)) => limit,
+        Some(_) => {
+            return Err(Refusal::bad_request(format!("limit must be between 1 and {LIMIT_MAX}")));
+        }
+    };
+    let now_ms = clock::now_ms();
+    let pattern = Pattern::mqtt(&key);
+    let (found, total) = {
+        let vhosts = call.node().retained.lock();
+        let store = vhosts.get(&vhost);
+        let matching = store.map(|store| store.matching_after(pattern, after.as_deref(), now_ms));
+        let messages = matching.into_iter().flatten().map(|(_, message)| message.clone());
+        (messages.take(limit).collect::<Vec<_>>(), store.map_or(0, |store| store.len()))
+    };
+    let next = found.last().filter(|_| found.len() == limit);
+    let next = next.map(|message| key_to_topic(message.routing_key()).into_owned());
+    let with_payload = !call.flag("disable_payload");
+    let readable = found.iter().filter(|message| check_read(call, &vhost, message).is_ok());
+    let items: Vec<Value> = readable.map(|message| describe(message, with_payload)).collect();
+    Ok(Reply::json(&json!({ "items": items, "next": next, "total_count": total })))
+}
+
+/// `GET /mqtt/retained/:topic`.
+pub fn show(call: &Call) -> Answer {
+    let vhost = vhost(call)?;
+    let key = topic_to_key(call.part("topic"));
+    let actor = call.caller.actor(&vhost);
+    call.node().topology().check_read_topic(actor, TOPIC_EXCHANGE, &key)?;
+    let message = find(call, &vhost, &key).ok_or_else(Refusal::no_such_object)?;
+    list::answer_one(call, describe(&message, true))
+}
+
+/// `DELETE /mqtt/retained/:topic`: as a retained publish without a body does.
+pub fn delete(call: &Call) -> Answer {
+    let vhost = vhost(call)?;
+    let key = topic_to_key(call.part("topic"));
+    let actor = call.caller.actor(&vhost);
+    call.node().topology().check_publish_by(actor, TOPIC_EXCHANGE, &[&*key])?;
+    find(call, &vhost, &key).ok_or_else(Refusal::no_such_object)?;
+    let nothing = Arc::new(Message::new(Draft {
+        exchange: TOPIC_EXCHANGE,
+        routing_key: &key,
+        encoding: Encoding::None,
+        properties: &[],
+        body: Body::Borrowed(&[]),
+        facts: Facts::default(),
+    }));
+    let removed = call.node().retain(&vhost, &nothing);
+    let promise = removed.map_err(|error| Refusal::bad_request(error.to_string()))?;
+    Ok(Reply::no_content().after(promise))
+}
+
+fn find(call: &Call, vhost: &str, key: &str) -> Option<Arc<Message>> {
+    let vhosts = call.node().retained.lock();
+    vhosts.get(vhost)?.get(key, clock::now_ms()).cloned()
+}
+
+fn check_read(call: &Call, vhost: &str, message: &Message) -> Result<(), TopologyError> {
+    let actor = call.caller.actor(vhost);
+    call.node().topology().check_read_topic(actor, TOPIC_EXCHANGE, message.routing_key())
+}
+
+fn describe(message: &Message, with_payload: bool) -> Value {
+    let facts = message.facts();
+    let mut json = message_to_json(message, false, usize::MAX);
+    if let Some(object) = json.as_object_mut() {
+        object.remove("exchange");
+        object.remove("routing_key");
+        if !with_payload {
+            object.remove("payload");
+            object.remove("payload_encoding");
+        }
+    }
+    json["topic"] = json!(key_to_topic(message.routing_key()));
+    json["qos"] = json!(facts.qos);
+    json["published_at"] = json!(facts.timestamp_ms);
+    json["expires_at"] = json!(facts.expires_at_ms);
+    json
+}
+
+/// Messages in one answer, if the request does not say.
+const LIMIT: usize = 100;
+const LIMIT_MAX: usize = 1_000;
