@@ -11,6 +11,7 @@ use leveret_core::{
     Syntax, TopologyCommand, TopologyError, topic_to_key,
 };
 
+use crate::server::counts::{Dialect, Fate};
 use crate::server::outbox::{CloseReason, Mail, Notice, Outbox};
 use crate::server::publisher::Publisher;
 use crate::server::{DEFAULT_VHOST, Node, clock};
@@ -191,9 +192,13 @@ impl Client {
         let mut publisher = Publisher::new(None);
         let to = (message.exchange(), message.routing_key());
         let routed = publisher.route(&self.node, &self.vhost, to, &no_headers)?;
-        let anywhere = !routed.is_empty();
+        let (anywhere, copies) = (!routed.is_empty(), routed.copies());
         publisher.add(&self.node, message.clone(), routed, (None, None));
         let promise = publisher.flush(&self.node);
+        self.node.connections.count_for(Dialect::Embedded, |counts| {
+            counts.note_publish(message.body().len(), false);
+            counts.note_fate(if anywhere { Fate::Routed(copies) } else { Fate::Dropped });
+        });
         Ok((anywhere && publisher.refused().is_empty(), promise))
     }
 
@@ -274,7 +279,10 @@ impl Consumer {
 
     /// Gives the window bytes of a delivery back to its queue.
     fn take_in(&self, delivery: &Delivery) {
-        let bytes = delivery.message.size_bytes();
+        let (bytes, body_bytes) = (delivery.message.size_bytes(), delivery.message.body().len());
+        self.node.connections.count_for(Dialect::Embedded, |counts| {
+            counts.note_delivery(body_bytes, delivery.acknowledge, delivery.redelivered);
+        });
         self.node.shard_of(self.queue).post(|work| {
             if let Some(queue) = work.state.queue(self.queue) {
                 queue.written(self.id, bytes);
@@ -338,6 +346,9 @@ impl Received {
 
     fn settle(self, settlement: Settlement) {
         let Delivery { queue, consumer, index, .. } = self.delivery;
+        if settlement == Settlement::Ack {
+            self.node.connections.count_for(Dialect::Embedded, |counts| counts.acked += 1);
+        }
         self.node.shard_of(queue).post(|work| {
             if let Some(queue) = work.state.queue(queue) {
                 queue.settle(consumer, index, settlement, &mut work.fx);

@@ -11,6 +11,7 @@ use leveret_core::{Actor, Right, User};
 
 use super::error::Refusal;
 use crate::server::Node;
+use crate::server::counts::Dialect;
 
 /// Who may call an endpoint, by the user's tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,9 @@ impl Caller {
         password: &[u8],
         from: IpAddr,
     ) -> Result<Caller, Refusal> {
-        if !node.login(name, password, from) {
+        let is_user = node.login(name, password, from);
+        node.logins.note(Dialect::Http, is_user);
+        if !is_user {
             return Err(Refusal::login_refused());
         }
         let user = node.topology().user(name).cloned().ok_or_else(Refusal::login_refused)?;

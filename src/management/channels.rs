@@ -46,7 +46,7 @@ fn rows(connected: &Connected) -> Vec<Row<'_>> {
         let name = format!("{} ({number})", connected.name);
         Row { connected, number, facts, name }
     };
-    connected.peer.channels().iter().map(row).collect()
+    connected.peer.activity().channels.iter().map(row).collect()
 }
 
 fn describe(row: &Row<'_>) -> Value {

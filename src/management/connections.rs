@@ -139,7 +139,7 @@ fn describe(call: &Call, connected: &Connected) -> Value {
         ("timeout", json!(login.heartbeat)),
         ("frame_max", json!(login.frame_max)),
         ("channel_max", json!(login.channel_max)),
-        ("channels", json!(peer.channels().len())),
+        ("channels", json!(peer.activity().channels.len())),
         ("client_properties", arguments::to_json(&login.properties)),
         ("connected_at", json!(peer.connected_at_ms)),
     ];

@@ -14,6 +14,7 @@ use super::fields::Fields;
 use super::properties;
 use super::queues::{NOBODY, find, no_such_vhost};
 use super::reply::Reply;
+use crate::server::counts::Dialect;
 use crate::server::firehose::Tap;
 use crate::server::{Node, clock};
 
@@ -33,6 +34,7 @@ pub async fn get(call: Call) -> Answer {
     }
     let messages = taken.messages.iter().map(|message| message.to_json(&wanted)).collect();
     taken.settlement = wanted.settlement();
+    taken.count();
     Ok(Reply::json(&messages))
 }
 
@@ -113,6 +115,17 @@ impl Taken {
             self.messages.push(TakenMessage { delivery, left });
         }
         Ok(())
+    }
+
+    /// Counts what the client is about to get.
+    fn count(&self) {
+        self.node.connections.count_for(Dialect::Http, |counts| {
+            for message in &self.messages {
+                counts.note_get(true, message.delivery.redelivered);
+                counts.acked += u64::from(self.settlement == Settlement::Ack);
+            }
+            counts.got_empty += u64::from(self.messages.is_empty());
+        });
     }
 }
 

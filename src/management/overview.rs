@@ -15,6 +15,13 @@ pub fn show(call: &Call) -> Answer {
     let counts = Counts::of(call);
     let stats = totals::total_of(node, &counts.queues);
     let (depth, history) = totals::measure(&call.api.rates, Thing::Node, &stats);
+    let history = match call.caller.is_monitoring() {
+        true => {
+            let of_clients = totals::of_clients(&node.counts().total());
+            call.api.rates.measure(Thing::Clients, &of_clients)
+        }
+        false => history,
+    };
     let version = &node.config.amqp_version;
     let mut overview = json!({
         "management_version": version,
@@ -120,7 +127,7 @@ impl Counts {
             }
         }
         let peers = node.connections.all();
-        let channels = peers.iter().map(|peer| peer.channels().len()).sum();
+        let channels = peers.iter().map(|peer| peer.activity().channels.len()).sum();
         Counts { queues, exchanges, connections: peers.len(), channels }
     }
 }

@@ -19,6 +19,7 @@ use super::properties;
 use super::queues::no_such_vhost;
 use super::reply::Reply;
 use crate::server::clock;
+use crate::server::counts::{Dialect, Fate};
 use crate::server::firehose::Tap;
 use crate::server::frontend::amqp::PropertyHeaders;
 use crate::server::publisher::Publisher;
@@ -89,7 +90,7 @@ pub fn send(
     let mut publisher = publisher.on_behalf_of(&call.caller.name);
     let to = (message.exchange(), message.routing_key());
     let routed = publisher.route(call.node(), vhost, to, headers).map_err(refused)?;
-    let is_routed = !routed.is_empty();
+    let (is_routed, copies) = (!routed.is_empty(), routed.copies());
     let mut promise = None;
     if message.facts().retain {
         let retained = call.node().retain(vhost, message);
@@ -98,6 +99,11 @@ pub fn send(
     call.tap(vhost, Tap::Publish(message, &routed));
     publisher.add(call.node(), message.clone(), routed, (None, None));
     let promise = promise.max(publisher.flush(call.node()));
+    call.node().connections.count_for(Dialect::Http, |counts| {
+        counts.note_publish(message.body().len(), true);
+        counts.confirmed += 1;
+        counts.note_fate(if copies > 0 { Fate::Routed(copies) } else { Fate::Returned });
+    });
     match publisher.refused().is_empty() {
         true => Ok(Sent { is_routed, promise }),
         false => Err(Refusal::bad_request(NO_ROOM)),

@@ -23,6 +23,8 @@ pub struct Rates {
 pub enum Thing {
     /// The node as a whole.
     Node,
+    /// All clients together.
+    Clients,
     /// The node's connections as they come and go.
     Churn,
     /// All queues of a virtual host.

@@ -2,8 +2,9 @@
 
 use leveret_core::{QueueId, QueueStats};
 
-use super::rates::{Rated, Rates, Thing};
+use super::rates::{Named, Rated, Rates, Thing};
 use crate::server::Node;
+use crate::server::counts::Counts;
 
 /// The counts of these queues, in the same order; zeros for those that are gone. A shard is asked
 /// for many at a time, but never so many that its publishers would notice.
@@ -62,6 +63,24 @@ pub fn measure(rates: &Rates, thing: Thing, stats: &QueueStats) -> (Vec<Rated>, 
     let mut measured = rates.measure(thing, &[&depth[..], &history[..]].concat());
     let history = measured.split_off(depth.len());
     (measured, history.into_iter().map(Rated::growing).collect())
+}
+
+/// What clients have published and were sent, by the names of `message_stats`.
+pub fn of_clients(counts: &Counts) -> [Named; 12] {
+    [
+        ("publish", counts.published),
+        ("confirm", counts.confirmed),
+        ("deliver", counts.delivered_manual),
+        ("deliver_no_ack", counts.delivered_auto),
+        ("get", counts.got_manual),
+        ("get_no_ack", counts.got_auto),
+        ("get_empty", counts.got_empty),
+        ("deliver_get", counts.handed_out()),
+        ("redeliver", counts.redelivered),
+        ("ack", counts.acked),
+        ("return_unroutable", counts.returned),
+        ("drop_unroutable", counts.dropped),
+    ]
 }
 
 /// Queues that are looked at while their shard waits.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use leveret_core::ConnectionId;
 
 use super::address::Link;
 use super::clock;
 use super::connection::Traffic;
+use super::counts::{ByDialect, Counts, Dialect, Past};
 use super::outbox::{CloseReason, Notice, Outbox};
 
 /// The node's list of connections.
@@ -20,6 +21,8 @@ pub struct Connections {
     next: AtomicU64,
     opened: AtomicU64,
     closed: AtomicU64,
+    /// Locked before the list.
+    past: Past,
 }
 
 /// A connection as the rest of the node sees it.
@@ -37,8 +40,7 @@ pub struct Peer {
     pub traffic: Traffic,
     /// What it said of itself, once it has logged in.
     pub login: Mutex<Option<Login>>,
-    /// Its channels, for management; written by its frontend.
-    pub channels: Mutex<BTreeMap<u16, ChannelFacts>>,
+    activity: Mutex<Activity>,
     /// Whether it is one too many: it is heard only until it can be told so.
     pub is_surplus: bool,
     is_blocked: AtomicBool,
@@ -47,8 +49,8 @@ pub struct Peer {
 /// A client that has logged in.
 #[derive(Debug, Clone)]
 pub struct Login {
-    /// As management shows it: `AMQP 0-9-1`, `MQTT 5-0`, `MQTT 3-1-1`.
-    pub protocol: &'static str,
+    /// What it speaks.
+    pub protocol: Dialect,
     /// The user.
     pub user: String,
     /// The vhost.
@@ -65,6 +67,15 @@ pub struct Login {
     pub heartbeat: u16,
     /// How it logged in.
     pub mechanism: &'static str,
+}
+
+/// What a connection does, for management; written by its frontend.
+#[derive(Debug, Default)]
+pub struct Activity {
+    /// Its channels.
+    pub channels: BTreeMap<u16, ChannelFacts>,
+    /// What it has done beside what these channels have: on channels that are closed, or without any.
+    pub beside: Counts,
 }
 
 /// What management shows of a channel.
@@ -88,6 +99,8 @@ pub struct ChannelFacts {
     pub prefetch: u16,
     /// The limit over all consumers.
     pub global_prefetch: u16,
+    /// What went over it.
+    pub counts: Counts,
 }
 
 impl Connections {
@@ -107,7 +120,7 @@ impl Connections {
             outbox: Arc::default(),
             traffic: Traffic::default(),
             login: Mutex::default(),
-            channels: Mutex::default(),
+            activity: Mutex::default(),
             is_surplus,
             is_blocked: AtomicBool::new(false),
         });
@@ -124,8 +137,12 @@ impl Connections {
 
     /// Takes a connection off the list.
     pub fn remove(&self, id: ConnectionId) {
+        let mut past = self.past.lock();
         let mut list = self.lock();
         if let Some(peer) = list.remove(&id) {
+            if let Some(dialect) = peer.dialect() {
+                *past.of_mut(dialect) += peer.counts();
+            }
             self.surplus.fetch_sub(usize::from(peer.is_surplus), Ordering::Relaxed);
             self.closed.fetch_add(1, Ordering::Relaxed);
         }
@@ -144,6 +161,24 @@ impl Connections {
     /// Connections ever opened and ever closed.
     pub fn churn(&self) -> (u64, u64) {
         (self.opened.load(Ordering::Relaxed), self.closed.load(Ordering::Relaxed))
+    }
+
+    /// What all clients have published and were sent, those included that are gone or have no
+    /// connection.
+    pub fn counts(&self) -> ByDialect {
+        let past = self.past.lock();
+        let mut counts = *past;
+        for peer in self.all() {
+            if let Some(dialect) = peer.dialect() {
+                *counts.of_mut(dialect) += peer.counts();
+            }
+        }
+        counts
+    }
+
+    /// Counts what a client does that has no connection.
+    pub fn count_for(&self, dialect: Dialect, note: impl FnOnce(&mut Counts)) {
+        note(self.past.lock().of_mut(dialect));
     }
 
     /// Asks all connections to end.
@@ -183,7 +218,7 @@ impl Peer {
 
     /// What it speaks, as RabbitMQ's management shows it: `MQTT 5-0`, `Web MQTT 5-0`.
     pub fn protocol(&self, login: &Login) -> String {
-        format!("{}{}", if self.link.is_web { "Web " } else { "" }, login.protocol)
+        format!("{}{}", if self.link.is_web { "Web " } else { "" }, login.protocol.name())
     }
 
     /// What the client said of itself.
@@ -206,8 +241,22 @@ impl Peer {
         self.is_blocked.store(is_blocked, Ordering::Relaxed);
     }
 
-    /// The channels, for management.
-    pub fn channels(&self) -> std::sync::MutexGuard<'_, BTreeMap<u16, ChannelFacts>> {
-        self.channels.lock().expect("nothing panics while it holds the channels")
+    /// What it speaks, once it has logged in.
+    pub fn dialect(&self) -> Option<Dialect> {
+        let login = self.login.lock().expect("nothing panics while it holds a login");
+        login.as_ref().map(|login| login.protocol)
+    }
+
+    /// What it does.
+    pub fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().expect("nothing panics while it holds the activity")
+    }
+
+    /// What it has published and was sent.
+    pub fn counts(&self) -> Counts {
+        let activity = self.activity();
+        let mut counts = activity.beside;
+        activity.channels.values().for_each(|channel| counts += channel.counts);
+        counts
     }
 }

@@ -209,9 +209,14 @@ impl Node {
 
     /// Has everybody do what a command to the topology means for them.
     fn follow(&self, topology: &Topology, applied: Applied, change: Option<Change>) -> Commanded {
-        if let Some(id) = applied.queue.filter(|_| applied.outcome == Outcome::Created) {
-            self.create_in_shard(topology, id);
+        if let Some(id) = applied.queue {
+            self.churn.queues_declared.add(1);
+            if applied.outcome == Outcome::Created {
+                self.churn.queues_created.add(1);
+                self.create_in_shard(topology, id);
+            }
         }
+        self.churn.queues_deleted.add(applied.deleted_queues.len() as u64);
         let recorded = applied.journal.iter().map(|command| self.record(command)).last();
         // What was there, or gone, before may not be durable yet.
         let promise = match applied.outcome.is_change() {

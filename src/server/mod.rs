@@ -11,6 +11,7 @@ pub mod clock;
 pub mod connection;
 pub mod connections;
 pub mod control;
+pub mod counts;
 pub mod dead_letters;
 pub mod effects;
 pub mod events;
@@ -56,6 +57,7 @@ use crate::config::{Config, Overlapping};
 use address::Address;
 use alarms::Alarms;
 use connections::Connections;
+use counts::{ByDialect, Churn, Logins};
 use dead_letters::DeadLetters;
 use effects::Duty;
 use events::Events;
@@ -68,7 +70,7 @@ use retained::RetainedStore;
 use session::Sessions;
 use shard::{Appended, Shard};
 use share::Online;
-use sys_topics::MqttTraffic;
+use sys_topics::ClosedTraffic;
 use timers::Timers;
 use usage::Usage;
 
@@ -93,8 +95,12 @@ pub struct Node {
     pub sessions: Mutex<Sessions>,
     /// The sessions whose clients are connected.
     pub online: Online,
-    /// What MQTT clients have published and were sent.
-    pub mqtt_traffic: MqttTraffic,
+    /// What went over MQTT connections that are closed.
+    pub closed_traffic: ClosedTraffic,
+    /// How many channels and queues have come and gone.
+    pub churn: Churn,
+    /// How often clients have logged in, or tried to.
+    pub logins: Logins,
     /// The retained messages.
     pub retained: RetainedStore,
     /// Messages that are to be published elsewhere.
@@ -149,7 +155,9 @@ impl Node {
                 usage: Arc::default(),
                 sessions: Mutex::default(),
                 online: Online::default(),
-                mqtt_traffic: MqttTraffic::default(),
+                closed_traffic: ClosedTraffic::default(),
+                churn: Churn::default(),
+                logins: Logins::default(),
                 retained: RetainedStore::default(),
                 dead_letters: DeadLetters::default(),
                 events: Events::new(config.event_exchange, config.amqp_frame_max),
@@ -204,6 +212,11 @@ impl Node {
     /// The shard of a queue.
     pub fn shard_of(&self, queue: QueueId) -> &Shard {
         &self.shards[usize::from(queue.shard(self.shard_count()).0) - 1]
+    }
+
+    /// What all clients have published and were sent since the start, by what they speak.
+    pub fn counts(&self) -> ByDialect {
+        self.connections.counts()
     }
 
     /// The durable watermark.

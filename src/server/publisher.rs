@@ -448,6 +448,11 @@ impl Routed {
         self.by_shard.iter().map(|(_, targets)| targets.len()).sum()
     }
 
+    /// How many queues get it, those included in which it waits first.
+    pub fn copies(&self) -> usize {
+        self.len() + self.delayed.len()
+    }
+
     /// Whether any of them is durable.
     pub fn is_durable(&self) -> bool {
         self.by_shard.iter().any(|(_, targets)| targets.iter().any(|target| target.durable))

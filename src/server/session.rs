@@ -317,7 +317,7 @@ impl Node {
         }
         self.online.set(session.queue, false);
         if let Some(will) = session.will {
-            self.publish_will(will);
+            self.publish_will(*will);
         }
         Some(self.delete_queue_by_id(session.queue))
     }

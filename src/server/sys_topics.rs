@@ -3,79 +3,28 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use leveret_core::{Address, Body, Draft, Encoding, Facts, Message, QueueId, topic_to_key};
 
+use super::counts::{Counter, Counts, Dialect};
 use super::publisher::{Publisher, Routed};
 use super::snapshot::QUEUES_PER_LOCK;
 use super::{DEFAULT_VHOST, Node, clock, random_number};
 
-/// What all MQTT clients have published and were sent since the broker started.
+/// Bytes on the wire of MQTT connections that are closed.
 #[derive(Debug, Default)]
-pub struct MqttTraffic {
-    received: AtomicU64,
-    received_bytes: AtomicU64,
-    sent: AtomicU64,
-    sent_bytes: AtomicU64,
-    dropped: AtomicU64,
-    /// Bytes on the wire of connections that are closed.
-    closed_received_bytes: AtomicU64,
-    closed_sent_bytes: AtomicU64,
+pub struct ClosedTraffic {
+    received_bytes: Counter,
+    sent_bytes: Counter,
 }
 
-/// What one client has published and was sent since it was added to the [`MqttTraffic`].
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Messages that it published.
-    pub received: u64,
-    /// The size of their payloads.
-    pub received_bytes: u64,
-    /// Messages that it was sent.
-    pub sent: u64,
-    /// The size of their payloads.
-    pub sent_bytes: u64,
-    /// Messages that it could not be sent, or that it may not publish.
-    pub dropped: u64,
-}
-
-impl Tally {
-    /// A message that the client published.
-    pub fn note_received(&mut self, bytes: usize) {
-        self.received += 1;
-        self.received_bytes += bytes as u64;
-    }
-
-    /// A message that the client was sent.
-    pub fn note_sent(&mut self, bytes: usize) {
-        self.sent += 1;
-        self.sent_bytes += bytes as u64;
-    }
-
-    /// Adds it to what all clients did, and begins anew.
-    pub fn add_to(&mut self, all: &MqttTraffic) {
-        let tally = std::mem::take(self);
-        if tally == Tally::default() {
-            return;
-        }
-        for (sum, more) in [
-            (&all.received, tally.received),
-            (&all.received_bytes, tally.received_bytes),
-            (&all.sent, tally.sent),
-            (&all.sent_bytes, tally.sent_bytes),
-            (&all.dropped, tally.dropped),
-        ] {
-            sum.fetch_add(more, Ordering::Relaxed);
-        }
-    }
-}
-
-impl MqttTraffic {
-    /// The bytes of a connection that is closed.
-    pub fn note_closed(&self, received_bytes: u64, sent_bytes: u64) {
-        self.closed_received_bytes.fetch_add(received_bytes, Ordering::Relaxed);
-        self.closed_sent_bytes.fetch_add(sent_bytes, Ordering::Relaxed);
+impl ClosedTraffic {
+    /// A connection is closed.
+    pub fn note(&self, received_bytes: u64, sent_bytes: u64) {
+        self.received_bytes.add(received_bytes);
+        self.sent_bytes.add(sent_bytes);
     }
 }
 
@@ -195,7 +144,7 @@ impl Node {
         let mut clients =
             Clients { connected: 0, sessions: self.session_queues().len(), bytes: (0, 0) };
         for peer in self.connections.all() {
-            if peer.login().is_some_and(|login| login.protocol.starts_with("MQTT")) {
+            if peer.dialect().is_some_and(Dialect::is_mqtt) {
                 clients.connected += 1;
                 clients.bytes.0 += peer.traffic.received.load(Ordering::Relaxed);
                 clients.bytes.1 += peer.traffic.sent.load(Ordering::Relaxed);
@@ -220,16 +169,19 @@ impl Node {
     }
 
     fn traffic_totals(&self, (received, sent): (u64, u64)) -> [(&'static str, u64); 7] {
-        let all = &self.mqtt_traffic;
-        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let (counts, mut all) = (self.counts(), Counts::default());
+        for dialect in Dialect::ALL.into_iter().filter(|dialect| dialect.is_mqtt()) {
+            all += *counts.of(dialect);
+        }
+        let closed = &self.closed_traffic;
         [
-            ("publish/messages/received", count(&all.received)),
-            ("publish/messages/sent", count(&all.sent)),
-            ("publish/messages/dropped", count(&all.dropped)),
-            ("publish/bytes/received", count(&all.received_bytes)),
-            ("publish/bytes/sent", count(&all.sent_bytes)),
-            ("bytes/received", received + count(&all.closed_received_bytes)),
-            ("bytes/sent", sent + count(&all.closed_sent_bytes)),
+            ("publish/messages/received", all.published),
+            ("publish/messages/sent", all.delivered_auto + all.delivered_manual),
+            ("publish/messages/dropped", all.failed),
+            ("publish/bytes/received", all.sizes.sum_bytes),
+            ("publish/bytes/sent", all.delivered_bytes),
+            ("bytes/received", received + closed.received_bytes.count()),
+            ("bytes/sent", sent + closed.sent_bytes.count()),
         ]
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect fails")]
 
 mod access;
+mod amqp;
 mod endpoints;
 mod health;
 mod limits;
@@ -10,6 +11,7 @@ mod messages;
 mod mqtt;
 mod roles;
 mod scripts;
+mod statistics;
 mod support;
 mod topology;
 

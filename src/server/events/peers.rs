@@ -6,6 +6,7 @@ use super::Event;
 use crate::server::Node;
 use crate::server::alarms::State;
 use crate::server::connections::{Login, Peer};
+use crate::server::counts::Dialect;
 use crate::server::host::node_name;
 
 /// A consumer that comes or goes.
@@ -23,7 +24,8 @@ pub struct ConsumerFacts<'a> {
 
 impl Node {
     /// A client has logged in, or was refused.
-    pub fn announce_login(&self, peer: &Peer, user: &str, protocol: &str, is_user: bool) {
+    pub fn announce_login(&self, peer: &Peer, user: &str, dialect: Dialect, is_user: bool) {
+        self.logins.note(dialect, is_user);
         if !self.events.are_on() {
             return;
         }
@@ -31,7 +33,7 @@ impl Node {
             true => "user.authentication.success",
             false => "user.authentication.failure",
         };
-        let about = [("name", user.into()), ("protocol", protocol.into())];
+        let about = [("name", user.into()), ("protocol", dialect.name().into())];
         let error = (!is_user).then(|| ("error", "invalid credentials".into()));
         self.events.add([Event::new(key, about.into_iter().chain(address(peer)).chain(error))]);
     }

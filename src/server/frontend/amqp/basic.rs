@@ -205,13 +205,17 @@ impl Amqp {
                 if let Some(consumer) = self.consumers.get(number) {
                     consumer.unsettled = usize::from(!no_ack && sent.is_some());
                 }
+                self.channel(channel).counts.note_get(!no_ack, delivery.redelivered);
                 self.node.tap(&self.peer, channel, Tap::Deliver(&delivery));
             }
             Got::Fetching => {
                 let retry_at = clock::now() + RETRY;
                 self.waiting_get = Some(WaitingGet { retry_at, ..get });
             }
-            Got::Empty => self.connection.reply(channel, ServerMethod::BasicGetEmpty),
+            Got::Empty => {
+                self.channel(channel).counts.got_empty += 1;
+                self.connection.reply(channel, ServerMethod::BasicGetEmpty);
+            }
         }
         self.consumers.end(number);
         self.channel(channel);

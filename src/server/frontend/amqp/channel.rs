@@ -11,6 +11,7 @@ use super::reply_to::Replies;
 use super::transaction::Uncommitted;
 use super::{Amqp, Promise};
 use crate::server::connections::ChannelFacts;
+use crate::server::counts::Counts;
 use crate::server::usage::{LimitReached, Slot};
 
 /// What a channel remembers.
@@ -28,6 +29,8 @@ pub(super) struct Channel {
     pub uncommitted: Vec<Uncommitted>,
     /// Its place among the channels of its user.
     _slot: Option<Slot>,
+    /// What went over it.
+    pub counts: Counts,
     /// Whether management has to be told.
     pub is_changed: bool,
 }
@@ -43,6 +46,7 @@ impl Amqp {
     fn open_channel(&mut self, channel: u16) -> Result<(), LimitReached> {
         let _slot = Some(self.node.admit_channel(&self.user)?);
         self.channels.insert(channel, Channel { _slot, is_changed: true, ..Channel::default() });
+        self.node.churn.channels_opened.add(1);
         self.node.announce_channel("channel.created", &self.peer, channel);
         self.connection.channel_open_ok(channel);
         Ok(())
@@ -69,10 +73,12 @@ impl Amqp {
                 sequences.retain(|(of, _)| *of != channel);
             }
         });
-        if self.channels.remove(&channel).is_some() {
-            self.node.announce_channel("channel.closed", &self.peer, channel);
-        }
-        self.peer.channels().remove(&channel);
+        let Some(ended) = self.channels.remove(&channel) else { return };
+        self.node.churn.channels_closed.add(1);
+        self.node.announce_channel("channel.closed", &self.peer, channel);
+        let mut activity = self.peer.activity();
+        activity.channels.remove(&channel);
+        activity.beside += ended.counts;
     }
 
     /// Shows management what has changed since the last time.
@@ -80,7 +86,7 @@ impl Amqp {
         if !self.channels.values().any(|channel| channel.is_changed) {
             return;
         }
-        let mut shown = self.peer.channels();
+        let shown = &mut self.peer.activity().channels;
         for (&number, channel) in self.channels.iter_mut().filter(|(_, c)| c.is_changed) {
             channel.is_changed = false;
             shown.insert(
@@ -95,6 +101,7 @@ impl Amqp {
                     transactional: self.connection.is_transactional(number),
                     prefetch: channel.prefetch,
                     global_prefetch: u16::try_from(channel.shared.limit()).unwrap_or(u16::MAX),
+                    counts: channel.counts,
                 },
             );
         }

@@ -42,6 +42,8 @@ impl Amqp {
         let is_due = before < window / 4 && consumer.debt_bytes >= window / 4;
         if let Some(state) = self.channels.get_mut(&channel) {
             state.is_changed = true;
+            let (is_manual, is_again) = (delivery.acknowledge, delivery.redelivered);
+            state.counts.note_delivery(message.body().len(), is_manual, is_again);
         }
         if is_due {
             self.consumers.due.push(number);
@@ -68,7 +70,14 @@ impl Amqp {
     }
 
     pub(super) fn settle(&mut self, channel: u16, outcome: Outcome, deliveries: &[Token]) {
+        self.note_acks(channel, outcome, deliveries.len());
         self.settle_all(channel, deliveries, settlement(outcome));
+    }
+
+    pub(super) fn note_acks(&mut self, channel: u16, outcome: Outcome, count: usize) {
+        if let Some(state) = self.channels.get_mut(&channel).filter(|_| outcome == Outcome::Ack) {
+            state.counts.acked += count as u64;
+        }
     }
 
     pub(super) fn requeue(&mut self, channel: u16, deliveries: &[Token]) {

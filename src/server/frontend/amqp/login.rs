@@ -7,13 +7,14 @@ use leveret_amqp::{Login as Credentials, MethodId, ReplyCode, method};
 
 use super::{Amqp, from_table};
 use crate::server::connections::Login;
+use crate::server::counts::Dialect;
 use crate::server::publisher::Publisher;
 use crate::server::usage::Admission;
 
 impl Amqp {
     pub(super) fn handle_login(&mut self, now: Instant, login: &Credentials<'_>) {
         let is_user = self.node.login(login.user, login.password, self.peer.link.peer.ip());
-        self.node.announce_login(&self.peer, login.user, PROTOCOL, is_user);
+        self.node.announce_login(&self.peer, login.user, Dialect::Amqp091, is_user);
         if !is_user {
             return self.connection.login_refused(now);
         }
@@ -22,7 +23,7 @@ impl Amqp {
         self.publisher = publisher.on_behalf_of(login.user);
         let mechanism = if login.mechanism == "AMQPLAIN" { "AMQPLAIN" } else { "PLAIN" };
         self.peer.set_login(Login {
-            protocol: PROTOCOL,
+            protocol: Dialect::Amqp091,
             user: self.user.to_string(),
             vhost: self.vhost.clone(),
             client_name: self.connection.connection_name().map(str::to_owned),
@@ -73,6 +74,3 @@ impl Amqp {
         Err(format!("access to vhost '{vhost}' refused for user '{}'", self.user))
     }
 }
-
-/// As management shows it.
-const PROTOCOL: &str = "AMQP 0-9-1";

@@ -230,7 +230,7 @@ impl Amqp {
         match promise {
             Promise::Confirms(sequences) => {
                 for (channel, sequence) in sequences {
-                    self.connection.confirm_through(channel, sequence);
+                    self.confirm_through(channel, sequence);
                 }
             }
             Promise::Cancel(consumer) => self.consumer_cancelled(consumer),
@@ -338,6 +338,7 @@ impl Frontend for Amqp {
             self.keep(promise);
         }
         self.note_pause();
+        self.publish_facts();
     }
 
     fn waits_for(&self) -> Option<Position> {

@@ -15,6 +15,7 @@ use super::refusal::Refusal;
 use super::table::to_value;
 use super::transaction::Uncommitted;
 use super::{Amqp, Promise, PropertyHeaders, retain};
+use crate::server::counts::Fate;
 use crate::server::firehose::Tap;
 
 /// The longest time to live, in milliseconds: a year in RabbitMQ's reckoning, times ten.
@@ -23,9 +24,18 @@ const EXPIRATION_MAX_MS: u64 = 315_360_000_000;
 impl Amqp {
     pub(super) fn handle_publish(&mut self, now: Instant, publish: Publish<'_>) {
         let (channel, sequence) = (publish.channel, publish.sequence);
-        if let Err(refusal) = self.publish(publish) {
-            self.flush_batch();
-            return self.refuse(now, channel, &refusal, PUBLISH);
+        let (body_bytes, is_held) = (publish.body.as_slice().len(), publish.is_transactional);
+        let published = self.publish(publish);
+        let counts = &mut self.channel(channel).counts;
+        if !is_held {
+            counts.note_publish(body_bytes, sequence > 0);
+        }
+        match published {
+            Ok(fate) => fate.into_iter().for_each(|fate| counts.note_fate(fate)),
+            Err(refusal) => {
+                self.flush_batch();
+                return self.refuse(now, channel, &refusal, PUBLISH);
+            }
         }
         if sequence == 0 {
             return;
@@ -36,7 +46,8 @@ impl Amqp {
         }
     }
 
-    fn publish(&mut self, publish: Publish<'_>) -> Result<(), Refusal> {
+    /// Says what becomes of a message, if that is known before a commit.
+    fn publish(&mut self, publish: Publish<'_>) -> Result<Option<Fate>, Refusal> {
         let properties = publish.properties();
         let mut facts = self.facts(properties)?;
         facts.retain = retain::is_wanted(&publish)?;
@@ -46,7 +57,7 @@ impl Amqp {
             let message = message(&publish, &more, reply_to.as_deref(), facts);
             let more_keys = more.keys.iter().map(|&key| key.into()).collect();
             let uncommitted = Uncommitted { message, more_keys, mandatory: publish.mandatory };
-            return self.hold(publish.channel, uncommitted);
+            return self.hold(publish.channel, uncommitted).map(|()| None);
         }
         let (exchange, key) = (publish.exchange(), publish.routing_key());
         let (node, vhost, headers) = (&self.node, &self.vhost, PropertyHeaders(properties));
@@ -58,7 +69,7 @@ impl Amqp {
         };
         let is_needed = facts.retain || publish.mandatory || self.node.firehose.is_on();
         if routed.is_empty() && !is_needed {
-            return Ok(());
+            return Ok(Some(Fate::Dropped));
         }
         let message = Arc::new(message(&publish, &more, reply_to.as_deref(), facts));
         if facts.retain {
@@ -68,15 +79,17 @@ impl Amqp {
         }
         self.node.tap(&self.peer, publish.channel, Tap::Publish(&message, &routed));
         if routed.is_empty() {
-            if publish.mandatory {
-                let content = content(&message, None);
-                self.connection.return_(publish.channel, ReplyCode::NoRoute, &content);
+            if !publish.mandatory {
+                return Ok(Some(Fate::Dropped));
             }
-            return Ok(());
+            let content = content(&message, None);
+            self.connection.return_(publish.channel, ReplyCode::NoRoute, &content);
+            return Ok(Some(Fate::Returned));
         }
         let confirm = (publish.sequence > 0).then_some((publish.channel, publish.sequence));
+        let fate = Fate::Routed(routed.copies());
         self.publisher.add(&self.node, message, routed, (None, confirm));
-        Ok(())
+        Ok(Some(fate))
     }
 
     /// Hands the batch over; its confirms leave once it is safe.
@@ -97,6 +110,17 @@ impl Amqp {
             }
             let sequences = std::mem::take(&mut self.unconfirmed);
             self.gate.push(promise, Promise::Confirms(sequences));
+        }
+    }
+
+    /// Confirms what a channel has published up to here.
+    pub(super) fn confirm_through(&mut self, channel: u16, sequence: u64) {
+        let before = self.connection.unconfirmed_len(channel);
+        self.connection.confirm_through(channel, sequence);
+        let confirmed = before - self.connection.unconfirmed_len(channel);
+        if let Some(state) = self.channels.get_mut(&channel) {
+            state.is_changed = true;
+            state.counts.confirmed += confirmed;
         }
     }
 

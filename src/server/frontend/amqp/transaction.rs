@@ -15,6 +15,7 @@ use super::deliver::{content, settlement};
 use super::refusal::Refusal;
 use super::{Amqp, Answer, PropertyHeaders};
 use crate::server::clock;
+use crate::server::counts::Fate;
 use crate::server::firehose::Tap;
 use crate::server::publisher::Routed;
 use crate::server::transaction::{NoRoom, Settle, Transaction};
@@ -57,12 +58,14 @@ impl Amqp {
 
     fn commit(&mut self, channel: u16, settlements: &Settlements) -> Result<(), Refusal> {
         let (mut transaction, mut unroutable) = (Transaction::default(), Vec::new());
-        let mut traced = Vec::new();
+        let (mut traced, mut fates) = (Vec::new(), Vec::new());
         for publish in std::mem::take(&mut self.channel(channel).uncommitted) {
             let routed = self.route(&publish)?;
             if self.node.firehose.traces(&self.vhost) {
                 traced.push((publish.message.clone(), routed.clone()));
             }
+            let body_bytes = publish.message.body().len();
+            fates.push((body_bytes, fate(&routed, publish.mandatory)));
             if !routed.is_empty() {
                 transaction.publish(restamped(publish.message), &routed, self.node.shard_count());
             } else if publish.mandatory {
@@ -78,8 +81,14 @@ impl Amqp {
         for message in &unroutable {
             self.connection.return_(channel, ReplyCode::NoRoute, &content(message, None));
         }
-        for (_, deliveries) in settlements {
+        for (outcome, deliveries) in settlements {
+            self.note_acks(channel, *outcome, deliveries.len());
             self.note_settled(channel, deliveries);
+        }
+        let counts = &mut self.channel(channel).counts;
+        for (body_bytes, fate) in fates {
+            counts.note_publish(body_bytes, false);
+            counts.note_fate(fate);
         }
         self.answer(channel, Answer::Plain(ServerMethod::TxCommitOk), promise, false);
         Ok(())
@@ -108,6 +117,14 @@ impl Amqp {
                 transaction.settle(Settle { queue, consumer, entries, settlement });
             }
         }
+    }
+}
+
+fn fate(routed: &Routed, mandatory: bool) -> Fate {
+    match routed.copies() {
+        0 if mandatory => Fate::Returned,
+        0 => Fate::Dropped,
+        queues => Fate::Routed(queues),
     }
 }
 

@@ -10,6 +10,7 @@ use leveret_mqtt::{Auth, Authentication, Connect, Reason, ReasonCode, Version};
 use super::Mqtt;
 use super::connect::Arrival;
 use crate::config::Anonymous;
+use crate::server::counts::Dialect;
 use crate::server::scram;
 
 /// A SCRAM login that waits for the client.
@@ -78,8 +79,8 @@ impl Mqtt {
     fn final_step(&mut self, arrival: Option<Arrival>, exchange: &scram::Exchange, data: &[u8]) {
         let user = exchange.user();
         let answer = self.node.finish_scram(exchange, data, self.peer.link.peer.ip());
-        let protocol = protocol(self.connection.version());
-        self.node.announce_login(&self.peer, user, protocol, answer.is_ok());
+        let dialect = dialect(self.connection.version());
+        self.node.announce_login(&self.peer, user, dialect, answer.is_ok());
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return self.refuse_login(&error.to_string()),
@@ -121,17 +122,16 @@ impl Mqtt {
         };
         let password = connect.password.unwrap_or_default();
         let is_user = self.node.login(user, password, self.peer.link.peer.ip());
-        self.node.announce_login(&self.peer, user, protocol(connect.version), is_user);
+        self.node.announce_login(&self.peer, user, dialect(connect.version), is_user);
         if is_user { Ok(user.into()) } else { Err(WRONG_PASSWORD) }
     }
 }
 
-/// As management shows it.
-pub(super) fn protocol(version: Version) -> &'static str {
+pub(super) fn dialect(version: Version) -> Dialect {
     match version {
-        Version::V31 => "MQTT 3-1",
-        Version::V3 => "MQTT 3-1-1",
-        Version::V5 => "MQTT 5-0",
+        Version::V31 => Dialect::Mqtt310,
+        Version::V3 => Dialect::Mqtt311,
+        Version::V5 => Dialect::Mqtt50,
     }
 }
 

@@ -8,7 +8,7 @@ use leveret_core::{
 };
 use leveret_mqtt::{Awaiting, ConnAck, Connect, InFlight, Reason, ReasonCode, SessionState};
 
-use super::authenticate::protocol;
+use super::authenticate::dialect;
 use super::deliver::packet_id;
 use super::reader::Reader;
 use super::topic::is_reserved;
@@ -112,7 +112,7 @@ impl Mqtt {
             }
         };
         self.peer.set_login(Login {
-            protocol: protocol(self.connection.version()),
+            protocol: dialect(self.connection.version()),
             user: user.to_string(),
             vhost: self.vhost.clone(),
             client_name: Some(client_id.to_string()),

@@ -27,11 +27,11 @@ use leveret_mqtt::{Connection, Disconnect, Event, Qos, Reason, ReasonCode, WillF
 
 use super::Frontend;
 use crate::server::connections::Peer;
+use crate::server::counts::Counts;
 use crate::server::gate::Gate;
 use crate::server::outbox::{CloseReason, Mail, Notice};
 use crate::server::pause::Pause;
 use crate::server::publisher::Publisher;
-use crate::server::sys_topics::Tally;
 use crate::server::usage::Admission;
 use crate::server::{DEFAULT_VHOST, Node, clock};
 use authenticate::Login;
@@ -57,7 +57,7 @@ pub struct Mqtt {
     received_topic: LastTopic,
     sent_topic: LastTopic,
     reader: Option<Reader>,
-    tally: Tally,
+    counts: Counts,
     /// When what is being read came in, in milliseconds since the Unix epoch.
     read_at_ms: u64,
     gate: Gate<Promise>,
@@ -115,8 +115,8 @@ impl Mqtt {
         };
         self.settle_batch();
         self.flush_batch();
-        self.tally.add_to(&self.node.mqtt_traffic);
         self.handle_durable(self.node.durable());
+        self.show_counts();
         is_held
     }
 
@@ -144,7 +144,7 @@ impl Mqtt {
             received_topic: LastTopic::default(),
             sent_topic: LastTopic::default(),
             reader: None,
-            tally: Tally::default(),
+            counts: Counts::default(),
             read_at_ms: 0,
             gate: Gate::default(),
             acks: Vec::new(),
@@ -184,10 +184,16 @@ impl Mqtt {
     fn settle_batch(&mut self) {
         let Some(Session { queue, consumer, .. }) = self.session else { return };
         if !self.settled.is_empty() {
+            self.counts.acked += self.settled.len() as u64;
             self.node.settle(queue, consumer, &self.settled, Settlement::Ack);
             self.settled.clear();
             self.retry_blocked();
         }
+    }
+
+    /// Shows others what it has counted.
+    fn show_counts(&self) {
+        self.peer.activity().beside = self.counts;
     }
 
     fn keep(&mut self, promise: Promise) {
@@ -258,7 +264,7 @@ impl Frontend for Mqtt {
         for delivery in mail.deliveries.drain(..) {
             self.deliver(delivery);
         }
-        self.tally.add_to(&self.node.mqtt_traffic);
+        self.show_counts();
         for notice in mail.notices.drain(..) {
             self.handle_notice(&notice);
         }
@@ -332,10 +338,11 @@ impl Frontend for Mqtt {
 impl Drop for Mqtt {
     fn drop(&mut self) {
         self.close();
+        self.show_counts();
         let traffic = &self.peer.traffic;
         let (received, sent) =
             (traffic.received.load(Ordering::Relaxed), traffic.sent.load(Ordering::Relaxed));
-        self.node.mqtt_traffic.note_closed(received, sent);
+        self.node.closed_traffic.note(received, sent);
         self.node.forget_connection(self.peer.id);
     }
 }
