@@ -30,18 +30,9 @@ pub fn stats_of(node: &Node, queues: &[QueueId]) -> Vec<QueueStats> {
 
 /// The counts of all these queues together.
 pub fn total_of(node: &Node, queues: &[QueueId]) -> QueueStats {
-    stats_of(node, queues).into_iter().fold(QueueStats::default(), |sum, one| QueueStats {
-        ready: sum.ready + one.ready,
-        unacked: sum.unacked + one.unacked,
-        ready_bytes: sum.ready_bytes + one.ready_bytes,
-        unacked_bytes: sum.unacked_bytes + one.unacked_bytes,
-        consumers: sum.consumers + one.consumers,
-        published: sum.published + one.published,
-        delivered: sum.delivered + one.delivered,
-        redelivered: sum.redelivered + one.redelivered,
-        got: sum.got + one.got,
-        acked: sum.acked + one.acked,
-    })
+    let mut total = QueueStats::default();
+    stats_of(node, queues).into_iter().for_each(|stats| total += stats);
+    total
 }
 
 /// These counts with their rates: how many messages there are now, and what has happened so far in
@@ -55,8 +46,11 @@ pub fn measure(rates: &Rates, thing: Thing, stats: &QueueStats) -> (Vec<Rated>, 
     let history = [
         ("publish", stats.published),
         ("deliver", stats.delivered),
+        ("deliver_no_ack", stats.delivered_no_ack),
         ("get", stats.got),
-        ("deliver_get", stats.delivered + stats.got),
+        ("get_no_ack", stats.got_no_ack),
+        ("get_empty", stats.got_empty),
+        ("deliver_get", stats.handed_out()),
         ("redeliver", stats.redelivered),
         ("ack", stats.acked),
     ];

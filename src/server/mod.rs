@@ -15,6 +15,7 @@ pub mod counts;
 pub mod dead_letters;
 pub mod effects;
 pub mod events;
+mod exchange_tally;
 pub mod firehose;
 pub mod frontend;
 pub mod gate;

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 
 use leveret_core::record::{self, Kind, Origin, Packet};
 use leveret_core::{
-    Actor, Address, Delayed, Facts, Headers, Message, Placement, Position, QueueId, Reference,
-    Routes, ShardId, Target, Topology, TopologyError,
+    Actor, Address, Delayed, ExchangeTraffic, Facts, Headers, Message, Placement, Position,
+    QueueId, Reference, Routes, ShardId, Target, Topology, TopologyError,
 };
 use leveret_storage::Urgency;
 use smallvec::SmallVec;
 
+use super::exchange_tally::ExchangeTally;
 use super::frontend::headers_of;
 use super::route_cache::Cache;
 use super::shard::Work;
@@ -43,6 +44,7 @@ struct Batch {
     is_ahead: bool,
     /// Queues whose consumers are a little slower.
     outpaced: Vec<QueueId>,
+    tally: ExchangeTally,
 }
 
 /// Where a message goes, grouped by shard.
@@ -53,6 +55,8 @@ pub struct Routed {
     delayed: Vec<Delayed>,
     /// Of each, one more queue gets it.
     groups: Vec<Group>,
+    /// What the exchange has counted.
+    traffic: Option<Arc<ExchangeTraffic>>,
 }
 
 /// A publish that its client wants to have confirmed: the channel, and its number there.
@@ -99,20 +103,25 @@ impl Publisher {
         headers: &dyn Headers,
     ) -> Result<Arc<Routed>, TopologyError> {
         let generation = node.generation.load(Ordering::Acquire);
-        let cache = &mut self.batch(node).cache;
-        cache.keep_to(generation);
-        if let Some(routed) = cache.find(vhost, exchange, key) {
+        let batch = self.batch(node);
+        batch.cache.keep_to(generation);
+        if let Some(routed) = batch.cache.find(vhost, exchange, key) {
+            batch.note(&routed);
             return Ok(routed.choose(node));
         }
-        let routes = {
+        let (routes, traffic) = {
             let topology = node.topology();
             self.check(&topology, (vhost, exchange), &[key])?;
             let address = Address { vhost, exchange, key, random: random_number() };
-            topology.route(address, headers, self.session)?
+            let routes = topology.route(address, headers, self.session)?;
+            (routes, topology.exchange(vhost, exchange)?.traffic.clone())
         };
-        let routed = Arc::new(Routed::group(&routes, node.shard_count()));
+        let traffic = Some(traffic);
+        let routed = Routed { traffic, ..Routed::group(&routes, node.shard_count()) };
+        let (routed, batch) = (Arc::new(routed), self.batch(node));
+        batch.note(&routed);
         if routes.is_cacheable() {
-            self.batch(node).cache.insert(vhost, exchange, key, &routed);
+            batch.cache.insert(vhost, exchange, key, &routed);
         }
         Ok(routed.choose(node))
     }
@@ -122,7 +131,7 @@ impl Publisher {
     /// # Errors
     /// As [`Publisher::route`].
     pub fn route_by_keys(
-        &self,
+        &mut self,
         node: &Node,
         vhost: &Arc<str>,
         (exchange, key, more): (&str, &str, &[&str]),
@@ -133,7 +142,17 @@ impl Publisher {
         self.check(&topology, (vhost, exchange), &keys)?;
         let address = Address { vhost, exchange, key, random: random_number() };
         let routes = topology.route_by_keys(address, more, headers, self.session)?;
-        Ok(Arc::new(Routed::group(&routes, node.shard_count())).choose(node))
+        let traffic = Some(topology.exchange(vhost, exchange)?.traffic.clone());
+        let routed = Arc::new(Routed { traffic, ..Routed::group(&routes, node.shard_count()) });
+        self.batch(node).note(&routed);
+        Ok(routed.choose(node))
+    }
+
+    /// Counts at exchanges what was routed. To be called once a batch, also if nothing is in it.
+    pub fn count_at_exchanges(&mut self) {
+        if let Some(batch) = &mut self.batch {
+            batch.tally.flush();
+        }
     }
 
     /// Refuses what the user may not publish, or what no client may.
@@ -207,6 +226,7 @@ impl Publisher {
     pub fn flush(&mut self, node: &Node) -> Option<Position> {
         let mut last = None;
         let batch = &mut **self.batch.as_mut()?;
+        batch.tally.flush();
         batch.is_ahead = false;
         batch.refused.clear();
         batch.outpaced.clear();
@@ -265,6 +285,14 @@ impl Batch {
             refused: Vec::new(),
             is_ahead: false,
             outpaced: Vec::new(),
+            tally: ExchangeTally::default(),
+        }
+    }
+
+    /// A message goes this way.
+    fn note(&mut self, routed: &Routed) {
+        if let Some(traffic) = &routed.traffic {
+            self.tally.note(traffic, routed.copies());
         }
     }
 
@@ -397,7 +425,8 @@ impl Routed {
             return self;
         }
         let (by_shard, delayed) = (self.by_shard.clone(), self.delayed.clone());
-        let mut routed = Routed { by_shard, delayed, groups: Vec::new() };
+        let (groups, traffic) = (Vec::new(), self.traffic.clone());
+        let mut routed = Routed { by_shard, delayed, groups, traffic };
         for group in &self.groups {
             routed.push(group.choose(&node.online), node.shard_count());
         }
@@ -450,7 +479,7 @@ impl Routed {
 
     /// How many queues get it, those included in which it waits first.
     pub fn copies(&self) -> usize {
-        self.len() + self.delayed.len()
+        self.len() + self.delayed.len() + self.groups.len()
     }
 
     /// Whether any of them is durable.

@@ -136,6 +136,7 @@ impl Queue {
             unacked: self.unacked.len(),
             ready_bytes: self.ready.extent().size_bytes,
             unacked_bytes: self.unacked.bytes(),
+            resident_bytes: self.resident_bytes as u64,
             consumers: self.consumers.len(),
             ..self.stats
         }
@@ -237,6 +238,7 @@ impl Queue {
     /// Hands out what can be handed out, and drops what has no place or time here any more.
     pub fn pump(&mut self, now_ms: u64, fx: &mut Effects) {
         self.is_published = false;
+        self.stats.pumped_at_ms = now_ms;
         if !self.consumers.is_empty() {
             self.serve(now_ms, fx);
         }
@@ -320,7 +322,11 @@ impl Queue {
                 if self.read_ahead(fx) {
                     continue;
                 }
-                return if self.fetching { Got::Fetching } else { Got::Empty };
+                if self.fetching {
+                    return Got::Fetching;
+                }
+                self.stats.got_empty += 1;
+                return Got::Empty;
             };
             if front.is_expired(now_ms) {
                 self.drop_front(DeathReason::Expired, fx);
@@ -332,7 +338,8 @@ impl Queue {
             }
             let Some(entry) = self.ready.pop() else { return Got::Empty };
             self.give_memory(entry.resident_bytes(), fx);
-            self.stats.got += 1;
+            self.stats.got += u64::from(!no_ack);
+            self.stats.got_no_ack += u64::from(no_ack);
             let held = (!no_ack).then(|| Holder::uncounted(holder, now_ms));
             return match self.release_to(entry, holder, held, fx) {
                 Some(delivery) => Got::Message(delivery, self.ready.len()),
@@ -375,7 +382,8 @@ impl Queue {
         let shared = consumer.options.shared.clone();
         let held =
             (!no_ack).then_some(Holder { consumer: id, shared, counted: true, since_ms: now_ms });
-        self.stats.delivered += 1;
+        self.stats.delivered += u64::from(!no_ack);
+        self.stats.delivered_no_ack += u64::from(no_ack);
         if let Some(delivery) = self.release_to(entry, id, held, fx) {
             fx.deliveries.push(delivery);
         }

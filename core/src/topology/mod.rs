@@ -52,7 +52,7 @@ pub use queue::{QueueEntry, QueueKind, QueueSpec, QueueType};
 pub use route::{Address, Routes, Shared, Target};
 pub use topic_permission::{TopicPattern, TopicPermissions};
 pub use user::{Permissions, Right, User};
-pub use vhost::{ExchangeEntry, VhostFacts};
+pub use vhost::{ExchangeEntry, ExchangeTraffic, VhostFacts};
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -23,12 +24,39 @@ pub struct ExchangeEntry {
     /// The queue in which it keeps messages, if its type does: until their time, or for those who come
     /// later.
     pub own_queue: Option<QueueId>,
+    /// What clients have published to it.
+    pub traffic: Arc<ExchangeTraffic>,
     pub(super) table: RoutingTable,
     /// The bindings it is the source of.
     pub(super) outgoing: BTreeSet<BindingId>,
     /// The bindings it is the destination of.
     pub(super) incoming: BTreeSet<BindingId>,
     pub(super) in_force: Option<Box<InForce>>,
+}
+
+/// What has gone through an exchange since it was made here.
+#[derive(Debug, Default)]
+pub struct ExchangeTraffic {
+    published: AtomicU64,
+    routed: AtomicU64,
+}
+
+impl ExchangeTraffic {
+    /// So many messages were published to it, and so many copies of them went to queues.
+    pub fn note(&self, published: u64, routed: u64) {
+        self.published.fetch_add(published, Ordering::Relaxed);
+        self.routed.fetch_add(routed, Ordering::Relaxed);
+    }
+
+    /// Messages that were published to it.
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
+    }
+
+    /// Copies of them that went to queues.
+    pub fn routed(&self) -> u64 {
+        self.routed.load(Ordering::Relaxed)
+    }
 }
 
 /// What is known of a virtual host besides what is in it.
@@ -59,7 +87,16 @@ impl ExchangeEntry {
     pub(super) fn new(name: Arc<str>, spec: ExchangeSpec) -> Self {
         let table = RoutingTable::new(&spec);
         let (outgoing, incoming) = (BTreeSet::new(), BTreeSet::new());
-        ExchangeEntry { name, spec, own_queue: None, table, outgoing, incoming, in_force: None }
+        ExchangeEntry {
+            name,
+            spec,
+            own_queue: None,
+            traffic: Arc::default(),
+            table,
+            outgoing,
+            incoming,
+            in_force: None,
+        }
     }
 }
 

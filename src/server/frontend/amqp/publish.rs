@@ -95,6 +95,7 @@ impl Amqp {
     /// Hands the batch over; its confirms leave once it is safe.
     pub(super) fn flush_batch(&mut self) {
         let mut promise = self.retained_promise.take();
+        self.publisher.count_at_exchanges();
         if !self.publisher.is_empty() {
             self.pause.note_publish();
             promise = promise.max(self.publisher.flush(&self.node));

@@ -109,6 +109,7 @@ impl Mqtt {
     /// Hands the batch over; its acknowledgements leave once it is safe.
     pub(super) fn flush_batch(&mut self) {
         let mut promise = self.batch_promise.take();
+        self.publisher.count_at_exchanges();
         if !self.publisher.is_empty() {
             self.pause.note_publish();
             promise = promise.max(self.publisher.flush(&self.node));
