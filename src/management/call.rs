@@ -20,7 +20,7 @@ use super::fields::Fields;
 use super::messages::consumer;
 use super::messages::lease::Leases;
 use super::node;
-use super::rates::Rates;
+use super::rates::{Named, Ranges, Rated, Rates, Thing};
 use super::reply::Reply;
 use crate::server::Node;
 use crate::server::firehose::{Party, Tap};
@@ -29,7 +29,7 @@ use crate::server::firehose::{Party, Tap};
 pub struct Api {
     /// The broker.
     pub node: Arc<Node>,
-    /// What the counters were at earlier looks.
+    /// How numbers change.
     pub rates: Rates,
     /// Messages that scripts hold.
     pub leases: Arc<Leases>,
@@ -59,6 +59,7 @@ pub struct Call {
     parts: Vec<(String, String)>,
     path: String,
     query: Vec<(String, String)>,
+    ranges: Ranges,
     body: Bytes,
 }
 
@@ -84,17 +85,23 @@ impl Call {
             parts.iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect();
         check_vhosts(&api.node, &caller, who, &parts)?;
         let query = request.uri().query().unwrap_or_default();
-        let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let ranges = Ranges::parse(|name| find(&query, name));
         let path = request.uri().path().to_owned();
         let is_head = request.method() == Method::HEAD;
         let headers = std::mem::take(request.headers_mut());
         let body = read_body(request.into_body()).await?;
-        Ok(Call { api, caller, is_head, from, headers, parts, path, query, body })
+        Ok(Call { api, caller, is_head, from, headers, parts, path, query, ranges, body })
     }
 
     /// The broker.
     pub fn node(&self) -> &Node {
         &self.api.node
+    }
+
+    /// Numbers of a thing and how they change, with the histories that the call asks for.
+    pub fn measure(&self, thing: Thing, numbers: &[Named]) -> Vec<Rated> {
+        self.api.rates.measure(thing, numbers, &self.ranges)
     }
 
     /// Copies what the caller publishes or gets, if it is traced.
@@ -108,8 +115,7 @@ impl Call {
 
     /// A part of the path that the route names, decoded.
     pub fn part(&self, name: &str) -> &str {
-        let found = self.parts.iter().find(|(known, _)| known == name);
-        found.map_or("", |(_, part)| part)
+        find(&self.parts, name).unwrap_or_default()
     }
 
     /// The end of the path as it came, not decoded.
@@ -125,8 +131,7 @@ impl Call {
 
     /// A parameter of the query.
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        let found = self.query.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str())
+        find(&self.query, name)
     }
 
     /// Whether a parameter of the query is `true`.
@@ -214,6 +219,10 @@ impl Call {
         let name = if name.is_empty() { Resource::DEFAULT_EXCHANGE } else { name };
         self.caller.check(right, vhost, name)
     }
+}
+
+fn find<'a>(named: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    named.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 /// Answers a request with an endpoint that waits for nothing, on a thread that may take its time.

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call};
 use super::connections::{self, Connected};
 use super::error::Refusal;
-use super::{list, node};
+use super::rates::{self, Thing};
+use super::{list, node, sampler};
 use crate::server::connections::ChannelFacts;
 
 struct Row<'a> {
@@ -23,7 +24,7 @@ pub fn list(call: &Call) -> Answer {
 /// `GET /connections/:connection/channels`.
 pub fn of_connection(call: &Call) -> Answer {
     let connected = connections::find(call)?;
-    list::answer_whole(call, rows(&connected).iter().map(describe))
+    list::answer_whole(call, rows(&connected).iter().map(|row| describe(call, row)))
 }
 
 /// `GET /channels/:channel`.
@@ -32,12 +33,12 @@ pub fn show(call: &Call) -> Answer {
     let visible = connections::visible(call)?;
     let of = visible.iter().filter(|it| wanted.starts_with(&it.name));
     let found = of.flat_map(rows).find(|row| row.name == wanted);
-    list::answer_one(call, describe(&found.ok_or_else(Refusal::no_such_object)?))
+    list::answer_one(call, describe(call, &found.ok_or_else(Refusal::no_such_object)?))
 }
 
 fn answer(call: &Call, connected: &[Connected]) -> Answer {
     let rows = connected.iter().flat_map(rows).collect();
-    let render = |rows: &[&Row<'_>]| rows.iter().map(|row| Some(describe(row))).collect();
+    let render = |rows: &[&Row<'_>]| rows.iter().map(|row| Some(describe(call, row))).collect();
     list::answer(call, rows, |row: &Row<'_>| &row.name, render)
 }
 
@@ -49,8 +50,10 @@ fn rows(connected: &Connected) -> Vec<Row<'_>> {
     connected.peer.activity().channels.iter().map(row).collect()
 }
 
-fn describe(row: &Row<'_>) -> Value {
+fn describe(call: &Call, row: &Row<'_>) -> Value {
     let Row { connected, number, facts, name } = row;
+    let thing = Thing::Channel(connected.peer.id, *number);
+    let messages = call.measure(thing, &sampler::of_channel(facts));
     json!({
         "name": name,
         "number": number,
@@ -73,5 +76,6 @@ fn describe(row: &Row<'_>) -> Value {
         "acks_uncommitted": facts.acks_uncommitted,
         "prefetch_count": facts.prefetch,
         "global_prefetch_count": facts.global_prefetch,
+        "message_stats": rates::object(&messages),
     })
 }

@@ -1,7 +1,6 @@
 //! Connections: lists, single ones, and how to close them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +8,7 @@ use super::call::{Answer, Call};
 use super::error::Refusal;
 use super::rates::{self, Thing};
 use super::reply::Reply;
-use super::{arguments, list, node};
+use super::{arguments, list, node, sampler};
 use crate::server::connections::{Login, Peer};
 use crate::server::outbox::{CloseReason, Notice};
 
@@ -150,11 +149,11 @@ fn describe(call: &Call, connected: &Connected) -> Value {
     if let Some(client_name) = &login.client_name {
         object.insert("user_provided_name".to_owned(), json!(client_name));
     }
-    let octets = [
-        ("recv_oct", peer.traffic.received.load(Ordering::Relaxed)),
-        ("send_oct", peer.traffic.sent.load(Ordering::Relaxed)),
-    ];
-    rates::put(&mut object, &call.api.rates.measure(Thing::Connection(peer.id), &octets));
+    let numbers = sampler::of_connection(peer);
+    let mut octets = call.measure(Thing::Connection(peer.id), &numbers);
+    let messages = octets.split_off(sampler::OCTETS);
+    rates::put(&mut object, &octets);
+    object.insert("message_stats".to_owned(), rates::object(&messages));
     Value::Object(object)
 }
 

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call};
 use super::error::Refusal;
 use super::queues::no_such_vhost;
+use super::rates::{self, Thing};
 use super::reply::Reply;
-use super::{arguments, list};
+use super::{arguments, list, sampler};
 
 struct Row {
     vhost: Arc<str>,
@@ -105,6 +106,11 @@ fn describe(call: &Call, vhost: &str, exchange: &ExchangeEntry) -> Value {
     });
     if let Some(policy) = exchange.in_force().and_then(|it| it.policy.as_deref()) {
         object["policy"] = json!(policy);
+    }
+    if !call.flag("disable_stats") {
+        let thing = Thing::Exchange(vhost.into(), exchange.name.clone());
+        let messages = call.measure(thing, &sampler::of_exchange(&exchange.traffic));
+        object["message_stats"] = rates::object(&messages);
     }
     let delays = exchange.spec.kind == ExchangeKind::Delayed;
     if let Some(queue) = exchange.own_queue.filter(|_| delays) {

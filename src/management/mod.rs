@@ -24,6 +24,7 @@ mod exchanges;
 mod fields;
 mod get;
 mod health;
+mod history;
 mod limits;
 mod list;
 mod login;
@@ -42,6 +43,7 @@ mod quorum;
 mod rates;
 mod reply;
 mod routes;
+mod sampler;
 mod settings;
 mod totals;
 mod users;
@@ -65,12 +67,14 @@ pub use get::message_to_json;
 /// Requests need the extension `ConnectInfo<SocketAddr>`, which the HTTP server adds: the user `guest` is
 /// let in from this machine only, and whoever has no address counts as being elsewhere.
 pub fn router(node: Arc<Node>) -> Router {
+    let shared = Arc::new(Api::new(node.clone()));
+    tokio::spawn(rates::run(Arc::downgrade(&shared)));
     Router::new()
         .nest("/api", routes::router())
         .route("/", axum::routing::get(front_page))
         .fallback(|| std::future::ready(Refusal::no_such_object()))
         .method_not_allowed_fallback(|method: Method| std::future::ready(no_such_method(&method)))
-        .with_state(Arc::new(Api::new(node.clone())))
+        .with_state(shared)
         .merge(websocket::routes(node))
 }
 

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::error::Refusal;
-use super::{list, overview};
+use super::rates::{self, Named, Thing};
+use super::{list, overview, sampler};
 use crate::server::alarms::memory_of_process;
-use crate::server::clock;
 pub use crate::server::host::node_name as name;
+use crate::server::{Node, clock};
 
 /// `GET /nodes`.
 pub fn list(call: &Call) -> Answer {
@@ -26,7 +27,29 @@ pub fn show(call: &Call) -> Answer {
     }
 }
 
+/// What the node uses that changes, as far as the system says.
+pub fn numbers(node: &Node) -> Vec<Named> {
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let numbers = [
+        ("sockets_used", Some(node.connections.len() as u64)),
+        ("proc_used", Some(tasks as u64)),
+        ("fd_used", open_files()),
+        ("mem_used", memory_of_process()),
+        ("disk_free", node.alarms.state().disk_free),
+    ];
+    numbers.into_iter().filter_map(|(name, number)| Some((name, number?))).collect()
+}
+
 fn describe(call: &Call) -> Value {
+    let mut described = facts(call);
+    if let Value::Object(object) = &mut described {
+        rates::put(object, &call.measure(Thing::Node, &numbers(call.node())));
+        rates::put(object, &call.measure(Thing::Churn, &sampler::churn(call.node())));
+    }
+    described
+}
+
+fn facts(call: &Call) -> Value {
     let node = call.node();
     let (alarms, limits) = (node.alarms.state(), node.alarms.limits());
     let runtime = tokio::runtime::Handle::current().metrics();
@@ -41,17 +64,12 @@ fn describe(call: &Call) -> Value {
         "uptime": clock::now_ms().saturating_sub(node.started_at_ms),
         "processors": std::thread::available_parallelism().map_or(1, usize::from),
         "run_queue": runtime.global_queue_depth(),
-        "proc_used": runtime.num_alive_tasks(),
         "proc_total": node.config.connections_max,
-        "sockets_used": node.connections.len(),
         "sockets_total": node.config.connections_max,
-        "fd_used": open_files(),
         "fd_total": open_files_max(),
-        "mem_used": memory_of_process(),
         "mem_limit": limits.memory_max,
         "mem_alarm": alarms.memory_alarm,
         "mem_calculation_strategy": "rss",
-        "disk_free": alarms.disk_free,
         "disk_free_limit": limits.disk_free_min,
         "disk_free_alarm": alarms.disk_alarm,
         "db_dir": node.config.data_dir.display().to_string(),
@@ -70,8 +88,8 @@ fn describe(call: &Call) -> Value {
     })
 }
 
-fn open_files() -> Option<usize> {
-    Some(fs::read_dir("/proc/self/fd").ok()?.count())
+fn open_files() -> Option<u64> {
+    Some(fs::read_dir("/proc/self/fd").ok()?.count() as u64)
 }
 
 /// The soft limit of the process.

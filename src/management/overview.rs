@@ -1,12 +1,13 @@
 //! The overview: versions, totals over everything, and listeners.
 
-use leveret_core::{ExchangeKind, ParameterName, QueueId, TopologyCommand};
+use leveret_core::{ExchangeKind, ParameterName, QueueId, QueueStats, TopologyCommand};
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
-use super::rates::{self, Thing};
+use super::error::Refusal;
+use super::rates::{self, Rated, Thing};
 use super::reply::Reply;
-use super::{list, node, totals};
+use super::{list, node, sampler, totals};
 use crate::server::Node;
 
 /// `GET /overview`.
@@ -14,14 +15,7 @@ pub fn show(call: &Call) -> Answer {
     let node = call.node();
     let counts = Counts::of(call);
     let stats = totals::total_of(node, &counts.queues);
-    let (depth, history) = totals::measure(&call.api.rates, Thing::Node, &stats);
-    let history = match call.caller.is_monitoring() {
-        true => {
-            let of_clients = totals::of_clients(&node.counts().total());
-            call.api.rates.measure(Thing::Clients, &of_clients)
-        }
-        false => history,
-    };
+    let (depth, history) = totals_of(call, &stats)?;
     let version = &node.config.amqp_version;
     let mut overview = json!({
         "management_version": version,
@@ -107,6 +101,17 @@ fn description(kind: ExchangeKind) -> String {
     }
 }
 
+/// What waits, and what has happened: all that clients did for those who may see everything, for
+/// others what their queues have seen.
+fn totals_of(call: &Call, stats: &QueueStats) -> Result<(Vec<Rated>, Vec<Rated>), Refusal> {
+    if !call.caller.is_monitoring() {
+        return Ok(totals::measure(call, Thing::QueuesOf(call.vhosts()?), stats));
+    }
+    let (depth, _) = totals::measure(call, Thing::AllQueues, stats);
+    let of_clients = totals::of_clients(&call.node().counts().total());
+    Ok((depth, call.measure(Thing::Clients, &of_clients)))
+}
+
 struct Counts {
     queues: Vec<QueueId>,
     exchanges: usize,
@@ -133,9 +138,7 @@ impl Counts {
 }
 
 fn churn(call: &Call) -> Value {
-    let (created, closed) = call.node().connections.churn();
-    let churn = [("connection_created", created), ("connection_closed", closed)];
-    rates::object(&call.api.rates.measure(Thing::Churn, &churn))
+    rates::object(&call.measure(Thing::Churn, &sampler::churn(call.node())))
 }
 
 /// The sockets that are open.

@@ -183,7 +183,7 @@ fn put_numbers(
     stats: &QueueStats,
     all: bool,
 ) {
-    let (depth, history) = totals::measure(&call.api.rates, Thing::Queue(id), stats);
+    let (depth, history) = totals::measure(call, Thing::Queue(id), stats);
     rates::put(queue, &depth);
     if !all {
         return;

@@ -1,91 +1,198 @@
-//! Rates, worked out between two looks.
+//! How numbers change: rates, and histories for charts.
 //!
-//! Nobody samples in the background: whoever looks at a thing twice, at least five seconds apart,
-//! sees how its numbers have changed in between. What was never looked at before has rates of 0.
-//! A broker that nobody looks at pays nothing.
+//! Every five seconds a task notes what the totals of the node are, and what the numbers are of those
+//! things that somebody has asked for in the last five minutes. So a rate is that of the last five
+//! seconds, and 0 for a thing that was not asked for before; a broker that nobody looks at counts a
+//! few totals. How many things are tracked is limited.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use leveret_core::{ConnectionId, QueueId};
 use serde_json::{Map, Value, json};
 
+use super::call::Api;
+use super::history::{Depth, Point, Range, SAMPLE_EVERY_MS, Track, per_second};
+use super::sampler;
 use crate::server::clock;
 
-/// What the numbers were at earlier looks.
+/// What is tracked.
 #[derive(Debug, Default)]
 pub struct Rates {
-    looks: Mutex<HashMap<Thing, Look>>,
+    tracks: Mutex<HashMap<Thing, Track>>,
 }
 
 /// What has numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Thing {
-    /// The node as a whole.
+    /// What the node uses of its machine.
     Node,
     /// All clients together.
     Clients,
-    /// The node's connections as they come and go.
+    /// Connections, channels and queues as they come and go.
     Churn,
-    /// All queues of a virtual host.
-    Vhost(Arc<str>),
+    /// All queues.
+    AllQueues,
+    /// The queues of these virtual hosts.
+    QueuesOf(Vec<Arc<str>>),
     /// A queue.
     Queue(QueueId),
+    /// An exchange, by virtual host and name.
+    Exchange(Arc<str>, Arc<str>),
     /// A connection.
     Connection(ConnectionId),
+    /// A channel.
+    Channel(ConnectionId, u16),
 }
 
 /// A number with its name.
 pub type Named = (&'static str, u64);
 
-/// A number with its name and how much it changes per second.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A number with its name and how it changes.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rated {
     name: &'static str,
     number: u64,
     per_second: f64,
+    /// `None` if nobody asked for them.
+    points: Option<Vec<Point>>,
 }
 
-#[derive(Debug)]
-struct Look {
-    at_ms: u64,
-    numbers: Vec<u64>,
-    per_second: Vec<f64>,
+/// The histories that a call wants, by what they are of.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ranges {
+    lengths: Option<Range>,
+    messages: Option<Range>,
+    octets: Option<Range>,
+    node: Option<Range>,
 }
 
 impl Rates {
-    /// Looks at all numbers of a thing.
-    pub fn measure(&self, thing: Thing, numbers: &[Named]) -> Vec<Rated> {
-        let values = numbers.iter().map(|(_, number)| *number).collect();
-        let rates = self.look(thing, clock::now_ms(), values);
-        let rated = |(&(name, number), per_second)| Rated { name, number, per_second };
-        numbers.iter().zip(rates).map(rated).collect()
+    /// What the numbers of a thing are and how they change. It is tracked from now on.
+    pub fn measure(&self, thing: Thing, numbers: &[Named], ranges: &Ranges) -> Vec<Rated> {
+        let ranges: Vec<_> = numbers.iter().map(|(name, _)| ranges.of(&thing, name)).collect();
+        let has_history = ranges.iter().any(Option::is_some);
+        let mut tracks = self.lock();
+        let track = track(&mut tracks, thing, numbers, (has_history, clock::now_ms()));
+        let rated = |(at, (&(name, number), range)): (usize, (&Named, &Option<Range>))| {
+            let per_second = track.as_ref().map_or(0.0, |track| track.per_second(at));
+            let points = range.map(|range| match &track {
+                Some(track) => track.points(at, range),
+                None => Vec::new(),
+            });
+            Rated { name, number, per_second, points }
+        };
+        numbers.iter().zip(&ranges).enumerate().map(rated).collect()
     }
 
-    /// Forgets all looks.
+    /// Forgets all that was noted.
     pub fn forget(&self) {
         self.lock().clear();
     }
 
-    fn look(&self, thing: Thing, now_ms: u64, numbers: Vec<u64>) -> Vec<f64> {
-        let mut looks = self.lock();
-        if looks.len() >= LOOKS_MAX && !looks.contains_key(&thing) {
-            looks.retain(|_, look| now_ms.saturating_sub(look.at_ms) < FORGOTTEN_AFTER_MS);
-            if looks.len() >= LOOKS_MAX {
-                return vec![0.0; numbers.len()];
+    /// Notes the numbers of everything that is tracked, and forgets what is gone or nobody asks for.
+    fn sample(&self, api: &Api, now_ms: u64) {
+        let things: Vec<Thing> = {
+            let mut tracks = self.lock();
+            tracks.retain(|thing, track| {
+                thing.is_of_node() || now_ms < track.asked_at_ms.saturating_add(FORGOTTEN_AFTER_MS)
+            });
+            let of_node = [Thing::Clients, Thing::Churn, Thing::AllQueues];
+            let others = tracks.keys().filter(|thing| !of_node.contains(thing)).cloned();
+            of_node.iter().cloned().chain(others).collect()
+        };
+        let sampled = sampler::numbers(&api.node, &things);
+        let mut tracks = self.lock();
+        for (thing, numbers) in things.into_iter().zip(sampled) {
+            match numbers {
+                None => _ = tracks.remove(&thing),
+                Some(numbers) => {
+                    let depth = thing.depth();
+                    let track = tracks.entry(thing);
+                    track
+                        .and_modify(|track| track.note(now_ms, &numbers))
+                        .or_insert_with(|| Track::new(depth, now_ms, &numbers));
+                }
             }
         }
-        let look = looks.entry(thing).or_insert_with(|| Look {
-            at_ms: now_ms,
-            per_second: vec![0.0; numbers.len()],
-            numbers: numbers.clone(),
-        });
-        look.renew(now_ms, numbers);
-        look.per_second.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Thing, Look>> {
-        self.looks.lock().expect("nothing panics while it holds the looks")
+    fn lock(&self) -> MutexGuard<'_, HashMap<Thing, Track>> {
+        self.tracks.lock().expect("nothing panics while it holds the tracks")
+    }
+}
+
+/// Samples until the API is gone.
+pub async fn run(api: Weak<Api>) {
+    loop {
+        let Some(api) = api.upgrade() else { return };
+        let sample = move || api.rates.sample(&api, clock::now_ms());
+        if tokio::task::spawn_blocking(sample).await.is_err() {
+            tracing::error!("statistics are not sampled any more");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(SAMPLE_EVERY_MS)).await;
+    }
+}
+
+/// The track of a thing, unless there are too many.
+fn track<'a>(
+    tracks: &'a mut HashMap<Thing, Track>,
+    thing: Thing,
+    numbers: &[Named],
+    (has_history, now_ms): (bool, u64),
+) -> Option<&'a Track> {
+    if !tracks.contains_key(&thing) {
+        if tracks.len() >= TRACKS_MAX {
+            return None;
+        }
+        let numbers: Vec<u64> = numbers.iter().map(|(_, number)| *number).collect();
+        tracks.insert(thing.clone(), Track::new(thing.depth(), now_ms, &numbers));
+    }
+    let becomes_deep = has_history && tracks.get(&thing).is_some_and(Track::is_shallow);
+    let may =
+        becomes_deep && tracks.values().filter(|track| !track.is_shallow()).count() < HISTORIES_MAX;
+    let track = tracks.get_mut(&thing)?;
+    if may {
+        track.deepen();
+    }
+    track.asked_at_ms = now_ms;
+    Some(track)
+}
+
+impl Thing {
+    fn is_of_node(&self) -> bool {
+        matches!(self, Thing::Node | Thing::Clients | Thing::Churn | Thing::AllQueues)
+    }
+
+    fn depth(&self) -> Depth {
+        if self.is_of_node() { Depth::Day } else { Depth::Rate }
+    }
+}
+
+impl Ranges {
+    /// As the parameters of a query say.
+    pub fn parse<'a>(parameter: impl Fn(&str) -> Option<&'a str>) -> Ranges {
+        let range = |name: &str| {
+            let (age, step) = (format!("{name}_age"), format!("{name}_incr"));
+            Range::parse(parameter(&age), parameter(&step))
+        };
+        Ranges {
+            lengths: range("lengths"),
+            messages: range("msg_rates"),
+            octets: range("data_rates"),
+            node: range("node_stats"),
+        }
+    }
+
+    fn of(&self, thing: &Thing, name: &str) -> Option<Range> {
+        match name {
+            _ if *thing == Thing::Node => self.node,
+            "messages" | "messages_ready" | "messages_unacknowledged" => self.lengths,
+            "recv_oct" | "send_oct" => self.octets,
+            _ => self.messages,
+        }
     }
 }
 
@@ -94,13 +201,28 @@ impl Rated {
     pub fn growing(self) -> Self {
         Rated { per_second: self.per_second.max(0.0), ..self }
     }
+
+    fn details(&self) -> Value {
+        let mut details = json!({ "rate": self.per_second });
+        let points = self.points.as_deref().unwrap_or_default();
+        if let (Some(newest), Some(oldest)) = (points.first(), points.last()) {
+            let sum: f64 = points.iter().map(|(number, _)| *number as f64).sum();
+            details["avg_rate"] = json!(per_second(*newest, *oldest));
+            details["avg"] = json!(sum / points.len() as f64);
+            details["samples"] = points
+                .iter()
+                .map(|(number, at_ms)| json!({ "sample": number, "timestamp": at_ms }))
+                .collect();
+        }
+        details
+    }
 }
 
 /// Adds numbers to an object, each with its rate as `x_details`.
 pub fn put(into: &mut Map<String, Value>, numbers: &[Rated]) {
-    for Rated { name, number, per_second } in numbers {
-        into.insert((*name).to_owned(), json!(number));
-        into.insert(format!("{name}_details"), json!({ "rate": per_second }));
+    for rated in numbers {
+        into.insert(rated.name.to_owned(), json!(rated.number));
+        into.insert(format!("{}_details", rated.name), rated.details());
     }
 }
 
@@ -111,51 +233,48 @@ pub fn object(numbers: &[Rated]) -> Value {
     Value::Object(object)
 }
 
-impl Look {
-    fn renew(&mut self, now_ms: u64, numbers: Vec<u64>) {
-        let passed_ms = now_ms.saturating_sub(self.at_ms);
-        if passed_ms < INTERVAL_MS {
-            return;
-        }
-        let rate = |(before, now): (&u64, &u64)| {
-            (*now as f64 - *before as f64) * 1000.0 / passed_ms as f64
-        };
-        self.per_second = self.numbers.iter().zip(&numbers).map(rate).collect();
-        self.numbers = numbers;
-        self.at_ms = now_ms;
-    }
-}
-
-/// The time between two looks that make a rate.
-const INTERVAL_MS: u64 = 5_000;
-/// A look that is older makes room for others.
-const FORGOTTEN_AFTER_MS: u64 = 60_000;
-/// How many things are remembered; the others have rates of 0.
-const LOOKS_MAX: usize = 100_000;
+/// What nobody has asked for so long is not tracked any more.
+const FORGOTTEN_AFTER_MS: u64 = 300_000;
+/// How many things are tracked; the others have rates of 0.
+const TRACKS_MAX: usize = 50_000;
+/// How many things have a history; the others have two samples.
+const HISTORIES_MAX: usize = 500;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_rate_is_the_change_between_two_looks_and_stays_until_the_next() {
-        let rates = Rates::default();
-        let look = |at_ms, numbers: [u64; 2]| rates.look(Thing::Node, at_ms, numbers.to_vec());
-        assert_eq!(look(0, [100, 7]), [0.0, 0.0]);
-        assert_eq!(look(4_999, [200, 7]), [0.0, 0.0]);
-        assert_eq!(look(10_000, [300, 2]), [20.0, -0.5]);
-        assert_eq!(look(10_001, [900, 2]), [20.0, -0.5]);
-        assert_eq!(look(20_000, [300, 2]), [0.0, 0.0]);
+    fn queue(id: u64) -> Thing {
+        Thing::Queue(QueueId(id))
     }
 
     #[test]
-    fn the_number_of_things_is_limited_and_old_ones_make_room() {
-        let rates = Rates::default();
-        for id in 0..=LOOKS_MAX as u64 {
-            rates.look(Thing::Queue(QueueId(id)), 0, vec![id]);
+    fn the_number_of_things_is_limited_and_so_is_that_of_histories() {
+        let mut tracks = HashMap::new();
+        for id in 0..TRACKS_MAX as u64 {
+            let deep = id < 600;
+            assert!(track(&mut tracks, queue(id), &[("messages", id)], (deep, 0)).is_some());
         }
-        assert_eq!(rates.lock().len(), LOOKS_MAX);
-        rates.look(Thing::Node, FORGOTTEN_AFTER_MS, vec![1]);
-        assert_eq!(rates.lock().len(), 1);
+        assert!(track(&mut tracks, queue(TRACKS_MAX as u64), &[], (false, 0)).is_none());
+        assert!(track(&mut tracks, queue(7), &[], (false, 5)).is_some());
+        let deep = tracks.values().filter(|track| !track.is_shallow()).count();
+        assert_eq!(deep, HISTORIES_MAX);
+    }
+
+    #[test]
+    fn each_kind_of_number_has_its_own_range() {
+        let parameters = [("lengths_age", "60"), ("lengths_incr", "5"), ("msg_rates_age", "60")];
+        let ranges = Ranges::parse(|name| {
+            parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+        });
+        assert!(ranges.of(&queue(1), "messages_ready").is_some());
+        assert!(ranges.of(&queue(1), "publish").is_none());
+        let rates = Rates::default();
+        let numbers = [("messages", 3), ("publish", 7)];
+        let rated = object(&rates.measure(queue(1), &numbers, &ranges));
+        let details = &rated["messages_details"];
+        assert_eq!((&details["rate"], &details["avg"]), (&json!(0.0), &json!(3.0)));
+        assert_eq!(details["samples"][0]["sample"], 3);
+        assert_eq!(rated["publish_details"], json!({"rate": 0.0}));
     }
 }

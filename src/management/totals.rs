@@ -2,14 +2,20 @@
 
 use leveret_core::{QueueId, QueueStats};
 
-use super::rates::{Named, Rated, Rates, Thing};
+use super::call::Call;
+use super::rates::{Named, Rated, Thing};
 use crate::server::Node;
 use crate::server::counts::Counts;
 
-/// The counts of these queues, in the same order; zeros for those that are gone. A shard is asked
-/// for many at a time, but never so many that its publishers would notice.
+/// The counts of these queues, in the same order; zeros for those that are gone.
 pub fn stats_of(node: &Node, queues: &[QueueId]) -> Vec<QueueStats> {
-    let mut stats = vec![QueueStats::default(); queues.len()];
+    find_stats(node, queues).into_iter().map(Option::unwrap_or_default).collect()
+}
+
+/// The counts of these queues, in the same order; `None` for those that are gone. A shard is asked
+/// for many at a time, but never so many that its publishers would notice.
+pub fn find_stats(node: &Node, queues: &[QueueId]) -> Vec<Option<QueueStats>> {
+    let mut stats = vec![None; queues.len()];
     for shard in 1..=node.shard_count() {
         let here: Vec<usize> = (0..queues.len())
             .filter(|&at| queues[at].shard(node.shard_count()).0 == shard)
@@ -18,9 +24,7 @@ pub fn stats_of(node: &Node, queues: &[QueueId]) -> Vec<QueueStats> {
             let Some(first) = batch.first() else { continue };
             node.shard_of(queues[*first]).post(|work| {
                 for &at in batch {
-                    if let Some(queue) = work.state.queue(queues[at]) {
-                        stats[at] = queue.stats();
-                    }
+                    stats[at] = work.state.queue(queues[at]).map(|queue| queue.stats());
                 }
             });
         }
@@ -35,15 +39,12 @@ pub fn total_of(node: &Node, queues: &[QueueId]) -> QueueStats {
     total
 }
 
-/// These counts with their rates: how many messages there are now, and what has happened so far in
-/// the queues that are there now. A deleted queue takes its history along; that is no negative rate.
-pub fn measure(rates: &Rates, thing: Thing, stats: &QueueStats) -> (Vec<Rated>, Vec<Rated>) {
-    let depth = [
+/// What waits in queues, and what has happened there so far, by the names that management gives it.
+pub fn of_queue(stats: &QueueStats) -> [Named; 12] {
+    [
         ("messages", (stats.ready + stats.unacked) as u64),
         ("messages_ready", stats.ready as u64),
         ("messages_unacknowledged", stats.unacked as u64),
-    ];
-    let history = [
         ("publish", stats.published),
         ("deliver", stats.delivered),
         ("deliver_no_ack", stats.delivered_no_ack),
@@ -53,9 +54,14 @@ pub fn measure(rates: &Rates, thing: Thing, stats: &QueueStats) -> (Vec<Rated>, 
         ("deliver_get", stats.handed_out()),
         ("redeliver", stats.redelivered),
         ("ack", stats.acked),
-    ];
-    let mut measured = rates.measure(thing, &[&depth[..], &history[..]].concat());
-    let history = measured.split_off(depth.len());
+    ]
+}
+
+/// These numbers with their rates: what waits, and what has happened. A deleted queue takes its
+/// history along; that is no negative rate.
+pub fn measure(call: &Call, thing: Thing, stats: &QueueStats) -> (Vec<Rated>, Vec<Rated>) {
+    let mut measured = call.measure(thing, &of_queue(stats));
+    let history = measured.split_off(LENGTHS);
     (measured, history.into_iter().map(Rated::growing).collect())
 }
 
@@ -79,3 +85,5 @@ pub fn of_clients(counts: &Counts) -> [Named; 12] {
 
 /// Queues that are looked at while their shard waits.
 const BATCH: usize = 256;
+/// How many of the numbers of a queue say what waits; they come first.
+const LENGTHS: usize = 3;

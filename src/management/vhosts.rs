@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leveret_core::{Permissions, QueueId, TopologyCommand, VhostFacts};
+use leveret_core::{Permissions, TopologyCommand, VhostFacts};
 use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call};
@@ -10,7 +10,7 @@ use super::error::Refusal;
 use super::fields::Fields;
 use super::rates::{self, Thing};
 use super::reply::Reply;
-use super::{list, node, totals};
+use super::{list, node, sampler, totals};
 
 /// `GET /vhosts`.
 pub fn list(call: &Call) -> Answer {
@@ -106,10 +106,10 @@ pub fn delete(call: &Call) -> Answer {
 }
 
 fn describe(call: &Call, vhost: &Arc<str>) -> Value {
-    let queues: Vec<QueueId> =
-        call.node().topology().queues(vhost).iter().map(|queue| queue.id).collect();
+    let queues = sampler::queues_of(call.node(), vhost);
     let stats = totals::total_of(call.node(), &queues);
-    let (depth, history) = totals::measure(&call.api.rates, Thing::Vhost(vhost.clone()), &stats);
+    let thing = Thing::QueuesOf(vec![vhost.clone()]);
+    let (depth, history) = totals::measure(call, thing, &stats);
     let facts = call.node().topology().vhost_facts(vhost).cloned().unwrap_or_default();
     let metadata = json!({ "description": facts.description, "tags": facts.tags });
     let mut object = Map::new();

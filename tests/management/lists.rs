@@ -1,11 +1,10 @@
 //! Lists: pages, filters, order and columns; connections.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::Read as _;
 
 use serde_json::{Value, json};
 
-use crate::support::{Api, DEADLINE, segment};
+use crate::support::{Api, mqtt, segment};
 
 fn names(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
@@ -141,21 +140,4 @@ fn a_connection_is_listed_and_closed() {
     client.read_to_end(&mut rest).unwrap();
     api.wait_for("connections", |list| list.as_array().unwrap().is_empty());
     assert_eq!(api.delete(&path).status, 404);
-}
-
-/// A client of MQTT 3.1.1 that has logged in as guest.
-fn mqtt(api: &Api, client_id: &str) -> TcpStream {
-    let mut socket = TcpStream::connect(api.broker.mqtt_address()).unwrap();
-    socket.set_read_timeout(Some(DEADLINE)).unwrap();
-    let mut packet = vec![0, 4, b'M', b'Q', b'T', b'T', 4, 0xC2, 0, 60];
-    for text in [client_id, "guest", "guest"] {
-        packet.extend((text.len() as u16).to_be_bytes());
-        packet.extend(text.as_bytes());
-    }
-    packet.splice(0..0, [0x10, packet.len() as u8]);
-    socket.write_all(&packet).unwrap();
-    let mut connack = [0; 4];
-    socket.read_exact(&mut connack).unwrap();
-    assert_eq!(connack, [0x20, 2, 0, 0]);
-    socket
 }

@@ -1,9 +1,11 @@
 //! Statistics: what clients do is counted, and by whom.
 
+use std::io::{Read as _, Write as _};
+
 use serde_json::{Value, json};
 
 use crate::amqp::{self, Amqp, Args};
-use crate::support::Api;
+use crate::support::{Api, mqtt, segment};
 
 /// The numbers of `message_stats` that are not 0.
 fn counted(stats: &Value) -> Value {
@@ -96,4 +98,124 @@ fn the_management_api_counts_as_a_client() {
         "publish": 1, "confirm": 1, "get": 1, "get_empty": 1, "deliver_get": 1, "ack": 1,
     });
     assert_eq!(counted(&api.read("overview")["message_stats"]), expected);
+}
+
+#[test]
+fn a_channel_a_connection_a_queue_and_an_exchange_count_what_is_theirs() {
+    let api = Api::start();
+    let mut client = Amqp::connect(&api);
+    converse(&mut client);
+    let name = api.wait_for("connections", |list| list[0]["channels"] == 2)[0]["name"].clone();
+    let path = format!("connections/{}", segment(name.as_str().unwrap()));
+    wait_for_counts(&api, &path, &after_conversation());
+    let connection = api.read(&path);
+    assert!(connection["recv_oct"].as_u64() > Some(0) && connection["send_oct"].as_u64() > Some(0));
+    assert_eq!(connection["recv_oct_details"]["rate"], 0.0);
+
+    let channel = |number| format!("channels/{}%20%28{number}%29", segment(name.as_str().unwrap()));
+    let expected = json!({
+        "publish": 7, "confirm": 7, "deliver_no_ack": 1, "get": 2, "get_no_ack": 1, "get_empty": 1,
+        "deliver_get": 4, "redeliver": 1, "ack": 1, "return_unroutable": 1, "drop_unroutable": 1,
+    });
+    wait_for_counts(&api, &channel(1), &expected);
+    let expected = json!({"deliver": 2, "deliver_get": 2, "ack": 2});
+    wait_for_counts(&api, &channel(2), &expected);
+
+    let expected = json!({
+        "publish": 5, "deliver": 2, "deliver_no_ack": 1, "get": 2, "get_no_ack": 1, "get_empty": 1,
+        "deliver_get": 6, "redeliver": 1, "ack": 3,
+    });
+    wait_for_counts(&api, "queues/%2F/q", &expected);
+    let expected = json!({"publish_in": 7, "publish_out": 5});
+    wait_for_counts(&api, "exchanges/%2F/amq.default", &expected);
+    assert_eq!(counted(&api.read("exchanges/%2F/amq.direct")["message_stats"]), json!({}));
+}
+
+#[test]
+fn an_mqtt_connection_counts_what_it_publishes_and_gets() {
+    let api = Api::start();
+    let mut client = mqtt(&api, "client-1");
+    // SUBSCRIBE to t with QoS 1.
+    client.write_all(&[0x82, 6, 0, 1, 0, 1, b't', 1]).unwrap();
+    // PUBLISH with QoS 0, with QoS 1, and to a topic that nobody has subscribed to.
+    client.write_all(&[0x30, 4, 0, 1, b't', b'a']).unwrap();
+    client.write_all(&[0x32, 6, 0, 1, b't', 0, 7, b'b']).unwrap();
+    client.write_all(&[0x30, 4, 0, 1, b'u', b'c']).unwrap();
+    // SUBACK, both messages and a PUBACK.
+    client.read_exact(&mut [0; 5 + 6 + 8 + 4]).unwrap();
+    // PUBACK of what came back with QoS 1.
+    client.write_all(&[0x40, 2, 0, 1]).unwrap();
+    let expected = json!({
+        "publish": 3, "confirm": 1, "deliver": 1, "deliver_no_ack": 1, "deliver_get": 2, "ack": 1,
+        "drop_unroutable": 1,
+    });
+    wait_for_counts(&api, "overview", &expected);
+    let list = api.read("connections");
+    assert_eq!(counted(&list[0]["message_stats"]), expected);
+    wait_for_counts(&api, "exchanges/%2F/amq.topic", &json!({"publish_in": 3, "publish_out": 2}));
+    drop(client);
+    api.wait_for("connections", |list| list.as_array().unwrap().is_empty());
+    assert_eq!(counted(&api.read("overview")["message_stats"]), expected);
+}
+
+#[test]
+fn what_comes_and_goes_is_counted() {
+    let api = Api::start();
+    let mut client = Amqp::connect(&api);
+    client.declare("q", false);
+    client.declare("q", false);
+    client.call(2, amqp::OPEN_CHANNEL, Args::default().text(""));
+    client.call(2, amqp::CLOSE_CHANNEL, Args::default().short(0).text("").short(0).short(0));
+    api.delete("queues/%2F/q");
+    let churn = api.read("overview")["churn_rates"].clone();
+    let expected = json!({
+        "connection_created": 1, "channel_created": 2, "channel_closed": 1, "queue_declared": 2,
+        "queue_created": 1, "queue_deleted": 1,
+    });
+    assert_eq!(counted(&churn), expected);
+    assert_eq!(churn["connection_closed_details"]["rate"], 0.0);
+    drop(client);
+    api.wait_for("overview", |found| {
+        let churn = &found["churn_rates"];
+        (&churn["connection_closed"], &churn["channel_closed"]) == (&json!(1), &json!(2))
+    });
+}
+
+#[test]
+fn rates_and_histories_follow_what_is_asked_for() {
+    let api = Api::start();
+    ["busy", "idle"].iter().for_each(|queue| api.declare_queue(queue, json!({})));
+    let ranges = "lengths_age=60&lengths_incr=5&msg_rates_age=60&msg_rates_incr=5";
+    let path = format!("queues/%2F/busy?{ranges}");
+    let first = api.read(&path);
+    assert_eq!(first["messages_details"]["samples"].as_array().unwrap().len(), 1);
+    assert_eq!(first["messages_details"]["samples"][0]["sample"], 0);
+    assert_eq!(first["message_stats"]["publish_details"]["rate"], 0.0);
+    assert_eq!(first["message_stats"]["publish_details"]["avg_rate"], 0.0);
+    api.publish("busy", "1");
+    let later = api.wait_for(&path, |queue| {
+        queue["message_stats"]["publish_details"]["rate"].as_f64() > Some(0.0)
+    });
+    let details = &later["messages_details"];
+    assert!(details["rate"].as_f64() > Some(0.0) && details["avg"].as_f64() > Some(0.0));
+    let samples = details["samples"].as_array().unwrap();
+    assert_eq!((samples[0]["sample"].as_u64(), samples[1]["sample"].as_u64()), (Some(1), Some(0)));
+    let at = |at: usize| samples[at]["timestamp"].as_u64().unwrap();
+    assert_eq!(at(0) - at(1), 5_000);
+
+    let path = format!("overview?{ranges}");
+    let overview = api.read(&path);
+    assert!(overview["queue_totals"]["messages_details"]["samples"].as_array().unwrap().len() > 1);
+    assert!(overview["message_stats"]["publish_details"]["samples"].is_array());
+    assert!(api.read("overview")["message_stats"]["publish_details"].get("samples").is_none());
+    let node = &api.read("nodes?node_stats_age=60&node_stats_incr=5")[0];
+    assert!(node["mem_used_details"]["samples"][0]["sample"].as_u64() > Some(0));
+
+    api.read("queues");
+    api.publish("busy", "2");
+    let sorted = "queues?sort=message_stats.publish_details.rate&sort_reverse=true";
+    let sorted = api.wait_for(sorted, |list| {
+        list[0]["message_stats"]["publish_details"]["rate"].as_f64() > Some(0.0)
+    });
+    assert_eq!((&sorted[0]["name"], &sorted[1]["name"]), (&json!("busy"), &json!("idle")));
 }

@@ -2,7 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "a deadline of a test")]
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -221,4 +222,21 @@ pub fn segment(text: &str) -> String {
         byte => format!("%{byte:02X}"),
     };
     text.bytes().map(encode).collect()
+}
+
+/// A client of MQTT 3.1.1 that has logged in as guest.
+pub fn mqtt(api: &Api, client_id: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(api.broker.mqtt_address()).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut packet = vec![0, 4, b'M', b'Q', b'T', b'T', 4, 0xC2, 0, 60];
+    for text in [client_id, "guest", "guest"] {
+        packet.extend((text.len() as u16).to_be_bytes());
+        packet.extend(text.as_bytes());
+    }
+    packet.splice(0..0, [0x10, packet.len() as u8]);
+    socket.write_all(&packet).unwrap();
+    let mut connack = [0; 4];
+    socket.read_exact(&mut connack).unwrap();
+    assert_eq!(connack, [0x20, 2, 0, 0]);
+    socket
 }
