@@ -6,7 +6,7 @@ use super::call::{Answer, Call};
 use super::connections::{self, Connected};
 use super::error::Refusal;
 use super::rates::{self, Thing};
-use super::{list, node, sampler};
+use super::{consumers, list, node, sampler};
 use crate::server::connections::ChannelFacts;
 
 struct Row<'a> {
@@ -33,7 +33,10 @@ pub fn show(call: &Call) -> Answer {
     let visible = connections::visible(call)?;
     let of = visible.iter().filter(|it| wanted.starts_with(&it.name));
     let found = of.flat_map(rows).find(|row| row.name == wanted);
-    list::answer_one(call, describe(call, &found.ok_or_else(Refusal::no_such_object)?))
+    let row = found.ok_or_else(Refusal::no_such_object)?;
+    let mut channel = describe(call, &row);
+    channel["consumer_details"] = consumers::of_channel(call, row.connected, row.number);
+    list::answer_one(call, channel)
 }
 
 fn answer(call: &Call, connected: &[Connected]) -> Answer {

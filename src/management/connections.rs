@@ -93,7 +93,8 @@ pub fn find(call: &Call) -> Result<Connected, Refusal> {
 }
 
 impl Connected {
-    fn of(peer: Arc<Peer>) -> Option<Self> {
+    /// `None` if it has not.
+    pub fn of(peer: Arc<Peer>) -> Option<Self> {
         let login = peer.login()?;
         let name = peer.name();
         Some(Connected { peer, login, name })

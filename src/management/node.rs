@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call};
 use super::error::Refusal;
 use super::rates::{self, Named, Thing};
-use super::{list, overview, sampler};
+use super::{list, memory, overview, sampler};
 use crate::server::alarms::memory_of_process;
 pub use crate::server::host::node_name as name;
 use crate::server::{Node, clock};
@@ -22,7 +22,13 @@ pub fn list(call: &Call) -> Answer {
 pub fn show(call: &Call) -> Answer {
     call.caller.check_monitoring()?;
     match call.part("node") == name() {
-        true => list::answer_one(call, describe(call)),
+        true => {
+            let mut described = describe(call);
+            if call.flag("memory") {
+                described["memory"] = memory::of_node(call.node());
+            }
+            list::answer_one(call, described)
+        }
         false => Err(Refusal::no_such_object()),
     }
 }

@@ -29,6 +29,11 @@ pub fn show(call: &Call) -> Answer {
         "node_tags": [],
         "node": node::name(),
         "rates_mode": "basic",
+        "sample_retention_policies": {
+            "global": [600, 3600, 28800, 86400],
+            "basic": [600],
+            "detailed": [600],
+        },
         "disable_stats": false,
         "enable_queue_totals": false,
         "default_queue_type": "classic",

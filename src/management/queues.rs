@@ -6,10 +6,12 @@ use leveret_core::{ConnectionId, QueueEntry, QueueId, QueueSpec, QueueStats, Rig
 use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call};
+use super::consumers::OfQueue;
 use super::error::Refusal;
 use super::rates::{self, Thing};
-use super::reply::Reply;
+use super::reply::{self, Reply};
 use super::{arguments, list, node, totals};
+use crate::server::clock;
 use crate::server::connections::Peer;
 use crate::server::control::DeleteIf;
 
@@ -61,7 +63,12 @@ pub fn show(call: &Call) -> Answer {
         let queue = queue.map_err(|_| Refusal::no_such_object())?;
         Row { id: queue.id, name: queue.name.clone() }
     };
-    let queue = render(call, &[&row]).pop().flatten().ok_or_else(Refusal::no_such_object)?;
+    let queue = render(call, &[&row]).pop().flatten();
+    let mut queue = queue.ok_or_else(Refusal::no_such_object)?;
+    let consumers = OfQueue::find(call, row.id);
+    queue["consumer_details"] = consumers.shown.into();
+    queue["single_active_consumer_tag"] = consumers.single_active.into();
+    queue["exclusive_consumer_tag"] = consumers.exclusive.into();
     list::answer_one(call, queue)
 }
 
@@ -193,9 +200,14 @@ fn put_numbers(
         ("message_bytes", stats.ready_bytes + stats.unacked_bytes),
         ("message_bytes_ready", stats.ready_bytes),
         ("message_bytes_unacknowledged", stats.unacked_bytes),
+        ("message_bytes_ram", stats.resident_bytes),
     ];
     queue.extend(bytes.map(|(name, number)| (name.to_owned(), json!(number))));
     queue.insert("message_stats".to_owned(), rates::object(&history));
+    let idle_ms = clock::now_ms().saturating_sub(stats.pumped_at_ms);
+    if stats.pumped_at_ms > 0 && idle_ms >= IDLE_AFTER_MS {
+        queue.insert("idle_since".to_owned(), json!(reply::timestamp(stats.pumped_at_ms)));
+    }
 }
 
 /// Says whose exclusive queues are.
@@ -224,3 +236,5 @@ fn owner_details(peer: &Peer) -> Value {
 
 /// The longest name that AMQP can say.
 const NAME_BYTES_MAX: usize = 255;
+/// A queue that nobody has used for so long is idle.
+const IDLE_AFTER_MS: u64 = 5_000;

@@ -1,5 +1,7 @@
 //! Replies to requests that are carried out.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -91,6 +93,12 @@ impl IntoResponse for Reply {
     }
 }
 
+/// A moment in milliseconds since the Unix epoch, as text: `2026-11-27T12:00:00Z`.
+pub fn timestamp(at_ms: u64) -> String {
+    let at = UNIX_EPOCH + Duration::from_millis(at_ms.min(MOMENT_MAX_MS));
+    humantime::format_rfc3339_seconds(at).to_string()
+}
+
 /// A response with a JSON body.
 pub fn json_response(status: StatusCode, body: &Value) -> Response {
     Reply { status, ..Reply::json(body) }.into_response()
@@ -111,3 +119,6 @@ fn with_common_headers(mut response: Response) -> Response {
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     headers.insert(name, HeaderValue::from_static(value));
 }
+
+/// The end of the year 9999, behind which a year has more than four digits.
+const MOMENT_MAX_MS: u64 = 253_402_300_799_000;

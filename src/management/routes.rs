@@ -16,9 +16,9 @@ use super::call::{Answer, Api, Call, Endpoint, respond, respond_on_thread};
 use super::messages::{self, lease, stream, take};
 use super::mqtt::{self, retained, sessions, subscriptions};
 use super::{
-    aliveness, bindings, channels, compatibility, connections, exchanges, get, health, limits,
-    login, node, overview, parameters, permissions, policies, publish, queues, quorum, settings,
-    users, vhosts,
+    aliveness, bindings, channels, compatibility, connections, consumers, exchanges, get, health,
+    limits, login, memory, node, overview, parameters, permissions, policies, publish, queues,
+    quorum, settings, users, vhosts,
 };
 
 /// One method of one path.
@@ -79,6 +79,8 @@ const SERVER: &[Route] = &[
     delete("/reset/{node}", Administrator, settings::reset),
     get("/nodes", Monitoring, node::list),
     get("/nodes/{node}", Monitoring, node::show),
+    get("/nodes/{node}/memory", Monitoring, memory::show),
+    get("/nodes/{node}/memory/relative", Monitoring, memory::show_relative),
     get("/vhosts", Management, vhosts::list),
     get("/vhosts/{vhost}", Administrator, vhosts::show),
     put("/vhosts/{vhost}", Administrator, vhosts::put),
@@ -202,6 +204,8 @@ const CONNECTIONS: &[Route] = &[
     get("/channels", Management, channels::list),
     get("/vhosts/{vhost}/channels", Management, channels::list),
     get("/channels/{channel}", Management, channels::show),
+    get("/consumers", Management, consumers::list),
+    get("/consumers/{vhost}", Management, consumers::list),
 ];
 
 const EXCHANGES: &[Route] = &[

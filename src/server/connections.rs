@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use leveret_core::ConnectionId;
+use leveret_core::{ConnectionId, QueueId, Table};
 
 use super::address::Link;
 use super::clock;
@@ -58,7 +58,7 @@ pub struct Login {
     /// The name that the client gave itself: AMQP `connection_name`, MQTT client identifier.
     pub client_name: Option<String>,
     /// AMQP client properties, or what comes closest.
-    pub properties: leveret_core::Table,
+    pub properties: Table,
     /// The largest frame, in bytes; 0 where there is no such thing.
     pub frame_max: u32,
     /// The highest channel number; 0 where there is no such thing.
@@ -74,8 +74,29 @@ pub struct Login {
 pub struct Activity {
     /// Its channels.
     pub channels: BTreeMap<u16, ChannelFacts>,
+    /// Its consumers, by their numbers.
+    pub consumers: BTreeMap<u64, Arc<ConsumerFacts>>,
     /// What it has done beside what these channels have: on channels that are closed, or without any.
     pub beside: Counts,
+}
+
+/// What management shows of a consumer.
+#[derive(Debug)]
+pub struct ConsumerFacts {
+    /// Its tag; that of an MQTT session is the client identifier.
+    pub tag: Box<str>,
+    /// The channel; 0 for an MQTT session.
+    pub channel: u16,
+    /// The queue.
+    pub queue: QueueId,
+    /// Its deliveries need no settlement.
+    pub no_ack: bool,
+    /// It has the queue alone.
+    pub exclusive: bool,
+    /// How many deliveries may wait for settlement; 0 is unlimited.
+    pub prefetch: u16,
+    /// What it was asked for with.
+    pub arguments: Table,
 }
 
 /// What management shows of a channel.
@@ -151,6 +172,11 @@ impl Connections {
     /// All connections, in the order in which they came.
     pub fn all(&self) -> Vec<Arc<Peer>> {
         self.lock().values().cloned().collect()
+    }
+
+    /// A connection that is on the list.
+    pub fn find(&self, id: ConnectionId) -> Option<Arc<Peer>> {
+        self.lock().get(&id).cloned()
     }
 
     /// How many there are.

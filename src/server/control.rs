@@ -250,7 +250,7 @@ impl Node {
     }
 
     /// What its shard has to know of a queue, with what the configuration says.
-    pub(super) fn settings_of(&self, queue: &QueueEntry) -> QueueSettings {
+    pub fn settings_of(&self, queue: &QueueEntry) -> QueueSettings {
         let mut settings = queue.settings();
         let timeout_ms = self.config.consumer_timeout.0.as_millis() as u64;
         if queue.spec.kind == QueueKind::Classic && timeout_ms > 0 {

@@ -219,3 +219,86 @@ fn rates_and_histories_follow_what_is_asked_for() {
     });
     assert_eq!((&sorted[0]["name"], &sorted[1]["name"]), (&json!("busy"), &json!("idle")));
 }
+
+#[test]
+fn consumers_are_listed_with_their_channels_and_queues() {
+    let api = Api::start();
+    let arguments = json!({"arguments": {"x-single-active-consumer": true}});
+    api.declare_queue("alone", arguments);
+    let mut client = Amqp::connect(&api);
+    client.declare("q", false);
+    client.consume(1, "q", "ctag-1", true);
+    client.call(2, amqp::OPEN_CHANNEL, Args::default().text(""));
+    client.consume(2, "alone", "first", false);
+    client.consume(2, "alone", "second", false);
+    let list = api.wait_for("consumers", |list| list.as_array().unwrap().len() == 3);
+    let name = api.read("connections")[0]["name"].clone();
+    let connection = name.as_str().unwrap();
+    let (host, port) = connection.split_once(" -> ").unwrap().0.rsplit_once(':').unwrap();
+    let expected = json!({
+        "consumer_tag": "ctag-1", "queue": {"name": "q", "vhost": "/"}, "ack_required": false,
+        "active": true, "activity_status": "up", "arguments": {}, "exclusive": false,
+        "prefetch_count": 0, "consumer_timeout": 0,
+        "channel_details": {
+            "name": format!("{connection} (1)"), "node": api.read("overview")["node"], "number": 1,
+            "connection_name": connection, "peer_host": host,
+            "peer_port": port.parse::<u16>().unwrap(), "user": "guest",
+        },
+    });
+    assert_eq!(list[0], expected);
+    assert_eq!(api.read("consumers/%2F"), list);
+    assert_eq!(api.get("consumers/absent").status, 404);
+
+    assert_eq!(api.read("queues/%2F/q")["consumer_details"], json!([list[0]]));
+    let alone = api.read("queues/%2F/alone");
+    assert_eq!(alone["single_active_consumer_tag"], "first");
+    let state = |at: usize| {
+        let consumer = &alone["consumer_details"][at];
+        (consumer["active"].clone(), consumer["activity_status"].clone())
+    };
+    assert_eq!(state(0), (json!(true), json!("single_active")));
+    assert_eq!(state(1), (json!(false), json!("waiting")));
+    let channel = format!("channels/{}%20%282%29", segment(connection));
+    let tags = api.read(&channel)["consumer_details"].clone();
+    assert_eq!(
+        (&tags[0]["consumer_tag"], &tags[1]["consumer_tag"]),
+        (&json!("first"), &json!("second"))
+    );
+
+    client.call(1, amqp::CANCEL, Args::default().text("ctag-1").bits(0));
+    client.call(2, amqp::CLOSE_CHANNEL, Args::default().short(0).text("").short(0).short(0));
+    api.wait_for("consumers", |list| *list == json!([]));
+    let _mqtt = mqtt(&api, "client-1");
+    let list = api.wait_for("consumers", |list| list.as_array().unwrap().len() == 1);
+    assert_eq!(list[0]["consumer_tag"], "client-1");
+    assert_eq!(list[0]["queue"]["name"], "mqtt.client-1");
+}
+
+#[test]
+fn a_queue_that_nobody_uses_is_idle() {
+    let api = Api::start();
+    api.declare_queue("q", json!({}));
+    assert!(api.read("queues/%2F/q").get("idle_since").is_none());
+    api.publish("q", "1");
+    let idle = api.wait_for("queues/%2F/q", |queue| queue["idle_since"].is_string());
+    assert!(idle["idle_since"].as_str().unwrap().ends_with('Z'));
+    assert!(idle["message_bytes_ram"].as_u64() > Some(0));
+}
+
+#[test]
+fn the_memory_of_the_node_is_all_accounted_for() {
+    let api = Api::start();
+    let node = api.read("overview")["node"].as_str().unwrap().to_owned();
+    let path = format!("nodes/{}", segment(&node));
+    let memory = api.read(&format!("{path}/memory"))["memory"].clone();
+    let parts = memory.as_object().unwrap().values().filter_map(Value::as_u64);
+    let rss = memory["total"]["rss"].as_u64().unwrap();
+    assert!(rss > 0 && parts.sum::<u64>() > 0);
+    assert_eq!(memory["strategy"], "rss");
+    let relative = api.read(&format!("{path}/memory/relative"))["memory"].clone();
+    assert_eq!(relative["total"], 100);
+    assert!(relative["other_system"].as_u64() <= Some(100));
+    assert!(api.read(&format!("{path}?memory=true"))["memory"]["total"].is_object());
+    assert!(api.read(&path).get("memory").is_none());
+    assert_eq!(api.get("nodes/absent/memory").status, 404);
+}

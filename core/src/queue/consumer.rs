@@ -168,6 +168,10 @@ impl Consumers {
         }
     }
 
+    pub fn active(&self) -> Option<ConsumerId> {
+        self.active
+    }
+
     pub fn ids(&self) -> impl Iterator<Item = ConsumerId> {
         self.list.iter().map(|consumer| consumer.id)
     }

@@ -129,6 +129,16 @@ impl Queue {
         self.as_of
     }
 
+    /// Its consumers, the greatest priority first.
+    pub fn consumers(&self) -> impl Iterator<Item = ConsumerId> {
+        self.consumers.ids()
+    }
+
+    /// The consumer that alone is served, if there may be one only.
+    pub fn active_consumer(&self) -> Option<ConsumerId> {
+        self.consumers.active()
+    }
+
     /// Counts for management.
     pub fn stats(&self) -> QueueStats {
         QueueStats {

@@ -13,7 +13,8 @@ use super::refusal::Refusal;
 use super::reply_to::REPLY_TO;
 use super::{Amqp, from_table};
 use crate::server::clock;
-use crate::server::events::ConsumerFacts;
+use crate::server::connections::ConsumerFacts;
+use crate::server::events::ConsumerFacts as Announced;
 use crate::server::firehose::Tap;
 use crate::server::outbox::Mail;
 
@@ -82,6 +83,7 @@ impl Amqp {
             let text = format!("{resource} in exclusive use");
             return Err(Refusal { code: ReplyCode::AccessRefused, text });
         }
+        self.show_consumer(number, queue, consume);
         self.announce_consumer(channel, &tag, queue, consume);
         if !consume.no_wait {
             let method = ServerMethod::BasicConsumeOk { consumer_tag: &tag };
@@ -116,8 +118,7 @@ impl Amqp {
             let mut mail = Mail::default();
             self.peer.outbox.take(&mut mail, None);
             self.take_mail(&mut mail);
-            self.announce_end_of_consumer(number);
-            self.consumers.end(number);
+            self.end_consumer(number);
         }
         self.channel(channel);
         if !cancel.no_wait {
@@ -138,8 +139,7 @@ impl Amqp {
             return;
         };
         let (channel, tag) = (consumer.channel, consumer.tag.clone());
-        self.announce_end_of_consumer(number);
-        self.consumers.end(number);
+        self.end_consumer(number);
         self.channel(channel);
         self.connection.reply(channel, ServerMethod::BasicCancel { consumer_tag: &tag });
     }
@@ -221,6 +221,28 @@ impl Amqp {
         self.channel(channel);
     }
 
+    /// Shows management a consumer.
+    fn show_consumer(&mut self, number: u64, queue: QueueId, consume: &Consume<'_>) {
+        let Some(consumer) = self.consumers.get(number) else { return };
+        let (channel, tag) = (consumer.channel, consumer.tag.clone());
+        let facts = ConsumerFacts {
+            tag,
+            channel,
+            queue,
+            no_ack: consume.no_ack,
+            exclusive: consume.exclusive,
+            prefetch: self.channel(channel).prefetch,
+            arguments: from_table(consume.arguments),
+        };
+        self.peer.activity().consumers.insert(number, Arc::new(facts));
+    }
+
+    /// A consumer gets nothing more.
+    fn end_consumer(&mut self, number: u64) {
+        self.note_end_of_consumer(number);
+        self.consumers.end(number);
+    }
+
     fn announce_consumer(&self, channel: u16, tag: &str, queue: QueueId, consume: &Consume<'_>) {
         if !self.node.events.are_on() {
             return;
@@ -233,18 +255,20 @@ impl Amqp {
             ("prefetch_count", i64::from(prefetch).into()),
             ("arguments", Value::Table(from_table(consume.arguments))),
         ];
-        let facts = ConsumerFacts { tag, channel, queue: name.as_deref(), more };
+        let facts = Announced { tag, channel, queue: name.as_deref(), more };
         self.node.announce_consumer("consumer.created", &self.peer, facts);
     }
 
-    pub(super) fn announce_end_of_consumer(&mut self, number: u64) {
+    /// Tells those who look on that a consumer is about to go.
+    pub(super) fn note_end_of_consumer(&mut self, number: u64) {
+        self.peer.activity().consumers.remove(&number);
         if !self.node.events.are_on() {
             return;
         }
         let Some(consumer) = self.consumers.get(number) else { return };
         let (channel, tag, queue) = (consumer.channel, consumer.tag.clone(), consumer.queue);
         let name = self.name_of(queue);
-        let facts = ConsumerFacts { tag: &tag, channel, queue: name.as_deref(), more: Vec::new() };
+        let facts = Announced { tag: &tag, channel, queue: name.as_deref(), more: Vec::new() };
         self.node.announce_consumer("consumer.deleted", &self.peer, facts);
     }
 

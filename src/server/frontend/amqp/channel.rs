@@ -63,7 +63,7 @@ impl Amqp {
     pub(super) fn end_channel(&mut self, channel: u16, unsettled: &[Delivery]) {
         for number in self.consumers.of_channel(channel) {
             self.cancel_in_shard(number);
-            self.announce_end_of_consumer(number);
+            self.note_end_of_consumer(number);
         }
         self.requeue(channel, unsettled);
         self.consumers.remove_channel(channel);
