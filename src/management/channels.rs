@@ -46,9 +46,9 @@ fn answer(call: &Call, connected: &[Connected]) -> Answer {
 }
 
 fn rows(connected: &Connected) -> Vec<Row<'_>> {
-    let row = |(&number, &facts): (&u16, &ChannelFacts)| {
+    let row = |(&number, facts): (&u16, &ChannelFacts)| {
         let name = format!("{} ({number})", connected.name);
-        Row { connected, number, facts, name }
+        Row { connected, number, facts: facts.clone(), name }
     };
     connected.peer.activity().channels.iter().map(row).collect()
 }

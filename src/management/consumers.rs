@@ -2,28 +2,39 @@
 //!
 //! Those of clients within this program have no connection and are not listed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use leveret_core::{ConsumerId, QueueId};
+use hashbrown::HashMap;
+use leveret_core::{ConnectionId, ConsumerId, ConsumerOptions, QueueId, Table};
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::connections::{self, Connected};
 use super::{arguments, list, node};
 use crate::server::connections::ConsumerFacts;
+use crate::server::session::QUEUE_PREFIX;
 
 /// `GET /consumers` and `/consumers/:vhost`.
 pub fn list(call: &Call) -> Answer {
+    let mut looked_at = LookedAt::default();
     let connected = connections::visible(call)?;
-    list::answer_whole(call, connected.iter().flat_map(|it| of_connection(call, it, |_| true)))
+    let of = |it: &Connected| {
+        let facts = facts_of(call, it).into_iter();
+        facts.filter_map(|facts| looked_at.describe(call, it, &facts)).collect::<Vec<_>>()
+    };
+    list::answer_whole(call, connected.iter().flat_map(of))
 }
 
 /// The consumers of a channel.
 pub fn of_channel(call: &Call, connected: &Connected, channel: u16) -> Value {
-    of_connection(call, connected, |facts| facts.channel == channel).into()
+    let mut looked_at = LookedAt::default();
+    let facts = facts_of(call, connected).into_iter().filter(|facts| facts.channel == channel);
+    facts.filter_map(|facts| looked_at.describe(call, connected, &facts)).collect()
 }
 
-/// The consumers of a queue, and what their state is.
+/// The consumers of a queue, and which of them have a part of their own.
+#[derive(Default)]
 pub struct OfQueue {
     /// As they are shown.
     pub shown: Vec<Value>,
@@ -36,85 +47,134 @@ pub struct OfQueue {
 impl OfQueue {
     /// Looks for them.
     pub fn find(call: &Call, queue: QueueId) -> OfQueue {
-        let (ids, active) = ids_of(call, queue);
-        let mut found = OfQueue { shown: Vec::new(), single_active: None, exclusive: None };
-        for id in ids {
-            let Some(connected) = call.node().connections.find(id.connection) else { continue };
-            let Some(connected) = Connected::of(connected) else { continue };
-            let facts = connected.peer.activity().consumers.get(&id.number).cloned();
-            let Some(facts) = facts else { continue };
-            if active == Some(id) {
-                found.single_active = Some(facts.tag.to_string());
+        let served = Served::of(call, queue);
+        let mut connections: Vec<ConnectionId> =
+            served.options.keys().map(|id| id.connection).collect();
+        connections.dedup();
+        let mut found = OfQueue::default();
+        for id in connections {
+            let peer = call.node().connections.find(id);
+            let Some(connected) = peer.and_then(Connected::of) else { continue };
+            for facts in facts_of(call, &connected).iter().filter(|facts| facts.queue == queue) {
+                let Some((id, options)) = served.find(&connected, facts) else { continue };
+                if served.active == Some(*id) {
+                    found.single_active = Some(facts.tag.to_string());
+                }
+                if options.exclusive {
+                    found.exclusive = Some(facts.tag.to_string());
+                }
+                found.shown.extend(served.describe(call, &connected, facts));
             }
-            if facts.exclusive {
-                found.exclusive = Some(facts.tag.to_string());
-            }
-            found.shown.extend(describe(call, &connected, &facts, is_served(active, id)));
         }
         found
     }
 }
 
-fn of_connection(
-    call: &Call,
-    connected: &Connected,
-    wanted: impl Fn(&ConsumerFacts) -> bool,
-) -> Vec<Value> {
-    let consumers = connected.peer.activity().consumers.clone();
-    let consumers = consumers.into_iter().filter(|(_, facts)| wanted(facts));
-    let describe = |(number, facts): (u64, Arc<ConsumerFacts>)| {
-        let id = ConsumerId { connection: connected.peer.id, number };
-        let (_, active) = ids_of(call, facts.queue);
-        describe(call, connected, &facts, is_served(active, id))
+/// Queues whose consumers are known already.
+#[derive(Default)]
+struct LookedAt(HashMap<QueueId, Served>);
+
+impl LookedAt {
+    fn describe(
+        &mut self,
+        call: &Call,
+        connected: &Connected,
+        facts: &ConsumerFacts,
+    ) -> Option<Value> {
+        let served = self.0.entry(facts.queue).or_insert_with(|| Served::of(call, facts.queue));
+        served.describe(call, connected, facts)
+    }
+}
+
+/// The consumers of one queue.
+struct Served {
+    options: BTreeMap<ConsumerId, ConsumerOptions>,
+    /// The one that alone is served, if there may be one only.
+    active: Option<ConsumerId>,
+}
+
+impl Served {
+    fn of(call: &Call, queue: QueueId) -> Served {
+        call.node().shard_of(queue).post(|work| match work.state.queue(queue) {
+            None => Served { options: BTreeMap::new(), active: None },
+            Some(queue) => Served {
+                options: queue.consumers().map(|(id, it)| (id, it.clone())).collect(),
+                active: queue.active_consumer(),
+            },
+        })
+    }
+
+    fn find(
+        &self,
+        connected: &Connected,
+        facts: &ConsumerFacts,
+    ) -> Option<(&ConsumerId, &ConsumerOptions)> {
+        let wanted = ConsumerId { connection: connected.peer.id, number: facts.number };
+        let (id, options) = self.options.range(wanted..).next()?;
+        let is_it = match facts.number {
+            OF_SESSION => id.connection == wanted.connection,
+            _ => *id == wanted,
+        };
+        is_it.then_some((id, options))
+    }
+
+    /// `None` if the queue or the consumer is gone.
+    fn describe(&self, call: &Call, connected: &Connected, facts: &ConsumerFacts) -> Option<Value> {
+        let (id, options) = self.find(connected, facts)?;
+        let is_served = self.active.is_none_or(|active| active == *id);
+        let topology = call.node().topology();
+        let queue = topology.queue_by_id(facts.queue)?;
+        let status = match is_served {
+            false => "waiting",
+            true if self.active.is_some() => "single_active",
+            true => "up",
+        };
+        let timeout_ms = call.node().settings_of(queue).consumer_timeout_ms;
+        Some(json!({
+            "consumer_tag": &*facts.tag,
+            "queue": { "name": &*queue.name, "vhost": &*queue.vhost },
+            "channel_details": {
+                "name": format!("{} ({})", connected.name, facts.channel),
+                "node": node::name(),
+                "number": facts.channel,
+                "connection_name": connected.name,
+                "peer_host": connected.peer_host(),
+                "peer_port": connected.peer.link.peer.port(),
+                "user": connected.login.user,
+            },
+            "ack_required": !options.no_ack,
+            "active": is_served,
+            "activity_status": status,
+            "arguments": arguments::to_json(&facts.arguments),
+            "exclusive": options.exclusive,
+            "prefetch_count": options.prefetch,
+            "consumer_timeout": timeout_ms.unwrap_or(0),
+        }))
+    }
+}
+
+/// The consumers of a connection. That of an MQTT client is the one of its session: its tag is the
+/// client identifier, its channel 0.
+fn facts_of(call: &Call, connected: &Connected) -> Vec<Arc<ConsumerFacts>> {
+    let Connected { peer, login, .. } = connected;
+    if !login.protocol.is_mqtt() {
+        return peer.activity().consumers.clone();
+    }
+    let Some(client_id) = login.client_name.as_deref() else { return Vec::new() };
+    let queue = {
+        let topology = call.node().topology();
+        let queue = topology.queue(&login.vhost, &format!("{QUEUE_PREFIX}{client_id}"));
+        queue.map(|queue| queue.id)
     };
-    consumers.filter_map(describe).collect()
-}
-
-/// All consumers of a queue, and the one that is served alone if there may be one only.
-fn ids_of(call: &Call, queue: QueueId) -> (Vec<ConsumerId>, Option<ConsumerId>) {
-    call.node().shard_of(queue).post(|work| match work.state.queue(queue) {
-        Some(queue) => (queue.consumers().collect(), queue.active_consumer()),
-        None => (Vec::new(), None),
-    })
-}
-
-fn is_served(active: Option<ConsumerId>, id: ConsumerId) -> bool {
-    active.is_none_or(|active| active == id)
-}
-
-/// `None` if the queue is gone.
-fn describe(
-    call: &Call,
-    connected: &Connected,
-    facts: &ConsumerFacts,
-    is_served: bool,
-) -> Option<Value> {
-    let topology = call.node().topology();
-    let queue = topology.queue_by_id(facts.queue)?;
-    let status = match is_served {
-        false => "waiting",
-        true if queue.settings().single_active_consumer => "single_active",
-        true => "up",
+    let session = |queue| ConsumerFacts {
+        number: OF_SESSION,
+        tag: client_id.into(),
+        channel: 0,
+        queue,
+        arguments: Table::default(),
     };
-    let timeout_ms = call.node().settings_of(queue).consumer_timeout_ms;
-    Some(json!({
-        "consumer_tag": &*facts.tag,
-        "queue": { "name": &*queue.name, "vhost": &*queue.vhost },
-        "channel_details": {
-            "name": format!("{} ({})", connected.name, facts.channel),
-            "node": node::name(),
-            "number": facts.channel,
-            "connection_name": connected.name,
-            "peer_host": connected.peer_host(),
-            "peer_port": connected.peer.link.peer.port(),
-            "user": connected.login.user,
-        },
-        "ack_required": !facts.no_ack,
-        "active": is_served,
-        "activity_status": status,
-        "arguments": arguments::to_json(&facts.arguments),
-        "exclusive": facts.exclusive,
-        "prefetch_count": facts.prefetch,
-        "consumer_timeout": timeout_ms.unwrap_or(0),
-    }))
+    queue.into_iter().map(|queue| Arc::new(session(queue))).collect()
 }
+
+/// A session has one consumer, whatever its number. Those of AMQP are numbered from 1.
+const OF_SESSION: u64 = 0;

@@ -11,6 +11,7 @@ use super::rates::{Named, Thing};
 use super::totals;
 use crate::server::Node;
 use crate::server::connections::{ChannelFacts, Peer};
+use crate::server::counts::Counts;
 
 /// The numbers of these things, in the same order; `None` for those that are gone.
 pub fn numbers(node: &Node, things: &[Thing]) -> Vec<Option<Vec<u64>>> {
@@ -77,7 +78,7 @@ pub const OCTETS: usize = 2;
 
 /// What went over a channel.
 pub fn of_channel(facts: &ChannelFacts) -> [Named; 12] {
-    totals::of_clients(&facts.counts)
+    totals::of_clients(facts.counts.as_deref().unwrap_or(&Counts::default()))
 }
 
 /// What went through an exchange.

@@ -74,33 +74,30 @@ pub struct Login {
 pub struct Activity {
     /// Its channels.
     pub channels: BTreeMap<u16, ChannelFacts>,
-    /// Its consumers, by their numbers.
-    pub consumers: BTreeMap<u64, Arc<ConsumerFacts>>,
+    /// Its consumers on these channels.
+    pub consumers: Vec<Arc<ConsumerFacts>>,
     /// What it has done beside what these channels have: on channels that are closed, or without any.
-    pub beside: Counts,
+    /// In a box because many connections do nothing.
+    pub beside: Option<Box<Counts>>,
 }
 
 /// What management shows of a consumer.
 #[derive(Debug)]
 pub struct ConsumerFacts {
-    /// Its tag; that of an MQTT session is the client identifier.
+    /// The number that the core knows it by.
+    pub number: u64,
+    /// Its tag.
     pub tag: Box<str>,
-    /// The channel; 0 for an MQTT session.
+    /// The channel.
     pub channel: u16,
     /// The queue.
     pub queue: QueueId,
-    /// Its deliveries need no settlement.
-    pub no_ack: bool,
-    /// It has the queue alone.
-    pub exclusive: bool,
-    /// How many deliveries may wait for settlement; 0 is unlimited.
-    pub prefetch: u16,
     /// What it was asked for with.
     pub arguments: Table,
 }
 
 /// What management shows of a channel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChannelFacts {
     /// Consumers.
     pub consumers: usize,
@@ -120,8 +117,8 @@ pub struct ChannelFacts {
     pub prefetch: u16,
     /// The limit over all consumers.
     pub global_prefetch: u16,
-    /// What went over it.
-    pub counts: Counts,
+    /// What went over it, if anything did.
+    pub counts: Option<Box<Counts>>,
 }
 
 impl Connections {
@@ -281,8 +278,9 @@ impl Peer {
     /// What it has published and was sent.
     pub fn counts(&self) -> Counts {
         let activity = self.activity();
-        let mut counts = activity.beside;
-        activity.channels.values().for_each(|channel| counts += channel.counts);
+        let channels = activity.channels.values().map(|channel| &channel.counts);
+        let mut counts = Counts::default();
+        channels.chain([&activity.beside]).flatten().for_each(|more| counts += **more);
         counts
     }
 }

@@ -172,6 +172,10 @@ impl Consumers {
         self.active
     }
 
+    pub fn with_options(&self) -> impl Iterator<Item = (ConsumerId, &ConsumerOptions)> {
+        self.list.iter().map(|consumer| (consumer.id, &consumer.options))
+    }
+
     pub fn ids(&self) -> impl Iterator<Item = ConsumerId> {
         self.list.iter().map(|consumer| consumer.id)
     }

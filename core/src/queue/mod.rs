@@ -130,8 +130,8 @@ impl Queue {
     }
 
     /// Its consumers, the greatest priority first.
-    pub fn consumers(&self) -> impl Iterator<Item = ConsumerId> {
-        self.consumers.ids()
+    pub fn consumers(&self) -> impl Iterator<Item = (ConsumerId, &ConsumerOptions)> {
+        self.consumers.with_options()
     }
 
     /// The consumer that alone is served, if there may be one only.

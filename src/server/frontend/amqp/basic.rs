@@ -205,7 +205,7 @@ impl Amqp {
                 if let Some(consumer) = self.consumers.get(number) {
                     consumer.unsettled = usize::from(!no_ack && sent.is_some());
                 }
-                self.channel(channel).counts.note_get(!no_ack, delivery.redelivered);
+                self.channel(channel).counts().note_get(!no_ack, delivery.redelivered);
                 self.node.tap(&self.peer, channel, Tap::Deliver(&delivery));
             }
             Got::Fetching => {
@@ -213,7 +213,7 @@ impl Amqp {
                 self.waiting_get = Some(WaitingGet { retry_at, ..get });
             }
             Got::Empty => {
-                self.channel(channel).counts.got_empty += 1;
+                self.channel(channel).counts().got_empty += 1;
                 self.connection.reply(channel, ServerMethod::BasicGetEmpty);
             }
         }
@@ -225,16 +225,17 @@ impl Amqp {
     fn show_consumer(&mut self, number: u64, queue: QueueId, consume: &Consume<'_>) {
         let Some(consumer) = self.consumers.get(number) else { return };
         let (channel, tag) = (consumer.channel, consumer.tag.clone());
-        let facts = ConsumerFacts {
-            tag,
-            channel,
-            queue,
-            no_ack: consume.no_ack,
-            exclusive: consume.exclusive,
-            prefetch: self.channel(channel).prefetch,
-            arguments: from_table(consume.arguments),
-        };
-        self.peer.activity().consumers.insert(number, Arc::new(facts));
+        let arguments = from_table(consume.arguments);
+        let facts = ConsumerFacts { number, tag, channel, queue, arguments };
+        self.peer.activity().consumers.push(Arc::new(facts));
+    }
+
+    /// Hides a consumer from management. They are in the order of their numbers.
+    fn hide_consumer(&self, number: u64) {
+        let consumers = &mut self.peer.activity().consumers;
+        if let Ok(at) = consumers.binary_search_by_key(&number, |facts| facts.number) {
+            consumers.remove(at);
+        }
     }
 
     /// A consumer gets nothing more.
@@ -261,7 +262,7 @@ impl Amqp {
 
     /// Tells those who look on that a consumer is about to go.
     pub(super) fn note_end_of_consumer(&mut self, number: u64) {
-        self.peer.activity().consumers.remove(&number);
+        self.hide_consumer(number);
         if !self.node.events.are_on() {
             return;
         }

@@ -29,10 +29,16 @@ pub(super) struct Channel {
     pub uncommitted: Vec<Uncommitted>,
     /// Its place among the channels of its user.
     _slot: Option<Slot>,
-    /// What went over it.
-    pub counts: Counts,
+    counts: Option<Box<Counts>>,
     /// Whether management has to be told.
     pub is_changed: bool,
+}
+
+impl Channel {
+    /// What went over it. In a box because many channels do nothing.
+    pub fn counts(&mut self) -> &mut Counts {
+        self.counts.get_or_insert_default()
+    }
 }
 
 impl Amqp {
@@ -78,7 +84,9 @@ impl Amqp {
         self.node.announce_channel("channel.closed", &self.peer, channel);
         let mut activity = self.peer.activity();
         activity.channels.remove(&channel);
-        activity.beside += ended.counts;
+        if let Some(counts) = ended.counts {
+            **activity.beside.get_or_insert_default() += *counts;
+        }
     }
 
     /// Shows management what has changed since the last time.
@@ -89,21 +97,23 @@ impl Amqp {
         let shown = &mut self.peer.activity().channels;
         for (&number, channel) in self.channels.iter_mut().filter(|(_, c)| c.is_changed) {
             channel.is_changed = false;
-            shown.insert(
-                number,
-                ChannelFacts {
-                    consumers: self.consumers.of_channel(number).count(),
-                    unacked: self.connection.unsettled_len(number),
-                    unconfirmed: self.connection.unconfirmed_len(number) as usize,
-                    uncommitted: channel.uncommitted.len(),
-                    acks_uncommitted: self.connection.uncommitted_settlements(number),
-                    confirm: self.connection.is_confirming(number),
-                    transactional: self.connection.is_transactional(number),
-                    prefetch: channel.prefetch,
-                    global_prefetch: u16::try_from(channel.shared.limit()).unwrap_or(u16::MAX),
-                    counts: channel.counts,
-                },
-            );
+            let facts = shown.entry(number).or_default();
+            let mut counts = facts.counts.take();
+            if let Some(now) = &channel.counts {
+                **counts.get_or_insert_default() = **now;
+            }
+            *facts = ChannelFacts {
+                consumers: self.consumers.of_channel(number).count(),
+                unacked: self.connection.unsettled_len(number),
+                unconfirmed: self.connection.unconfirmed_len(number) as usize,
+                uncommitted: channel.uncommitted.len(),
+                acks_uncommitted: self.connection.uncommitted_settlements(number),
+                confirm: self.connection.is_confirming(number),
+                transactional: self.connection.is_transactional(number),
+                prefetch: channel.prefetch,
+                global_prefetch: u16::try_from(channel.shared.limit()).unwrap_or(u16::MAX),
+                counts,
+            };
         }
     }
 }

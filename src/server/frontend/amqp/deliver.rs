@@ -43,7 +43,7 @@ impl Amqp {
         if let Some(state) = self.channels.get_mut(&channel) {
             state.is_changed = true;
             let (is_manual, is_again) = (delivery.acknowledge, delivery.redelivered);
-            state.counts.note_delivery(message.body().len(), is_manual, is_again);
+            state.counts().note_delivery(message.body().len(), is_manual, is_again);
         }
         if is_due {
             self.consumers.due.push(number);
@@ -76,7 +76,7 @@ impl Amqp {
 
     pub(super) fn note_acks(&mut self, channel: u16, outcome: Outcome, count: usize) {
         if let Some(state) = self.channels.get_mut(&channel).filter(|_| outcome == Outcome::Ack) {
-            state.counts.acked += count as u64;
+            state.counts().acked += count as u64;
         }
     }
 

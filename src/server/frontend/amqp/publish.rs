@@ -26,7 +26,7 @@ impl Amqp {
         let (channel, sequence) = (publish.channel, publish.sequence);
         let (body_bytes, is_held) = (publish.body.as_slice().len(), publish.is_transactional);
         let published = self.publish(publish);
-        let counts = &mut self.channel(channel).counts;
+        let counts = self.channel(channel).counts();
         if !is_held {
             counts.note_publish(body_bytes, sequence > 0);
         }
@@ -121,7 +121,7 @@ impl Amqp {
         let confirmed = before - self.connection.unconfirmed_len(channel);
         if let Some(state) = self.channels.get_mut(&channel) {
             state.is_changed = true;
-            state.counts.confirmed += confirmed;
+            state.counts().confirmed += confirmed;
         }
     }
 

@@ -85,7 +85,7 @@ impl Amqp {
             self.note_acks(channel, *outcome, deliveries.len());
             self.note_settled(channel, deliveries);
         }
-        let counts = &mut self.channel(channel).counts;
+        let counts = self.channel(channel).counts();
         for (body_bytes, fate) in fates {
             counts.note_publish(body_bytes, false);
             counts.note_fate(fate);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leveret_core::{
-    Actor, Body, ConsumerOptions, Draft, Encoding, Facts, Message, Table, TopologyError, Value,
+    Actor, Body, ConsumerOptions, Draft, Encoding, Facts, Message, TopologyError, Value,
     key_to_topic, topic_to_key,
 };
 use leveret_mqtt::{Awaiting, ConnAck, Connect, InFlight, Reason, ReasonCode, SessionState};
@@ -14,7 +14,7 @@ use super::reader::Reader;
 use super::topic::is_reserved;
 use super::{Mqtt, Promise, Session, TAKEN_OVER, TOPIC_EXCHANGE, delayed};
 use crate::server::clock;
-use crate::server::connections::{ConsumerFacts, Login};
+use crate::server::connections::Login;
 use crate::server::publisher::Publisher;
 use crate::server::scram;
 use crate::server::session::{Opened, Opening, Will};
@@ -201,21 +201,9 @@ impl Mqtt {
             shared: None,
             window_bytes: self.node.config.consumer_window.len(),
         };
-        let prefetch = self.connection.receive_quota();
         if !self.node.start_session(opened.queue, opened.consumer, options) {
-            return self.connection.disconnect(TAKEN_OVER);
+            self.connection.disconnect(TAKEN_OVER);
         }
-        let client_id = self.reader.as_ref().map_or("", |reader| &*reader.client_id);
-        let facts = ConsumerFacts {
-            tag: client_id.into(),
-            channel: 0,
-            queue: opened.queue,
-            no_ack: false,
-            exclusive: true,
-            prefetch,
-            arguments: Table::default(),
-        };
-        self.peer.activity().consumers.insert(opened.consumer.number, Arc::new(facts));
     }
 
     /// Whether a client waits for its CONNACK.

@@ -40,12 +40,12 @@ impl Mqtt {
             Sent::Sent => {
                 let body_bytes = delivery.message.body().len();
                 let (is_manual, is_again) = (delivery.acknowledge, delivery.redelivered);
-                self.counts.note_delivery(body_bytes, is_manual, is_again);
+                self.counts().note_delivery(body_bytes, is_manual, is_again);
                 self.debt_bytes += delivery.message.size_bytes();
                 self.node.tap(&self.peer, 0, Tap::Deliver(&delivery));
             }
             Sent::Dropped => {
-                self.counts.failed += 1;
+                self.counts().failed += 1;
                 self.debt_bytes += delivery.message.size_bytes();
                 if delivery.acknowledge {
                     let Delivery { queue, consumer, index, .. } = delivery;

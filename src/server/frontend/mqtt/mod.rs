@@ -57,7 +57,8 @@ pub struct Mqtt {
     received_topic: LastTopic,
     sent_topic: LastTopic,
     reader: Option<Reader>,
-    counts: Counts,
+    /// In a box because many connections do nothing.
+    counts: Option<Box<Counts>>,
     /// When what is being read came in, in milliseconds since the Unix epoch.
     read_at_ms: u64,
     gate: Gate<Promise>,
@@ -144,7 +145,7 @@ impl Mqtt {
             received_topic: LastTopic::default(),
             sent_topic: LastTopic::default(),
             reader: None,
-            counts: Counts::default(),
+            counts: None,
             read_at_ms: 0,
             gate: Gate::default(),
             acks: Vec::new(),
@@ -184,16 +185,22 @@ impl Mqtt {
     fn settle_batch(&mut self) {
         let Some(Session { queue, consumer, .. }) = self.session else { return };
         if !self.settled.is_empty() {
-            self.counts.acked += self.settled.len() as u64;
+            self.counts().acked += self.settled.len() as u64;
             self.node.settle(queue, consumer, &self.settled, Settlement::Ack);
             self.settled.clear();
             self.retry_blocked();
         }
     }
 
+    fn counts(&mut self) -> &mut Counts {
+        self.counts.get_or_insert_default()
+    }
+
     /// Shows others what it has counted.
     fn show_counts(&self) {
-        self.peer.activity().beside = self.counts;
+        if let Some(counts) = &self.counts {
+            **self.peer.activity().beside.get_or_insert_default() = **counts;
+        }
     }
 
     fn keep(&mut self, promise: Promise) {

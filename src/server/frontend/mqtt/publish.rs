@@ -16,10 +16,10 @@ use crate::server::publisher::Routed;
 
 impl Mqtt {
     pub(super) fn handle_publish(&mut self, publish: &Publish<'_>) {
-        self.counts.note_publish(publish.payload.len(), publish.qos != Qos::AtMostOnce);
+        self.counts().note_publish(publish.payload.len(), publish.qos != Qos::AtMostOnce);
         let reason = self.publish(publish).map_or_else(
             |refusal| {
-                self.counts.failed += 1;
+                self.counts().failed += 1;
                 refusal
             },
             Reason::from,
@@ -43,7 +43,7 @@ impl Mqtt {
             if reason.code.is_failure() && self.leaves_at_refusal() {
                 return self.connection.disconnect(reason);
             }
-            self.counts.confirmed += u64::from(!reason.code.is_failure());
+            self.counts().confirmed += u64::from(!reason.code.is_failure());
             self.connection.publish_ack(packet_id, qos, reason);
         }
     }
@@ -72,10 +72,10 @@ impl Mqtt {
         }
         self.node.tap(&self.peer, 0, Tap::Publish(&message, &routed));
         if routed.is_empty() {
-            self.counts.note_fate(Fate::Dropped);
+            self.counts().note_fate(Fate::Dropped);
             return Ok(ReasonCode::NoMatchingSubscribers);
         }
-        self.counts.note_fate(Fate::Routed(routed.copies()));
+        self.counts().note_fate(Fate::Routed(routed.copies()));
         self.add(publish, message, routed);
         Ok(ReasonCode::Success)
     }
@@ -94,7 +94,7 @@ impl Mqtt {
         let expires_at_ms = Some(facts.timestamp_ms + u64::from(delay_s) * 1000);
         let message = Arc::new(message.with_facts(Facts { expires_at_ms, ..facts }));
         let routed = Arc::new(Routed::to(target, self.node.shard_count()));
-        self.counts.note_fate(Fate::Routed(routed.copies()));
+        self.counts().note_fate(Fate::Routed(routed.copies()));
         self.add(publish, message, routed);
         Ok(ReasonCode::Success)
     }
