@@ -192,7 +192,7 @@ impl Client {
         let mut publisher = Publisher::new(None);
         let to = (message.exchange(), message.routing_key());
         let routed = publisher.route(&self.node, &self.vhost, to, &no_headers)?;
-        let (anywhere, copies) = (!routed.is_empty(), routed.copies());
+        let (anywhere, copies) = (!routed.is_empty(), routed.copies);
         publisher.add(&self.node, message.clone(), routed, (None, None));
         let promise = publisher.flush(&self.node);
         self.node.connections.count_for(Dialect::Embedded, |counts| {

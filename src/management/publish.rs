@@ -90,7 +90,7 @@ pub fn send(
     let mut publisher = publisher.on_behalf_of(&call.caller.name);
     let to = (message.exchange(), message.routing_key());
     let routed = publisher.route(call.node(), vhost, to, headers).map_err(refused)?;
-    let (is_routed, copies) = (!routed.is_empty(), routed.copies());
+    let (is_routed, copies) = (!routed.is_empty(), routed.copies);
     let mut promise = None;
     if message.facts().retain {
         let retained = call.node().retain(vhost, message);

@@ -148,8 +148,7 @@ impl Counts {
     pub fn note_publish(&mut self, body_bytes: usize, is_confirmable: bool) {
         self.published += 1;
         self.confirmable += u64::from(is_confirmable);
-        self.sizes.classes[SIZE_BOUNDS.partition_point(|&bound| bound < body_bytes)] += 1;
-        self.sizes.sum_bytes += body_bytes as u64;
+        self.sizes.note(body_bytes);
     }
 
     /// It is known what has become of a message that was published.
@@ -181,6 +180,19 @@ impl Counts {
     /// Messages that were handed out, whichever way.
     pub fn handed_out(&self) -> u64 {
         self.delivered_auto + self.delivered_manual + self.got_auto + self.got_manual
+    }
+}
+
+impl Sizes {
+    #[inline]
+    fn note(&mut self, bytes: usize) {
+        // Most messages are small.
+        let class = match bytes <= SIZE_BOUNDS[0] {
+            true => 0,
+            false => SIZE_BOUNDS.partition_point(|&bound| bound < bytes),
+        };
+        self.classes[class] += 1;
+        self.sum_bytes += bytes as u64;
     }
 }
 

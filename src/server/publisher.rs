@@ -55,6 +55,8 @@ pub struct Routed {
     delayed: Vec<Delayed>,
     /// Of each, one more queue gets it.
     groups: Vec<Group>,
+    /// How many queues get it, those included in which it waits first.
+    pub copies: usize,
     /// What the exchange has counted.
     traffic: Option<Arc<ExchangeTraffic>>,
 }
@@ -106,8 +108,7 @@ impl Publisher {
         let batch = self.batch(node);
         batch.cache.keep_to(generation);
         if let Some(routed) = batch.cache.find(vhost, exchange, key) {
-            batch.note(&routed);
-            return Ok(routed.choose(node));
+            return Ok(self.choose(node, routed));
         }
         let (routes, traffic) = {
             let topology = node.topology();
@@ -116,14 +117,13 @@ impl Publisher {
             let routes = topology.route(address, headers, self.session)?;
             (routes, topology.exchange(vhost, exchange)?.traffic.clone())
         };
-        let traffic = Some(traffic);
-        let routed = Routed { traffic, ..Routed::group(&routes, node.shard_count()) };
-        let (routed, batch) = (Arc::new(routed), self.batch(node));
-        batch.note(&routed);
+        let routed =
+            Routed { traffic: Some(traffic), ..Routed::group(&routes, node.shard_count()) };
+        let routed = Arc::new(routed);
         if routes.is_cacheable() {
-            batch.cache.insert(vhost, exchange, key, &routed);
+            self.batch(node).cache.insert(vhost, exchange, key, &routed);
         }
-        Ok(routed.choose(node))
+        Ok(self.choose(node, routed))
     }
 
     /// As [`Publisher::route`], for a message with more routing keys. Such routes are not remembered.
@@ -144,8 +144,16 @@ impl Publisher {
         let routes = topology.route_by_keys(address, more, headers, self.session)?;
         let traffic = Some(topology.exchange(vhost, exchange)?.traffic.clone());
         let routed = Arc::new(Routed { traffic, ..Routed::group(&routes, node.shard_count()) });
-        self.batch(node).note(&routed);
-        Ok(routed.choose(node))
+        Ok(self.choose(node, routed))
+    }
+
+    /// The way of one message, which is counted.
+    fn choose(&mut self, node: &Node, routed: Arc<Routed>) -> Arc<Routed> {
+        let routed = routed.choose(node);
+        if let Some(traffic) = &routed.traffic {
+            self.batch(node).tally.note(traffic, routed.copies);
+        }
+        routed
     }
 
     /// Counts at exchanges what was routed. To be called once a batch, also if nothing is in it.
@@ -289,13 +297,6 @@ impl Batch {
         }
     }
 
-    /// A message goes this way.
-    fn note(&mut self, routed: &Routed) {
-        if let Some(traffic) = &routed.traffic {
-            self.tally.note(traffic, routed.copies());
-        }
-    }
-
     fn push(&mut self, item: Item) {
         let shard = item.routed.by_shard[item.part].0;
         self.items[usize::from(shard.0) - 1].push(item);
@@ -414,7 +415,8 @@ impl Routed {
     pub fn group(routes: &Routes, shards: u16) -> Self {
         let delayed = routes.delayed.clone();
         let groups = routes.shared.iter().map(Group::new).collect();
-        let mut routed = Routed { delayed, groups, ..Routed::default() };
+        let copies = delayed.len();
+        let mut routed = Routed { delayed, groups, copies, ..Routed::default() };
         routes.targets.iter().for_each(|target| routed.push(target.clone(), shards));
         routed
     }
@@ -425,8 +427,8 @@ impl Routed {
             return self;
         }
         let (by_shard, delayed) = (self.by_shard.clone(), self.delayed.clone());
-        let (groups, traffic) = (Vec::new(), self.traffic.clone());
-        let mut routed = Routed { by_shard, delayed, groups, traffic };
+        let (groups, copies, traffic) = (Vec::new(), self.copies, self.traffic.clone());
+        let mut routed = Routed { by_shard, delayed, groups, copies, traffic };
         for group in &self.groups {
             routed.push(group.choose(&node.online), node.shard_count());
         }
@@ -435,6 +437,7 @@ impl Routed {
 
     fn push(&mut self, target: Target, shards: u16) {
         let shard = target.queue.shard(shards);
+        self.copies += 1;
         match self.by_shard.iter_mut().find(|(known, _)| *known == shard) {
             Some((_, targets)) => targets.push(target),
             None => self.by_shard.push((shard, SmallVec::from_iter([target]))),
@@ -450,7 +453,8 @@ impl Routed {
     ) -> impl Iterator<Item = (Arc<Message>, Arc<Routed>)> {
         let at_once = (!self.by_shard.is_empty()).then(|| {
             let by_shard = self.by_shard.clone();
-            (message.clone(), Arc::new(Routed { by_shard, ..Routed::default() }))
+            let copies = self.copies - self.delayed.len();
+            (message.clone(), Arc::new(Routed { by_shard, copies, ..Routed::default() }))
         });
         let delayed = self.delayed.iter().map(move |&Delayed { queue, durable, delay_ms }| {
             let facts = message.facts();
@@ -475,11 +479,6 @@ impl Routed {
     /// How many queues get it.
     pub fn len(&self) -> usize {
         self.by_shard.iter().map(|(_, targets)| targets.len()).sum()
-    }
-
-    /// How many queues get it, those included in which it waits first.
-    pub fn copies(&self) -> usize {
-        self.len() + self.delayed.len() + self.groups.len()
     }
 
     /// Whether any of them is durable.

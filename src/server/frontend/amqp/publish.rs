@@ -87,7 +87,7 @@ impl Amqp {
             return Ok(Some(Fate::Returned));
         }
         let confirm = (publish.sequence > 0).then_some((publish.channel, publish.sequence));
-        let fate = Fate::Routed(routed.copies());
+        let fate = Fate::Routed(routed.copies);
         self.publisher.add(&self.node, message, routed, (None, confirm));
         Ok(Some(fate))
     }

@@ -121,7 +121,7 @@ impl Amqp {
 }
 
 fn fate(routed: &Routed, mandatory: bool) -> Fate {
-    match routed.copies() {
+    match routed.copies {
         0 if mandatory => Fate::Returned,
         0 => Fate::Dropped,
         queues => Fate::Routed(queues),

@@ -75,7 +75,7 @@ impl Mqtt {
             self.counts().note_fate(Fate::Dropped);
             return Ok(ReasonCode::NoMatchingSubscribers);
         }
-        self.counts().note_fate(Fate::Routed(routed.copies()));
+        self.counts().note_fate(Fate::Routed(routed.copies));
         self.add(publish, message, routed);
         Ok(ReasonCode::Success)
     }
@@ -94,7 +94,7 @@ impl Mqtt {
         let expires_at_ms = Some(facts.timestamp_ms + u64::from(delay_s) * 1000);
         let message = Arc::new(message.with_facts(Facts { expires_at_ms, ..facts }));
         let routed = Arc::new(Routed::to(target, self.node.shard_count()));
-        self.counts().note_fate(Fate::Routed(routed.copies()));
+        self.counts().note_fate(Fate::Routed(routed.copies));
         self.add(publish, message, routed);
         Ok(ReasonCode::Success)
     }
