@@ -99,14 +99,15 @@ pub fn send(
     call.tap(vhost, Tap::Publish(message, &routed));
     publisher.add(call.node(), message.clone(), routed, (None, None));
     let promise = promise.max(publisher.flush(call.node()));
+    let is_refused = !publisher.refused().is_empty();
     call.node().connections.count_for(Dialect::Http, |counts| {
         counts.note_publish(message.body().len(), true);
-        counts.confirmed += 1;
+        counts.confirmed += u64::from(!is_refused);
         counts.note_fate(if copies > 0 { Fate::Routed(copies) } else { Fate::Returned });
     });
-    match publisher.refused().is_empty() {
-        true => Ok(Sent { is_routed, promise }),
-        false => Err(Refusal::bad_request(NO_ROOM)),
+    match is_refused {
+        false => Ok(Sent { is_routed, promise }),
+        true => Err(Refusal::bad_request(NO_ROOM)),
     }
 }
 
