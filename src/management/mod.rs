@@ -33,6 +33,7 @@ mod memory;
 mod messages;
 mod mqtt;
 mod node;
+mod openapi;
 mod overview;
 mod page;
 mod parameters;

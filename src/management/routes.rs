@@ -17,8 +17,8 @@ use super::messages::{self, lease, stream, take};
 use super::mqtt::{self, retained, sessions, subscriptions};
 use super::{
     aliveness, bindings, channels, compatibility, connections, consumers, exchanges, get, health,
-    limits, login, memory, node, overview, parameters, permissions, policies, publish, queues,
-    quorum, settings, users, vhosts,
+    limits, login, memory, node, openapi, overview, parameters, permissions, policies, publish,
+    queues, quorum, settings, users, vhosts,
 };
 
 /// One method of one path.
@@ -59,6 +59,7 @@ pub const ROUTES: &[&[Route]] = &[
 ];
 
 const SERVER: &[Route] = &[
+    get("/openapi.json", Anybody, openapi::show),
     get("/overview", Management, overview::show),
     get("/cluster-name", Management, overview::cluster_name),
     put("/cluster-name", Administrator, overview::name_cluster),

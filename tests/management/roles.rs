@@ -1,5 +1,7 @@
 //! Who may call what: every route, for every tag, in a virtual host of the user's own and in another.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::support::{Api, segment};
@@ -16,6 +18,7 @@ use crate::support::{Api, segment};
 /// | `o` | monitoring and administrators |
 /// | `a` | administrators |
 const ROUTES: &str = "
+    GET /openapi.json -
     GET /overview m
     GET /cluster-name m
     PUT /cluster-name a
@@ -268,6 +271,19 @@ fn prepare(api: &Api) {
         let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
         assert_eq!(api.put(&format!("permissions/own/{user}"), all).status, 201);
     }
+}
+
+#[test]
+fn no_route_is_left_out() {
+    let api = Api::start();
+    let description = api.read("openapi.json");
+    let mut described = BTreeSet::new();
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        let methods = operations.as_object().unwrap().keys();
+        described.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    let here = routes().map(|(method, path, _)| format!("{method} {path}")).collect();
+    assert_eq!(described, here);
 }
 
 #[test]
