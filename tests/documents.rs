@@ -148,7 +148,7 @@ fn shown(example: &str) -> &str {
 /// Options and variables of the broker that a text names. Options of other programs are told by
 /// their command, which stands in the same line.
 fn named_settings(text: &str) -> impl Iterator<Item = &str> {
-    const OTHERS: [&str; 5] = ["cargo ", "git ", "npm ", "pip ", "mosquitto_"];
+    const OTHERS: [&str; 6] = ["cargo ", "curl ", "git ", "npm ", "pip ", "mosquitto_"];
     let ours = |line: &&str| !OTHERS.iter().any(|other| line.contains(other));
     let words = |line| str::split(line, |c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
     text.lines().filter(ours).flat_map(words).filter(|word| is_option(word) || is_variable(word))

@@ -9,6 +9,7 @@ mod limits;
 mod lists;
 mod messages;
 mod mqtt;
+mod openapi;
 mod roles;
 mod scripts;
 mod statistics;

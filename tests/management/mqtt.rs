@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::support::{Api, DEADLINE, segment};
 
 /// A client of MQTT 5 that says little.
-struct Client(TcpStream);
+pub struct Client(TcpStream);
 
 impl Client {
     /// `expiry_s` is how long the session is to last.
-    fn connect(api: &Api, client_id: &str, expiry_s: u32) -> Client {
+    pub fn connect(api: &Api, client_id: &str, expiry_s: u32) -> Client {
         let mut body = b"\x00\x04MQTT\x05\x02\x00\x3c\x05\x11".to_vec();
         body.extend(expiry_s.to_be_bytes());
         body.extend(text(client_id));

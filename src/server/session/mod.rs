@@ -5,6 +5,8 @@
 //! that lost its session to another one changes nothing any more: every step names the consumer
 //! that takes it.
 
+mod operator;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,8 @@ use leveret_core::{
     TopologyError,
 };
 use leveret_storage::Urgency;
+
+pub use operator::SessionFacts;
 
 use super::outbox::{CloseReason, Notice, Outbox};
 use super::timers::Timer;
@@ -71,23 +75,6 @@ pub struct Will {
     pub user: Arc<str>,
     /// The client that left it.
     pub client_id: Arc<str>,
-}
-
-/// What management shows of a session.
-#[derive(Debug, Clone)]
-pub struct SessionFacts {
-    /// The client identifier.
-    pub client_id: Arc<str>,
-    /// Its queue.
-    pub queue: QueueId,
-    /// The connection of its client, while it has one.
-    pub connection: Option<ConnectionId>,
-    /// How long it is kept without its client, in seconds; [`NEVER`] is for ever.
-    pub expiry_s: u32,
-    /// Since when its client is away, in milliseconds since the Unix epoch.
-    pub away_since_ms: Option<u64>,
-    /// Whether a will waits.
-    pub has_will: bool,
 }
 
 /// A client that wants its session.
@@ -306,22 +293,6 @@ impl Node {
         }
     }
 
-    /// Ends a session, because an operator wants it: its client has to go, too. Gives what has to be
-    /// durable; `None` if there is no such session.
-    pub fn end_session(&self, client_id: &str) -> Option<Option<Position>> {
-        let mut sessions = self.lock_sessions();
-        let session = sessions.remove(client_id)?;
-        if let Some(holder) = &session.holder {
-            let reason = "the session was ended by an operator".to_owned();
-            holder.outbox.notify(Notice::Close(CloseReason::Operator(reason)));
-        }
-        self.online.set(session.queue, false);
-        if let Some(will) = session.will {
-            self.publish_will(*will);
-        }
-        Some(self.delete_queue_by_id(session.queue))
-    }
-
     /// Publishes a will whose delay is over, unless its client is back.
     pub fn publish_delayed_will(&self, queue: QueueId) {
         let mut sessions = self.lock_sessions();
@@ -446,17 +417,6 @@ impl Session {
         (session, since_ms.is_none())
     }
 
-    fn facts(&self, client_id: &Arc<str>) -> SessionFacts {
-        SessionFacts {
-            client_id: client_id.clone(),
-            queue: self.queue,
-            connection: self.holder.as_ref().map(|holder| holder.consumer.connection),
-            expiry_s: self.expiry_s,
-            away_since_ms: self.away_since_ms,
-            has_will: self.will.is_some(),
-        }
-    }
-
     /// How much is left of so many seconds since its client has gone.
     fn left_of(&self, seconds: u32) -> Duration {
         if seconds == NEVER {
@@ -491,17 +451,6 @@ impl Sessions {
     /// The queues of all sessions, in no order.
     pub fn queues(&self) -> Vec<QueueId> {
         self.by_client.values().map(|session| session.queue).collect()
-    }
-
-    /// What management shows of all of them, in no order.
-    pub fn facts(&self) -> Vec<SessionFacts> {
-        self.by_client.iter().map(|(client_id, session)| session.facts(client_id)).collect()
-    }
-
-    /// What management shows of the session of a client.
-    pub fn facts_of(&self, client_id: &str) -> Option<SessionFacts> {
-        let (client_id, session) = self.by_client.get_key_value(client_id)?;
-        Some(session.facts(client_id))
     }
 
     /// Those that outlive their connections, in no order.
