@@ -72,18 +72,13 @@ impl Api {
 
 impl Call {
     async fn read(api: Arc<Api>, mut request: Request, who: Who) -> Result<Call, Refusal> {
-        let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let from = from.map_or(NOWHERE, |ConnectInfo(address)| address.ip());
-        let caller = match who {
-            Who::Anybody => Caller::nobody(),
-            _ => Caller::login(&api.node, request.headers(), from)?,
+        let Head { caller, from, parts } = match Head::read(&api.node, &mut request, who).await {
+            Ok(head) => head,
+            Err(refusal) => {
+                drain(request.into_body()).await;
+                return Err(refusal);
+            }
         };
-        caller.check_is(who)?;
-        let parts = request.extract_parts::<RawPathParams>().await;
-        let parts = parts.map_err(|_| Refusal::bad_request("the path is not UTF-8"))?;
-        let parts: Vec<(String, String)> =
-            parts.iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect();
-        check_vhosts(&api.node, &caller, who, &parts)?;
         let query = request.uri().query().unwrap_or_default();
         let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let ranges = Ranges::parse(|name| find(&query, name));
@@ -225,6 +220,31 @@ fn find<'a>(named: &'a [(String, String)], name: &str) -> Option<&'a str> {
     named.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
+/// Who calls and what the path names: enough to refuse a call.
+struct Head {
+    caller: Caller,
+    from: IpAddr,
+    parts: Vec<(String, String)>,
+}
+
+impl Head {
+    async fn read(node: &Node, request: &mut Request, who: Who) -> Result<Head, Refusal> {
+        let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let from = from.map_or(NOWHERE, |ConnectInfo(address)| address.ip());
+        let caller = match who {
+            Who::Anybody => Caller::nobody(),
+            _ => Caller::login(node, request.headers(), from)?,
+        };
+        caller.check_is(who)?;
+        let parts = request.extract_parts::<RawPathParams>().await;
+        let parts = parts.map_err(|_| Refusal::bad_request("the path is not UTF-8"))?;
+        let parts: Vec<(String, String)> =
+            parts.iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect();
+        check_vhosts(node, &caller, who, &parts)?;
+        Ok(Head { caller, from, parts })
+    }
+}
+
 /// Answers a request with an endpoint that waits for nothing, on a thread that may take its time.
 pub async fn respond_on_thread(
     api: Arc<Api>,
@@ -287,6 +307,21 @@ async fn wait_until_durable(node: &Node, position: Position) -> Result<(), Refus
     }
 }
 
+/// Refuses a request that is not looked at.
+pub async fn refuse(request: Request, refusal: Refusal) -> Response {
+    drain(request.into_body()).await;
+    refusal.into_response()
+}
+
+/// Reads a body that nobody wants, if it is short: with something unread, the connection could not be
+/// used again, and its client would not know.
+async fn drain(body: Body) {
+    if body.size_hint().lower() <= DRAINED_BYTES_MAX as u64 {
+        // If it does not come, the connection is closed.
+        _ = tokio::time::timeout(DRAIN_TIMEOUT, to_bytes(body, DRAINED_BYTES_MAX)).await;
+    }
+}
+
 async fn read_body(body: Body) -> Result<Bytes, Refusal> {
     if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         return Err(Refusal::body_too_large(BODY_BYTES_MAX));
@@ -302,5 +337,8 @@ const NAME_BYTES_MAX: usize = 255;
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// The longest body of a request: a large message in base64 and what is around it.
 const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// The longest body that is read although it is not wanted, and the time for that.
+const DRAINED_BYTES_MAX: usize = 64 * 1024;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time that a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);

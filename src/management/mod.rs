@@ -60,7 +60,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::server::{Node, websocket};
-use call::Api;
+use call::{Api, refuse};
 use error::Refusal;
 
 pub use get::message_to_json;
@@ -75,8 +75,8 @@ pub fn router(node: Arc<Node>) -> Router {
     Router::new()
         .nest("/api", routes::router())
         .route("/", axum::routing::get(front_page))
-        .fallback(|| std::future::ready(Refusal::no_such_object()))
-        .method_not_allowed_fallback(|method: Method| std::future::ready(no_such_method(&method)))
+        .fallback(|request: Request| refuse(request, Refusal::no_such_object()))
+        .method_not_allowed_fallback(no_such_method)
         .with_state(shared)
         .merge(websocket::routes(node))
 }
@@ -90,11 +90,11 @@ async fn front_page(State(api): State<Arc<Api>>, request: Request) -> Response {
 }
 
 /// The router adds the header that names the methods there are, which is all that OPTIONS asks for.
-fn no_such_method(method: &Method) -> Response {
-    if method == Method::OPTIONS {
+async fn no_such_method(request: Request) -> Response {
+    if request.method() == Method::OPTIONS {
         return StatusCode::OK.into_response();
     }
-    Refusal::no_such_method().into_response()
+    refuse(request, Refusal::no_such_method()).await
 }
 
 const FRONT_PAGE: &str = "Leveret's management API is at /api, for example /api/overview.\n\

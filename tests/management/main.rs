@@ -141,6 +141,24 @@ fn a_body_that_is_announced_as_too_long_is_refused_before_it_comes() {
 }
 
 #[test]
+fn a_connection_outlives_refusals_whose_body_comes_late() {
+    let api = Api::start();
+    let mut socket = TcpStream::connect(api.address).unwrap();
+    socket.set_read_timeout(Some(support::DEADLINE)).unwrap();
+    for (path, status) in [("/api/whoami", "405"), ("/api/nothing", "404"), ("/api/login", "401")] {
+        let body = if status == "401" { "username=a&password=b" } else { "0123456789" };
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+        socket.write_all(head.as_bytes()).unwrap();
+        socket.write_all(body.as_bytes()).unwrap();
+        let mut answer = [0; 4096];
+        let length = socket.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+}
+
+#[test]
 fn a_head_that_is_broken_or_too_long_gets_an_answer_and_harms_nobody() {
     let api = Api::start();
     assert!(raw(&api, b"nonsense\r\n\r\n").starts_with("HTTP/1.1 400"));
