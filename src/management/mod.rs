@@ -13,6 +13,7 @@
 
 mod aliveness;
 mod arguments;
+mod attempts;
 mod auth;
 mod bindings;
 mod call;

@@ -16,9 +16,9 @@ use super::call::{Answer, Api, Call, Endpoint, respond, respond_on_thread};
 use super::messages::{self, lease, stream, take};
 use super::mqtt::{self, retained, sessions, subscriptions};
 use super::{
-    aliveness, bindings, channels, compatibility, connections, consumers, exchanges, get, health,
-    limits, login, memory, node, openapi, overview, parameters, permissions, policies, publish,
-    queues, quorum, settings, users, vhosts,
+    aliveness, attempts, bindings, channels, compatibility, connections, consumers, exchanges, get,
+    health, limits, login, memory, node, openapi, overview, parameters, permissions, policies,
+    publish, queues, quorum, settings, users, vhosts,
 };
 
 /// One method of one path.
@@ -69,6 +69,8 @@ const SERVER: &[Route] = &[
     delete("/login", Anybody, login::logout),
     get("/auth", Anybody, login::ways),
     get("/auth/hash_password/{password}", Administrator, login::hash),
+    get("/auth/attempts/{node}", Monitoring, attempts::of_node),
+    get("/auth/attempts/{node}/source", Monitoring, attempts::by_source),
     get("/extensions", Management, compatibility::nothing),
     get("/feature-flags", Management, compatibility::features),
     put("/feature-flags/{name}/enable", Administrator, compatibility::enable_feature),

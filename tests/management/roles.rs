@@ -28,6 +28,8 @@ const ROUTES: &str = "
     DELETE /login -
     GET /auth -
     GET /auth/hash_password/{password} a
+    GET /auth/attempts/{node} o
+    GET /auth/attempts/{node}/source o
     GET /extensions m
     GET /feature-flags m
     PUT /feature-flags/{name}/enable a
@@ -39,6 +41,8 @@ const ROUTES: &str = "
     DELETE /reset/{node} a
     GET /nodes o
     GET /nodes/{node} o
+    GET /nodes/{node}/memory o
+    GET /nodes/{node}/memory/relative o
 
     GET /connections m
     GET /vhosts/{vhost}/connections v
@@ -51,6 +55,8 @@ const ROUTES: &str = "
     GET /channels m
     GET /vhosts/{vhost}/channels v
     GET /channels/{channel} m
+    GET /consumers m
+    GET /consumers/{vhost} v
 
     GET /exchanges m
     GET /exchanges/{vhost} v
