@@ -15,7 +15,7 @@
 //! | `take` | 200 with the body of a message, or 204 |
 //!
 //! `takes` is a schema, `form` and a schema, or `bytes`. `query` names parameters; `list`, `page` and
-//! `columns` stand for those of lists, lists in pages and single objects.
+//! `columns` stand for those of lists, lists in pages and single objects, `ranges` for histories.
 
 use std::sync::OnceLock;
 
@@ -102,6 +102,7 @@ impl Sources {
             "page" => PAGE,
             "list" => LIST,
             "columns" => COLUMNS,
+            "ranges" => RANGES,
             _ => &[],
         });
         let single = query.split_whitespace().filter(|word| !SETS.contains(word));
@@ -208,8 +209,18 @@ fn tag(who: Who) -> &'static str {
     }
 }
 
-const SETS: &[&str] = &["page", "list", "columns"];
+const SETS: &[&str] = &["page", "list", "columns", "ranges"];
 const COLUMNS: &[&str] = &["columns"];
+const RANGES: &[&str] = &[
+    "lengths_age",
+    "lengths_incr",
+    "msg_rates_age",
+    "msg_rates_incr",
+    "data_rates_age",
+    "data_rates_incr",
+    "node_stats_age",
+    "node_stats_incr",
+];
 const LIST: &[&str] = &["sort", "sort_reverse", "columns"];
 const PAGE: &[&str] = &[
     "page",
