@@ -50,6 +50,6 @@ pub use payload::{PAYLOAD_BYTES_MAX, Part, Payload};
 #[cfg(feature = "sled")]
 pub use sled::{Sled, SledConfig};
 pub use storage::{
-    Durability, Record, RecoveryReport, RewritePlan, Rewritten, SegmentUsage, Snapshot, Stats,
-    Storage, Urgency, Visit,
+    Durability, IoStats, Record, RecoveryReport, RewritePlan, Rewritten, SegmentUsage, Snapshot,
+    Stats, Storage, Urgency, Visit,
 };

@@ -208,8 +208,27 @@ pub struct Stats {
     pub syncs: u64,
     /// Time spent in syncs.
     pub sync_time: Duration,
+    /// What the disk did, for an engine that sees it.
+    pub io: Option<IoStats>,
     /// Damaged places met, by recovery and by reads.
     pub damaged: u64,
+}
+
+/// Reads and writes of segments since the engine was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IoStats {
+    /// Reads.
+    pub reads: u64,
+    /// Bytes that they gave.
+    pub read_bytes: u64,
+    /// Time spent in them.
+    pub read_time: Duration,
+    /// Writes.
+    pub writes: u64,
+    /// Bytes that they wrote.
+    pub written_bytes: u64,
+    /// Time spent in them.
+    pub write_time: Duration,
 }
 
 impl Stats {

@@ -9,14 +9,18 @@ use leveret_core::Position;
 use parking_lot::Mutex;
 
 use super::format::{Head, RECORD_HEADER_BYTES, SegmentHeader, VERSION, VERSION_REWRITTEN};
+use super::io::{CountedFile, IoCounters};
 use super::rewritten::{BLOCK_BYTES, ENTRY_HEADER_BYTES, Found, Index, Writer, find};
 use super::segment::{Layout, SegmentFile};
 use crate::directory::Directory;
+use crate::disk::DiskFile;
 use crate::{Error, Record};
 
 #[derive(Debug)]
 pub(super) struct Files {
     pub(super) directory: Directory,
+    /// What all segments read and write.
+    pub(super) io: Arc<IoCounters>,
     open: Mutex<OpenFiles>,
 }
 
@@ -46,14 +50,15 @@ pub(super) struct Window {
 
 impl Files {
     pub(super) fn new(directory: Directory) -> Self {
-        Self { directory, open: Mutex::default() }
+        Self { directory, io: Arc::default(), open: Mutex::default() }
     }
 
     /// Creates a segment that survives a crash before its first record does.
     pub(super) fn create(&self, base: u64, file_bytes: u64) -> Result<Arc<SegmentFile>, Error> {
         let (name, key) = (name(base), self.directory.key());
         let file = self.directory.create(&name, file_bytes)?;
-        let segment = Arc::new(SegmentFile::new(base, key, file, self.directory.path(&name)));
+        let segment =
+            Arc::new(SegmentFile::new(base, key, self.counted(file), self.directory.path(&name)));
         let header = SegmentHeader { version: VERSION, key, base }.encode();
         segment.write(&mut [IoSlice::new(&header)], 0)?;
         segment.sync()?;
@@ -78,7 +83,7 @@ impl Files {
         let (name, generation) = (name(base), self.generation());
         let Some(file) = self.directory.open_file(&name)? else { return Ok(None) };
         let (key, path) = (self.directory.key(), self.directory.path(&name));
-        let segment = Arc::new(SegmentFile::open(base, key, file, path)?);
+        let segment = Arc::new(SegmentFile::open(base, key, self.counted(file), path)?);
         self.keep_open(&segment, generation);
         Ok(Some(segment))
     }
@@ -136,6 +141,10 @@ impl Files {
             }
         }
         read_from(&segment, at, ahead, window)
+    }
+
+    fn counted(&self, file: Arc<dyn DiskFile>) -> CountedFile {
+        CountedFile { file, counters: Arc::clone(&self.io) }
     }
 
     fn find_open(&self, base: u64) -> Option<Arc<SegmentFile>> {

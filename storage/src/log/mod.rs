@@ -19,6 +19,7 @@ mod check;
 mod config;
 mod files;
 mod format;
+mod io;
 mod journal;
 mod recover;
 mod rewrite;
@@ -290,6 +291,7 @@ impl Storage for Log {
             syncs: count(&counters.syncs),
             sync_time: Duration::from_nanos(count(&counters.sync_nanos)),
             damaged: count(&counters.damaged),
+            io: Some(self.journal.files.io.stats()),
             ..Stats::of(&self.segments())
         }
     }

@@ -2,14 +2,13 @@
 
 use std::io::IoSlice;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, VERSION, VERSION_REWRITTEN};
+use super::io::CountedFile;
 use super::rewritten::{Index, TRAILER_BYTES};
 use crate::Error;
-use crate::disk::{DiskFile, read_full, write_full};
 
 /// An open segment.
 #[derive(Debug)]
@@ -18,7 +17,7 @@ pub(super) struct SegmentFile {
     pub(super) key: u32,
     pub(super) layout: Layout,
     pub(super) path: PathBuf,
-    file: Arc<dyn DiskFile>,
+    file: CountedFile,
 }
 
 /// How a record is found by its position.
@@ -31,7 +30,7 @@ pub(super) enum Layout {
 
 impl SegmentFile {
     /// A segment that is about to be written.
-    pub(super) fn new(base: u64, key: u32, file: Arc<dyn DiskFile>, path: PathBuf) -> Self {
+    pub(super) fn new(base: u64, key: u32, file: CountedFile, path: PathBuf) -> Self {
         Self { base, key, layout: Layout::AsWritten, path, file }
     }
 
@@ -39,7 +38,7 @@ impl SegmentFile {
     pub(super) fn open(
         base: u64,
         key: u32,
-        file: Arc<dyn DiskFile>,
+        file: CountedFile,
         path: PathBuf,
     ) -> Result<Self, Error> {
         let mut segment = Self::new(base, key, file, path);
@@ -92,31 +91,30 @@ impl SegmentFile {
     /// Up to `len` bytes from `offset`; fewer at the end of the file.
     pub(super) fn read(&self, offset: u64, len: usize) -> Result<Bytes, Error> {
         let mut buffer = vec![0; len];
-        let read = read_full(self.file.as_ref(), &mut buffer, offset)
-            .map_err(Error::io("read", &self.path))?;
+        let read = self.file.read(&mut buffer, offset).map_err(Error::io("read", &self.path))?;
         buffer.truncate(read);
         Ok(buffer.into())
     }
 
     pub(super) fn write(&self, slices: &mut [IoSlice<'_>], offset: u64) -> Result<(), Error> {
-        write_full(self.file.as_ref(), slices, offset).map_err(Error::io("write", &self.path))
+        self.file.write(slices, offset).map_err(Error::io("write", &self.path))
     }
 
     pub(super) fn sync(&self) -> Result<(), Error> {
-        self.file.sync().map_err(Error::io("sync", &self.path))
+        self.file.file.sync().map_err(Error::io("sync", &self.path))
     }
 
     /// As [`sync`](Self::sync), after writes into reserved space.
     pub(super) fn sync_reserved(&self) -> Result<(), Error> {
-        self.file.sync_reserved().map_err(Error::io("sync", &self.path))
+        self.file.file.sync_reserved().map_err(Error::io("sync", &self.path))
     }
 
     /// Cuts off everything from position `end` on.
     pub(super) fn cut(&self, end: u64) -> Result<(), Error> {
-        self.file.truncate(end - self.base).map_err(Error::io("truncate", &self.path))
+        self.file.file.truncate(end - self.base).map_err(Error::io("truncate", &self.path))
     }
 
     pub(super) fn bytes(&self) -> Result<u64, Error> {
-        self.file.bytes().map_err(Error::io("examine", &self.path))
+        self.file.file.bytes().map_err(Error::io("examine", &self.path))
     }
 }
