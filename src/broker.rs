@@ -91,12 +91,15 @@ impl Broker {
         let bind = |port, protocol| {
             listener::bind(&config.bind, port, protocol).map(|bound| (protocol, bound))
         };
-        let bound = [
+        let mut bound = vec![
             bind(config.amqp_port, Protocol::Amqp)?,
             bind(config.mqtt_port, Protocol::Mqtt)?,
             bind(config.http_port, Protocol::Http)?,
             bind(config.websocket_port, Protocol::WebSocket)?,
         ];
+        if config.metrics_port != 0 {
+            bound.push(bind(config.metrics_port, Protocol::Metrics)?);
+        }
         let mode = config.unix_socket_mode.0;
         let amqp_socket = listener::bind_unix(&config.amqp_unix_path, mode, Protocol::Amqp)?;
         let mqtt_socket = listener::bind_unix(&config.mqtt_unix_path, mode, Protocol::Mqtt)?;
@@ -235,6 +238,10 @@ impl Broker {
             Protocol::WebSocket => {
                 let timeout = node.config.handshake_timeout.0;
                 tokio::spawn(http::serve(websocket::router(node), socket, timeout))
+            }
+            Protocol::Metrics => {
+                let router = crate::management::metrics::router(node);
+                tokio::spawn(http::serve(router, socket, http::HEAD_TIMEOUT))
             }
         });
     }

@@ -33,6 +33,8 @@ settings! {
     http_port: u16 = 15672, "PORT";
     /// Port for MQTT and AMQP over WebSocket, which are on http_port as well; 0 takes a free one.
     websocket_port: u16 = 15675, "PORT";
+    /// Port for metrics in the format of Prometheus, without a login; 0 is none.
+    metrics_port: u16 = 15692, "PORT";
     /// Unix socket for AMQP 0.9.1; empty is none.
     amqp_unix_path: PathBuf = PathBuf::new(), "PATH";
     /// Unix socket for MQTT 3.1, 3.1.1 and 5; empty is none.
@@ -280,8 +282,8 @@ impl std::fmt::Display for SyncPolicy {
 }
 
 impl Config {
-    /// The defaults, but on free ports of the loopback address and with data in `data_dir`: for tests
-    /// and for programs that embed a broker.
+    /// The defaults, but on free ports of the loopback address, with none for metrics, and with data in
+    /// `data_dir`: for tests and for programs that embed a broker.
     pub fn local(data_dir: impl Into<PathBuf>) -> Self {
         Config {
             data_dir: data_dir.into(),
@@ -290,6 +292,7 @@ impl Config {
             mqtt_port: 0,
             http_port: 0,
             websocket_port: 0,
+            metrics_port: 0,
             ..Config::default()
         }
     }

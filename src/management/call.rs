@@ -334,7 +334,7 @@ async fn read_body(body: Body) -> Result<Bytes, Refusal> {
 /// The longest name that AMQP can say.
 const NAME_BYTES_MAX: usize = 255;
 /// Whoever has no address is not on this machine.
-const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+pub const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// The longest body of a request: a large message in base64 and what is around it.
 const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// The longest body that is read although it is not wanted, and the time for that.

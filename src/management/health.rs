@@ -94,6 +94,7 @@ fn protocol_name(given: &str) -> String {
         "mqtts" | "mqtt+tls" | "mqtt+ssl" => "mqtt/ssl",
         "web-mqtt" | "web_mqtt" | "ws" => "http/web-mqtt",
         "management" => "http",
+        "prometheus" => "http/prometheus",
         name if is_version_of(name, "amqp") => "amqp",
         name if is_version_of(name, "mqtt") => "mqtt",
         name => name,

@@ -32,6 +32,7 @@ mod list;
 mod login;
 mod memory;
 mod messages;
+pub mod metrics;
 mod mqtt;
 mod node;
 mod openapi;
@@ -79,6 +80,7 @@ pub fn router(node: Arc<Node>) -> Router {
         .fallback(|request: Request| refuse(request, Refusal::no_such_object()))
         .method_not_allowed_fallback(no_such_method)
         .with_state(shared)
+        .merge(metrics::guarded_routes(node.clone()))
         .merge(websocket::routes(node))
 }
 

@@ -94,12 +94,16 @@ fn facts(call: &Call) -> Value {
     })
 }
 
-fn open_files() -> Option<u64> {
-    Some(fs::read_dir("/proc/self/fd").ok()?.count() as u64)
+/// Newer kernels say it as the size of the folder. In others, the entries are counted.
+pub(super) fn open_files() -> Option<u64> {
+    match fs::metadata("/proc/self/fd").ok()?.len() {
+        0 => Some(fs::read_dir("/proc/self/fd").ok()?.count() as u64),
+        count => Some(count),
+    }
 }
 
 /// The soft limit of the process.
-fn open_files_max() -> Option<u64> {
+pub(super) fn open_files_max() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     let limit = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     limit.split_whitespace().next()?.parse().ok()

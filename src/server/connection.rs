@@ -33,6 +33,13 @@ pub struct Traffic {
     pub sent: AtomicU64,
 }
 
+impl Traffic {
+    /// From the client, and to it.
+    pub fn totals(&self) -> (u64, u64) {
+        (self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed))
+    }
+}
+
 /// A socket with the frontend that speaks on it.
 pub struct Connection<S, F: Frontend> {
     socket: S,

@@ -23,6 +23,9 @@ pub struct Connections {
     closed: AtomicU64,
     /// Locked before the list.
     past: Past,
+    /// Bytes of connections that are no longer on the list; change with it.
+    closed_received_bytes: AtomicU64,
+    closed_sent_bytes: AtomicU64,
 }
 
 /// A connection as the rest of the node sees it.
@@ -163,6 +166,9 @@ impl Connections {
             }
             self.surplus.fetch_sub(usize::from(peer.is_surplus), Ordering::Relaxed);
             self.closed.fetch_add(1, Ordering::Relaxed);
+            let (received, sent) = peer.traffic.totals();
+            self.closed_received_bytes.fetch_add(received, Ordering::Relaxed);
+            self.closed_sent_bytes.fetch_add(sent, Ordering::Relaxed);
         }
     }
 
@@ -202,6 +208,16 @@ impl Connections {
     /// Counts what a client does that has no connection.
     pub fn count_for(&self, dialect: Dialect, note: impl FnOnce(&mut Counts)) {
         note(self.past.lock().of_mut(dialect));
+    }
+
+    /// Bytes ever received from clients, and ever sent to them.
+    pub fn bytes(&self) -> (u64, u64) {
+        let list = self.lock();
+        let closed = (&self.closed_received_bytes, &self.closed_sent_bytes);
+        let closed = (closed.0.load(Ordering::Relaxed), closed.1.load(Ordering::Relaxed));
+        list.values()
+            .map(|peer| peer.traffic.totals())
+            .fold(closed, |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// Asks all connections to end.

@@ -23,6 +23,8 @@ pub enum Protocol {
     Http,
     /// Both of the first two over WebSocket.
     WebSocket,
+    /// Metrics for Prometheus.
+    Metrics,
 }
 
 impl Protocol {
@@ -33,6 +35,7 @@ impl Protocol {
             Protocol::Mqtt => "mqtt",
             Protocol::Http => "http",
             Protocol::WebSocket => "http/web-mqtt",
+            Protocol::Metrics => "http/prometheus",
         }
     }
 }

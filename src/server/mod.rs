@@ -198,7 +198,9 @@ impl Node {
 
     /// Why no client can be served; `None` while they are.
     pub fn out_of_service(&self) -> Option<&'static str> {
-        let is_client = |(protocol, _): &(Protocol, Address)| *protocol != Protocol::Http;
+        let is_client = |(protocol, _): &(Protocol, Address)| {
+            !matches!(protocol, Protocol::Http | Protocol::Metrics)
+        };
         if *self.stopped.borrow() || !self.listening().iter().any(is_client) {
             return Some("nobody is let in");
         }
@@ -218,6 +220,14 @@ impl Node {
     /// What all clients have published and were sent since the start, by what they speak.
     pub fn counts(&self) -> ByDialect {
         self.connections.counts()
+    }
+
+    /// Memory of the messages that wait, in bytes.
+    pub fn message_memory_used(&self) -> u64 {
+        let of_shard = self.config.message_memory.len() / self.shards.len();
+        let free = |shard: &Shard| shard.post(|work| work.fx.resident_bytes_free);
+        let used = |shard| u64::try_from(of_shard as i64 - free(shard)).unwrap_or(0);
+        self.shards.iter().map(used).sum()
     }
 
     /// The durable watermark.

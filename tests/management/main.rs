@@ -8,6 +8,7 @@ mod health;
 mod limits;
 mod lists;
 mod messages;
+mod metrics;
 mod mqtt;
 mod openapi;
 mod roles;

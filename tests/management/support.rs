@@ -97,6 +97,16 @@ impl Api {
         self.run(None, "GET", path, &[], None)
     }
 
+    /// GET of something outside the API, in somebody's name.
+    pub fn root_as(&self, login: Option<(&str, &str)>, path: &str) -> Answer {
+        self.run(login, "GET", path, &[], None)
+    }
+
+    /// GET at another port of the broker.
+    pub fn at_port(&self, port: u16, path: &str) -> Answer {
+        Answer::of(self.agent.get(format!("http://127.0.0.1:{port}{path}")).call())
+    }
+
     /// GET.
     pub fn get(&self, path: &str) -> Answer {
         self.request("GET", path, None)

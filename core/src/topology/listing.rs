@@ -49,6 +49,11 @@ impl Topology {
         queues
     }
 
+    /// The queues of a virtual host, in any order; none if it does not exist.
+    pub fn queue_ids(&self, vhost: &str) -> impl Iterator<Item = QueueId> {
+        self.vhosts.get(vhost).into_iter().flat_map(|vhost| vhost.queue_ids.values().copied())
+    }
+
     /// How many queues there are in a virtual host.
     pub fn queue_count(&self, vhost: &str) -> usize {
         self.vhosts.get(vhost).map_or(0, |vhost| vhost.queue_ids.len())

@@ -85,8 +85,8 @@ impl QueueType {
         }
     }
 
-    /// As error texts name it.
-    pub(super) fn module(self) -> &'static str {
+    /// As error texts and metrics name it.
+    pub fn module(self) -> &'static str {
         match self {
             QueueType::Classic => "rabbit_classic_queue",
             QueueType::Quorum => "rabbit_quorum_queue",

@@ -98,6 +98,12 @@ impl ExchangeEntry {
             in_force: None,
         }
     }
+
+    /// How many bindings it is the source of. Those of the default exchange, which are implicit, do not
+    /// count.
+    pub fn binding_count(&self) -> usize {
+        self.outgoing.len()
+    }
 }
 
 impl Vhost {

@@ -1,0 +1,163 @@
+//! Metrics in the text format of Prometheus.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use serde_json::json;
+
+use crate::support::{Api, DEADLINE};
+
+/// A broker with a port for metrics.
+fn with_metrics() -> (Api, u16) {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    (Api::start_with(|config| config.metrics_port = port), port)
+}
+
+/// The value of a series, which is named with its labels; `None` if it is not there.
+fn value(text: &str, series: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map(|value| value.parse().unwrap())
+}
+
+#[test]
+fn the_port_for_metrics_wants_no_login_and_has_nothing_else() {
+    let (api, port) = with_metrics();
+    let metrics = api.at_port(port, "/metrics");
+    assert_eq!(metrics.status, 200);
+    assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(metrics.header("content-encoding"), "");
+    assert!(value(&metrics.text(), "rabbitmq_process_resident_memory_bytes").unwrap() > 0.0);
+    assert_eq!(api.at_port(port, "/api/overview").status, 404);
+    assert_eq!(api.at_port(port, "/metrics/").status, 404);
+    let addresses: Vec<_> = api.broker.addresses().map(|(name, at)| (name, at.port())).collect();
+    assert!(addresses.contains(&("http/prometheus", port)));
+}
+
+#[test]
+fn metrics_on_the_management_port_are_for_users_who_may_look_at_the_node() {
+    let api = Api::start();
+    let status = |login| api.root_as(login, "/metrics").status;
+    assert_eq!(status(None), 401);
+    assert_eq!(status(Some(("guest", "wrong"))), 401);
+    assert_eq!(status(Some(("guest", "guest"))), 200);
+    for (user, tags) in [("m", "management"), ("o", "monitoring")] {
+        api.put(&format!("users/{user}"), json!({"password": "p", "tags": tags}));
+    }
+    assert_eq!(status(Some(("m", "p"))), 401);
+    assert_eq!(status(Some(("o", "p"))), 200);
+    assert!(api.broker.addresses().all(|(name, _)| name != "http/prometheus"));
+}
+
+#[test]
+fn queues_are_summed_up_or_told_apart() {
+    let (api, port) = with_metrics();
+    ["a", "b"].iter().for_each(|queue| api.declare_queue(queue, json!({})));
+    [("a", "12"), ("a", "345"), ("b", "6")].iter().for_each(|(queue, it)| api.publish(queue, it));
+    let sums = api.at_port(port, "/metrics").text();
+    assert_eq!(value(&sums, "rabbitmq_queues"), Some(2.0));
+    assert_eq!(value(&sums, "rabbitmq_queue_messages_ready"), Some(3.0));
+    assert!(value(&sums, "rabbitmq_queue_messages_bytes").unwrap() >= 6.0);
+    assert_eq!(value(&sums, "rabbitmq_queue_consumers"), Some(0.0));
+    assert!(!sums.contains("queue=\""));
+    let each = api.at_port(port, "/metrics/per-object").text();
+    let of = |name: &str, queue| value(&each, &format!("{name}{{vhost=\"/\",queue=\"{queue}\"}}"));
+    assert_eq!(of("rabbitmq_queue_messages_ready", "a"), Some(2.0));
+    assert_eq!(of("rabbitmq_queue_messages", "b"), Some(1.0));
+    assert!(of("rabbitmq_queue_messages_ready_bytes", "a").unwrap() >= 5.0);
+    assert_eq!(value(&each, "rabbitmq_queues"), Some(2.0));
+    let kind = "rabbitmq_queue_info{vhost=\"/\",queue=\"a\",queue_type=\"rabbit_classic_queue\",\
+        membership=\"leader\"}";
+    assert_eq!(value(&each, kind), Some(1.0));
+}
+
+#[test]
+fn names_are_escaped() {
+    let (api, port) = with_metrics();
+    api.declare_queue("a\"b\\c d", json!({}));
+    let text = api.at_port(port, "/metrics/detailed?family=queue_consumer_count").text();
+    let series = "rabbitmq_detailed_queue_consumers{vhost=\"/\",queue=\"a\\\"b\\\\c d\"}";
+    assert_eq!(value(&text, series), Some(0.0));
+}
+
+#[test]
+fn detailed_metrics_are_those_that_are_asked_for() {
+    let (api, port) = with_metrics();
+    assert_eq!(api.put("vhosts/v", json!({})).status, 201);
+    api.put("permissions/v/guest", json!({"configure": ".*", "write": ".*", "read": ".*"}));
+    assert_eq!(api.put("queues/v/inside", json!({})).status, 201);
+    api.declare_queue("outside", json!({}));
+    let detailed = |query: &str| api.at_port(port, &format!("/metrics/detailed{query}")).text();
+    let names = |text: &str| {
+        let heads = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        heads.map(|head| head.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let always = ["rabbitmq_build_info", "rabbitmq_identity_info"];
+    assert_eq!(names(&detailed("")), always);
+    assert_eq!(names(&detailed("?family=nonsense&family=ra_metrics")), always);
+    let coarse = detailed("?family=queue_coarse_metrics&family=queue_consumer_count&vhost=v");
+    let expected = [
+        "rabbitmq_detailed_queue_messages_ready",
+        "rabbitmq_detailed_queue_messages_unacked",
+        "rabbitmq_detailed_queue_messages",
+        "rabbitmq_detailed_queue_consumers",
+        "rabbitmq_detailed_queue_info",
+        "rabbitmq_build_info",
+        "rabbitmq_identity_info",
+    ];
+    assert_eq!(names(&coarse), expected);
+    assert!(coarse.contains("queue=\"inside\"") && !coarse.contains("queue=\"outside\""));
+    let both = detailed("?family=queue_metrics&family=queue_consumer_count");
+    let count = names(&both).iter().filter(|name| name.ends_with("queue_consumers")).count();
+    assert_eq!(count, 1);
+    let cluster = detailed("?family=vhost_status&family=exchange_bindings&family=exchange_names");
+    assert_eq!(value(&cluster, "rabbitmq_cluster_vhost_status{vhost=\"v\"}"), Some(1.0));
+    let topic = "{vhost=\"v\",exchange=\"amq.topic\",type=\"topic\"}";
+    assert_eq!(value(&cluster, &format!("rabbitmq_cluster_exchange_name{topic}")), Some(1.0));
+    assert_eq!(value(&cluster, &format!("rabbitmq_cluster_exchange_bindings{topic}")), Some(0.0));
+    assert!(!cluster.contains("exchange=\"\""));
+    assert!(
+        detailed("?family=node_coarse_metrics").contains("rabbitmq_detailed_process_open_fds ")
+    );
+}
+
+#[test]
+fn each_page_says_whose_it_is() {
+    let (api, port) = with_metrics();
+    let identity = |path: &str| {
+        let text = api.at_port(port, path).text();
+        text.lines().find(|line| line.starts_with("rabbitmq_identity_info{")).unwrap().to_owned()
+    };
+    for (path, endpoint) in [
+        ("/metrics", "aggregated"),
+        ("/metrics/per-object", "per-object"),
+        ("/metrics/detailed", "detailed"),
+        ("/metrics/memory-breakdown", "memory-breakdown"),
+    ] {
+        assert!(identity(path).contains(&format!("rabbitmq_endpoint=\"{endpoint}\"}} 1")));
+    }
+    assert_eq!(identity("/metrics"), identity("/metrics"));
+    let memory = api.at_port(port, "/metrics/memory-breakdown").text();
+    assert!(value(&memory, "rabbitmq_memory_other_system_bytes").unwrap() > 0.0);
+}
+
+#[test]
+fn gzip_is_sent_to_those_who_accept_it() {
+    let (api, port) = with_metrics();
+    (0..300).for_each(|n| api.declare_queue(&format!("queue-{n}"), json!({})));
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    // HTTP/1.0, so that the body is what comes until the end.
+    let head = "GET /metrics/per-object HTTP/1.0\r\naccept-encoding: gzip\r\n\r\n";
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    let body = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    let head = String::from_utf8(answer[..body].to_vec()).unwrap();
+    assert!(head.contains("content-encoding: gzip"));
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&answer[body..]).read_to_string(&mut text).unwrap();
+    assert_eq!(value(&text, "rabbitmq_queues"), Some(300.0));
+    assert!(text.len() > 2 * answer.len() && text.contains("rabbitmq_identity_info"));
+}
