@@ -10,6 +10,7 @@ use leveret_core::{
 };
 use tokio::sync::Notify;
 
+use super::counts::Counter;
 use super::frontend::amqp::death::{self, Grave};
 use super::frontend::amqp::delayed;
 use super::frontend::headers_of;
@@ -22,6 +23,32 @@ use super::{Node, clock, random_number};
 pub struct DeadLetters {
     waiting: Mutex<VecDeque<Death>>,
     added: Notify,
+    counts: Counts,
+}
+
+/// How many messages were to be published elsewhere since the start, by reason, and how many of them a
+/// queue has got.
+#[derive(Debug, Default)]
+struct Counts {
+    delivery_limit: Counter,
+    expired: Counter,
+    max_length: Counter,
+    rejected: Counter,
+    /// Not dead letters.
+    handed_on: Counter,
+    placed: Counter,
+}
+
+impl Counts {
+    fn of(&self, reason: DeathReason) -> &Counter {
+        match reason {
+            DeathReason::DeliveryLimit => &self.delivery_limit,
+            DeathReason::Expired => &self.expired,
+            DeathReason::MaxLength => &self.max_length,
+            DeathReason::Rejected => &self.rejected,
+            DeathReason::MemberLeft => &self.handed_on,
+        }
+    }
 }
 
 impl DeadLetters {
@@ -34,6 +61,16 @@ impl DeadLetters {
     /// Whether so many wait that nobody should make more.
     pub fn are_many(&self) -> bool {
         self.lock().len() > WAITING_MAX
+    }
+
+    /// How many there were for a reason since the start.
+    pub fn count(&self, reason: DeathReason) -> u64 {
+        self.counts.of(reason).count()
+    }
+
+    /// How many of them queues have got.
+    pub fn placed(&self) -> u64 {
+        self.counts.placed.count()
     }
 
     /// Waits for the next ones.
@@ -126,6 +163,9 @@ impl Node {
             .targets
             .retain(|target| name_of(target.queue).is_none_or(|name| !cycle.contains(&*name)));
         let routed = Arc::new(Routed::group(&routes, self.shard_count())).choose(self);
+        let counts = &self.dead_letters.counts;
+        counts.of(death.reason).add(1);
+        counts.placed.add(u64::from(!routed.is_empty()));
         (!routed.is_empty()).then(|| (Arc::new(buried.message), routed))
     }
 

@@ -11,6 +11,7 @@ pub type Id = (u16, u16);
 pub const OPEN_CHANNEL: Id = (20, 10);
 pub const CLOSE_CHANNEL: Id = (20, 40);
 pub const DECLARE_QUEUE: Id = (50, 10);
+pub const DELETE_QUEUE: Id = (50, 40);
 pub const CONSUME: Id = (60, 20);
 pub const CANCEL: Id = (60, 30);
 const PUBLISH: Id = (60, 40);

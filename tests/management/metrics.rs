@@ -5,7 +5,8 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::json;
 
-use crate::support::{Api, DEADLINE};
+use crate::amqp::{self, Amqp, Args};
+use crate::support::{Api, DEADLINE, wait_until};
 
 /// A broker with a port for metrics.
 fn with_metrics() -> (Api, u16) {
@@ -140,6 +141,73 @@ fn each_page_says_whose_it_is() {
     assert_eq!(identity("/metrics"), identity("/metrics"));
     let memory = api.at_port(port, "/metrics/memory-breakdown").text();
     assert!(value(&memory, "rabbitmq_memory_other_system_bytes").unwrap() > 0.0);
+}
+
+#[test]
+fn what_clients_did_stays_counted_when_they_and_their_queues_go() {
+    let (api, port) = with_metrics();
+    let mut client = Amqp::connect(&api);
+    client.declare("q", false);
+    client.publish(1, ("", "q"), false, &[7; 100]);
+    client.publish(1, ("", "q"), false, &[7; 101]);
+    client.publish(1, ("", "nowhere"), false, b"");
+    client.get("q", true, amqp::GET_OK);
+    client.consume(1, "q", "tag", false);
+    client.expect(amqp::DELIVER);
+    client.send(1, amqp::REJECT, Args::default().tag(2).bits(1));
+    client.expect(amqp::DELIVER);
+    client.send(1, amqp::ACK, Args::default().tag(3).bits(0));
+    let counted = |text: &str, name: &str| value(text, &format!("rabbitmq_{name}"));
+    let of_amqp = |text: &str, name: &str| {
+        let labels = match name.contains("ceived") || name.contains("rout") {
+            true => "protocol=\"amqp091\"",
+            false => "protocol=\"amqp091\",queue_type=\"rabbit_classic_queue\"",
+        };
+        counted(text, &format!("global_messages_{name}_total{{{labels}}}"))
+    };
+    let page = || api.at_port(port, "/metrics").text();
+    wait_until(|| of_amqp(&page(), "acknowledged") == Some(1.0));
+    let before = page();
+    let labels = "{protocol=\"amqp091\"}";
+    assert_eq!(counted(&before, &format!("global_publishers{labels}")), Some(1.0));
+    assert_eq!(counted(&before, &format!("global_consumers{labels}")), Some(1.0));
+    assert_eq!(
+        (counted(&before, "channels"), counted(&before, "consumers")),
+        (Some(1.0), Some(1.0))
+    );
+    client.call(1, amqp::DELETE_QUEUE, Args::default().short(0).text("q").bits(0));
+    drop(client);
+    wait_until(|| counted(&page(), "connections_closed_total") == Some(1.0));
+    let after = page();
+    assert_eq!((counted(&after, "channels"), counted(&after, "queues")), (Some(0.0), Some(0.0)));
+    assert_eq!(counted(&after, "queues_deleted_total"), Some(1.0));
+    for page in [&before, &after] {
+        for (name, count) in [
+            ("received", 3.0),
+            ("routed", 2.0),
+            ("unroutable_dropped", 1.0),
+            ("delivered", 3.0),
+            ("delivered_consume_manual_ack", 2.0),
+            ("delivered_get_auto_ack", 1.0),
+            ("redelivered", 1.0),
+            ("acknowledged", 1.0),
+        ] {
+            assert_eq!(of_amqp(page, name), Some(count), "{name}");
+        }
+        for (name, count) in [
+            ("channel_messages_published_total", 3.0),
+            ("queue_messages_published_total", 2.0),
+            ("queue_messages_delivered_ack_total", 2.0),
+            ("exchange_messages_published_total", 3.0),
+            ("message_size_bytes_bucket{protocol=\"amqp091\",le=\"100.0\"}", 2.0),
+            ("message_size_bytes_bucket{protocol=\"amqp091\",le=\"1000.0\"}", 3.0),
+            ("message_size_bytes_bucket{protocol=\"amqp091\",le=\"+Inf\"}", 3.0),
+            ("message_size_bytes_sum{protocol=\"amqp091\"}", 201.0),
+            ("message_size_bytes_count{protocol=\"amqp091\"}", 3.0),
+        ] {
+            assert_eq!(counted(page, name), Some(count), "{name}");
+        }
+    }
 }
 
 #[test]

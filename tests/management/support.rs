@@ -225,6 +225,15 @@ impl Answer {
     }
 }
 
+/// Waits until something is as it should be.
+pub fn wait_until(is_so: impl Fn() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < until, "it does not come about");
+        std::thread::yield_now();
+    }
+}
+
 /// One segment of a path.
 pub fn segment(text: &str) -> String {
     let encode = |byte: u8| match byte {

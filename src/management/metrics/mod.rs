@@ -18,6 +18,7 @@ mod output;
 mod queues;
 mod scrape;
 mod text;
+mod traffic;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use super::call::{NOWHERE, refuse};
 use super::error::Refusal;
 use super::no_such_method;
 use crate::server::Node;
+use crate::server::counts::ByDialect;
 use family::{Family, Scope};
 use scrape::Scrape;
 
@@ -123,7 +125,7 @@ impl Metrics {
         let (node, slots) = (self.node.clone(), self.slots.clone());
         output::respond(request.headers(), |out| async move {
             let _slot = slots.acquire_owned().await;
-            Scrape { node, scope, vhosts, out }.write().await
+            Scrape { node, scope, vhosts, counts: ByDialect::default(), out }.write().await
         })
     }
 }

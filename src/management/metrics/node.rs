@@ -39,9 +39,6 @@ const DISK_ALARM: Metric = Metric::gauge(
     "Whether publishers are held back for disk space",
 );
 
-const CONNECTIONS: Metric = Metric::gauge("connections", "Connections that have logged in");
-const CHANNELS: Metric = Metric::gauge("channels", "Channels that are open");
-
 const WRITES: Metric = Metric::counter("io_write_ops_total", "Writes of the journal");
 const WRITTEN: Metric = Metric::counter("io_write_bytes_total", "Bytes that the journal wrote");
 const WRITE_TIME: Metric = Metric::counter("io_write_time_seconds_total", "Time of writes");
@@ -87,7 +84,7 @@ impl Scrape {
             self.write_memory();
         }
         if self.scope.has_totals() {
-            self.write_totals();
+            self.write_alarms();
         }
         if self.has(Family::NodeCoarse) || self.has(Family::Node) {
             let machine = Machine::look(&self.node).await;
@@ -121,13 +118,10 @@ impl Scrape {
         self.labels(&IDENTITY, &identity);
     }
 
-    fn write_totals(&mut self) {
+    fn write_alarms(&mut self) {
         let alarms = self.node.alarms.state();
         self.one(&MEMORY_ALARM, u8::from(alarms.memory_alarm));
         self.one(&DISK_ALARM, u8::from(alarms.disk_alarm));
-        let peers = self.peers();
-        self.one(&CONNECTIONS, peers.len());
-        self.one(&CHANNELS, peers.iter().map(|peer| peer.activity().channels.len()).sum::<usize>());
     }
 
     fn write_machine(&mut self, machine: &Machine) {

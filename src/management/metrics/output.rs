@@ -155,6 +155,24 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_scrape_is_whole_only_if_it_was_written_to_its_end() {
+        let answer = respond(&HeaderMap::new(), |mut out| async move {
+            for _ in 0..10_000 {
+                out.text.sample(&[], "0123456789");
+                out.pause().await?;
+            }
+            out.finish().await
+        });
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        assert_eq!(body.len(), 120_000);
+        let broken_off = respond(&HeaderMap::new(), |mut out| async move {
+            out.text.sample(&[], 1);
+            Err(Gone)
+        });
+        assert!(axum::body::to_bytes(broken_off.into_body(), usize::MAX).await.is_err());
+    }
+
     #[test]
     fn gzip_is_used_for_those_who_accept_it() {
         let accepts = |value: &'static str| {

@@ -11,59 +11,93 @@ use crate::management::totals;
 type OfQueue = Column<QueueStats>;
 
 const COARSE: &[OfQueue] = &[
-    Column {
-        metric: Metric::gauge("queue_messages_ready", "Messages that wait for a consumer"),
-        of: |stats| stats.ready as u64,
-    },
-    Column {
-        metric: Metric::gauge(
-            "queue_messages_unacked",
-            "Messages that wait for an acknowledgement",
-        ),
-        of: |stats| stats.unacked as u64,
-    },
-    Column {
-        metric: Metric::gauge(
-            "queue_messages",
-            "Messages that wait for a consumer or for an acknowledgement",
-        ),
-        of: |stats| (stats.ready + stats.unacked) as u64,
-    },
+    OfQueue::gauge("queue_messages_ready", "Messages that wait for a consumer", |stats| {
+        stats.ready as u64
+    }),
+    OfQueue::gauge(
+        "queue_messages_unacked",
+        "Messages that wait for an acknowledgement",
+        |stats| stats.unacked as u64,
+    ),
+    OfQueue::gauge(
+        "queue_messages",
+        "Messages that wait for a consumer or for an acknowledgement",
+        |stats| (stats.ready + stats.unacked) as u64,
+    ),
 ];
 
-const CONSUMERS: OfQueue = Column {
-    metric: Metric::gauge("queue_consumers", "Consumers of a queue"),
-    of: |stats| stats.consumers as u64,
-};
+const CONSUMERS: OfQueue =
+    OfQueue::gauge("queue_consumers", "Consumers of a queue", |stats| stats.consumers as u64);
 
 const SIZES: &[OfQueue] = &[
     CONSUMERS,
-    Column {
-        metric: Metric::gauge("queue_messages_bytes", "Size of the messages in a queue"),
-        of: |stats| stats.ready_bytes + stats.unacked_bytes,
-    },
-    Column {
-        metric: Metric::gauge(
-            "queue_messages_ready_bytes",
-            "Size of the messages that wait for a consumer",
-        ),
-        of: |stats| stats.ready_bytes,
-    },
-    Column {
-        metric: Metric::gauge(
-            "queue_messages_unacked_bytes",
-            "Size of the messages that wait for an acknowledgement",
-        ),
-        of: |stats| stats.unacked_bytes,
-    },
+    OfQueue::gauge("queue_messages_bytes", "Size of the messages in a queue", |stats| {
+        stats.ready_bytes + stats.unacked_bytes
+    }),
+    OfQueue::gauge(
+        "queue_messages_ready_bytes",
+        "Size of the messages that wait for a consumer",
+        |stats| stats.ready_bytes,
+    ),
+    OfQueue::gauge(
+        "queue_messages_unacked_bytes",
+        "Size of the messages that wait for an acknowledgement",
+        |stats| stats.unacked_bytes,
+    ),
+    OfQueue::gauge("queue_messages_ram_bytes", "Size of the messages in memory", |stats| {
+        stats.resident_bytes
+    }),
 ];
+
+const DELIVERIES: &[OfQueue] = &[
+    OfQueue::counter(
+        "queue_get_ack_total",
+        "Messages that were got and have to be acknowledged",
+        |stats| stats.got,
+    )
+    .or(|counts| counts.got_manual),
+    OfQueue::counter(
+        "queue_get_total",
+        "Messages that were got and need not be acknowledged",
+        |stats| stats.got_no_ack,
+    )
+    .or(|counts| counts.got_auto),
+    OfQueue::counter(
+        "queue_messages_delivered_ack_total",
+        "Messages to consumers that have to acknowledge them",
+        |stats| stats.delivered,
+    )
+    .or(|counts| counts.delivered_manual),
+    OfQueue::counter(
+        "queue_messages_delivered_total",
+        "Messages to consumers that need not acknowledge them",
+        |stats| stats.delivered_no_ack,
+    )
+    .or(|counts| counts.delivered_auto),
+    OfQueue::counter(
+        "queue_messages_redelivered_total",
+        "Messages that were handed out again",
+        |stats| stats.redelivered,
+    )
+    .or(|counts| counts.redelivered),
+    OfQueue::counter("queue_messages_acked_total", "Messages that were acknowledged", |stats| {
+        stats.acked
+    })
+    .or(|counts| counts.acked),
+    OfQueue::counter("queue_get_empty_total", "Gets that found nothing", |stats| stats.got_empty)
+        .or(|counts| counts.got_empty),
+];
+
+const PUBLISHES: OfQueue =
+    OfQueue::counter("queue_messages_published_total", "Messages that came to a queue", |stats| {
+        stats.published
+    })
+    .or(|counts| counts.routed);
 
 const QUEUES: Metric = Metric::gauge("queues", "Queues");
 
-const ALL_CONSUMERS: OfQueue = Column {
-    metric: Metric::gauge("consumers", "Consumers of queues"),
-    of: |stats| stats.consumers as u64,
-};
+const ALL_CONSUMERS: OfQueue =
+    OfQueue::gauge("consumers", "Consumers of queues", |stats| stats.consumers as u64);
 
 const INFO: Metric = Metric::gauge("queue_info", "What kind of queue it is");
 
@@ -78,10 +112,12 @@ impl Scrape {
     /// # Errors
     /// If nobody wants it any more.
     pub async fn write_queues(&mut self) -> Result<(), Gone> {
-        let tables: [(Family, &[OfQueue]); 3] = [
+        let tables: [(Family, &[OfQueue]); 5] = [
             (Family::QueueCoarse, COARSE),
             (Family::Queue, SIZES),
             (Family::QueueConsumerCount, &[CONSUMERS]),
+            (Family::QueueDelivery, DELIVERIES),
+            (Family::QueuePublish, &[PUBLISHES]),
         ];
         let has_sizes = self.has(Family::Queue);
         let wanted = tables.into_iter().filter(|(family, _)| {
@@ -120,8 +156,9 @@ impl Scrape {
             }
             self.out.pause().await?;
         }
+        let counts = self.counts.total();
         for (column, sum) in columns.iter().zip(sums) {
-            self.one(&column.metric, sum);
+            self.one(&column.metric, column.in_all.map_or(sum, |in_all| in_all(&counts)));
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::family::{Family, PREFIX, Scope};
 use super::output::{Gone, Output};
 use super::text::{Label, Metric};
 use crate::server::Node;
+use crate::server::counts::{ByDialect, Counts};
 
 /// See the module's documentation.
 pub struct Scrape {
@@ -18,6 +19,8 @@ pub struct Scrape {
     pub scope: Scope,
     /// The virtual hosts whose queues and exchanges are asked for; none stands for all.
     pub vhosts: Vec<String>,
+    /// What clients have done, if all is asked for.
+    pub counts: ByDialect,
     /// Where it goes.
     pub out: Output,
 }
@@ -28,6 +31,25 @@ pub struct Column<T> {
     pub metric: Metric,
     /// How it is read.
     pub of: fn(&T) -> u64,
+    /// What stands for the sum over all objects, if that must not fall when objects go.
+    pub in_all: Option<fn(&Counts) -> u64>,
+}
+
+impl<T> Column<T> {
+    /// A number that goes up and down.
+    pub const fn gauge(name: &'static str, help: &'static str, of: fn(&T) -> u64) -> Self {
+        Column { metric: Metric::gauge(name, help), of, in_all: None }
+    }
+
+    /// A number that only grows.
+    pub const fn counter(name: &'static str, help: &'static str, of: fn(&T) -> u64) -> Self {
+        Column { metric: Metric::counter(name, help), of, in_all: None }
+    }
+
+    /// With what all clients did instead of the sum.
+    pub const fn or(self, in_all: fn(&Counts) -> u64) -> Self {
+        Column { in_all: Some(in_all), ..self }
+    }
 }
 
 impl Scrape {
@@ -36,7 +58,13 @@ impl Scrape {
     /// # Errors
     /// If nobody wants it any more.
     pub async fn write(mut self) -> Result<(), Gone> {
+        if self.scope.has_totals() {
+            let node = self.node.clone();
+            let counts = tokio::task::spawn_blocking(move || node.counts()).await;
+            self.counts = counts.map_err(|_| Gone)?;
+        }
         self.write_node().await?;
+        self.write_traffic();
         self.write_queues().await?;
         self.write_connections().await?;
         self.write_exchanges().await?;

@@ -26,6 +26,8 @@ pub enum Kind {
     Counter,
     /// It goes up and down.
     Gauge,
+    /// It counts what is not larger than some bounds.
+    Histogram,
     /// It says nothing by itself.
     Untyped,
 }
@@ -52,6 +54,11 @@ impl Metric {
         Metric { name, kind: Kind::Gauge, help }
     }
 
+    /// Counts of what is not larger than some bounds.
+    pub const fn histogram(name: &'static str, help: &'static str) -> Self {
+        Metric { name, kind: Kind::Histogram, help }
+    }
+
     /// Labels with the value 1.
     pub const fn untyped(name: &'static str, help: &'static str) -> Self {
         Metric { name, kind: Kind::Untyped, help }
@@ -64,6 +71,7 @@ impl Text {
         let kind = match metric.kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
             Kind::Untyped => "untyped",
         };
         self.name.clear();
