@@ -83,7 +83,7 @@ export class Broker {
     const [amqp, mqtt, http, webSocket] = this.ports;
     const flags = ['--data-dir', path.join(this.directory, 'data'), '--bind', '127.0.0.1',
       '--amqp-port', amqp, '--mqtt-port', mqtt, '--http-port', http,
-      '--websocket-port', webSocket].map(String);
+      '--websocket-port', webSocket, '--metrics-port', 0].map(String);
     this.ended = null;
     this.process = spawn(BINARY, flags, { stdio: ['ignore', log, log], cwd: this.directory, env: environment() });
     this.process.once('error', (error) => { this.ended = error; });

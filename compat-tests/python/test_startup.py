@@ -39,18 +39,19 @@ def fails_clearly(finished, *words):
 
 def ports(*skipped):
     """Free ports as flags."""
-    flags = {"--amqp-port", "--mqtt-port", "--http-port", "--websocket-port"} - set(skipped)
+    flags = {"--amqp-port", "--mqtt-port", "--http-port", "--websocket-port", "--metrics-port"} - set(skipped)
     return [part for flag in sorted(flags) for part in (flag, free_port())]
 
 
-@pytest.mark.parametrize("option", ["--config", "--data-dir", "--bind", "--amqp-port", "--mqtt-port", "--http-port", "--websocket-port"])
+@pytest.mark.parametrize("option", ["--config", "--data-dir", "--bind", "--amqp-port", "--mqtt-port", "--http-port", "--websocket-port",
+                                    "--metrics-port"])
 def test_help_documents_the_option(option):
     finished = run("--help")
     assert finished.returncode == 0
     assert option in finished.stdout
 
 
-@pytest.mark.parametrize("default", ["5672", "1883", "15672", "15675", "./data"])
+@pytest.mark.parametrize("default", ["5672", "1883", "15672", "15675", "15692", "./data"])
 def test_help_tells_the_default(default):
     assert default in run("--help").stdout
 
@@ -66,7 +67,8 @@ def test_the_broker_prints_where_it_listens(own_broker):
     eventually(lambda: all(line in own_broker.output() for line in listening), f"lines with {listening}")
 
 
-@pytest.mark.parametrize("flag", ["--amqp-port", "--mqtt-port", "--http-port", "--websocket-port"])
+@pytest.mark.parametrize("flag", ["--amqp-port", "--mqtt-port", "--http-port", "--websocket-port",
+                                    "--metrics-port"])
 def test_a_port_in_use_is_one_clear_line(tmp_path, flag):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -123,7 +125,8 @@ def test_flags_win_over_the_environment_and_the_environment_over_the_file(tmp_pa
     broker = Broker(tmp_path, environment={"LEVERET_AMQP_PORT": str(never), "LEVERET_MQTT_PORT": str(from_environment)})
     broker.mqtt, broker.http = ("127.0.0.1", from_environment), ("127.0.0.1", from_file)
     (tmp_path / "c.toml").write_text(
-        f"amqp_port = {never}\nmqtt_port = {never}\nhttp_port = {from_file}\nwebsocket_port = {broker.websocket[1]}\n")
+        f"amqp_port = {never}\nmqtt_port = {never}\nhttp_port = {from_file}\nwebsocket_port = {broker.websocket[1]}\n"
+        f"metrics_port = {broker.metrics[1]}\n")
     broker.command = lambda: [str(BINARY), "--config", str(tmp_path / "c.toml"), "--data-dir", str(broker.data),
                               "--bind", "127.0.0.1", "--amqp-port", str(broker.amqp[1])]
     try:
@@ -136,7 +139,8 @@ def test_flags_win_over_the_environment_and_the_environment_over_the_file(tmp_pa
 def test_leveret_toml_of_the_current_directory_is_read(tmp_path):
     broker = Broker(tmp_path)
     (tmp_path / "leveret.toml").write_text(
-        f"bind = '127.0.0.1'\namqp_port = {broker.amqp[1]}\nmqtt_port = {broker.mqtt[1]}\nhttp_port = {broker.http[1]}\nwebsocket_port = {broker.websocket[1]}\n")
+        f"bind = '127.0.0.1'\namqp_port = {broker.amqp[1]}\nmqtt_port = {broker.mqtt[1]}\nhttp_port = {broker.http[1]}\nwebsocket_port = {broker.websocket[1]}\n"
+        f"metrics_port = {broker.metrics[1]}\n")
     broker.command = lambda: [str(BINARY)]
     try:
         broker.start()

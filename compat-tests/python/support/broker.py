@@ -68,6 +68,7 @@ class Broker:
         self.mqtt = ("127.0.0.1", free_port())
         self.http = ("127.0.0.1", free_port())
         self.websocket = ("127.0.0.1", free_port())
+        self.metrics = ("127.0.0.1", free_port())
         self.process = None
 
     def command(self):
@@ -80,6 +81,7 @@ class Broker:
             "--mqtt-port", str(self.mqtt[1]),
             "--http-port", str(self.http[1]),
             "--websocket-port", str(self.websocket[1]),
+            "--metrics-port", str(self.metrics[1]),
             *self.arguments,
         ]
 
@@ -101,7 +103,8 @@ class Broker:
     def _is_up(self):
         status = self.process.poll()
         assert status is None, f"the broker ended with status {status}:\n{self.output()}"
-        return all(accepts(address) for address in (self.amqp, self.mqtt, self.http, self.websocket))
+        addresses = (self.amqp, self.mqtt, self.http, self.websocket, self.metrics)
+        return all(accepts(address) for address in addresses)
 
     def output(self):
         """The end of what the broker has printed."""

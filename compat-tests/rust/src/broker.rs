@@ -89,6 +89,7 @@ fn launch(directory: &PathBuf, [amqp, mqtt, http, websocket]: [u16; 4]) -> Child
         .args(["--bind", "127.0.0.1", "--data-dir", "data"])
         .args(["--amqp-port", &amqp.to_string(), "--mqtt-port", &mqtt.to_string()])
         .args(["--http-port", &http.to_string(), "--websocket-port", &websocket.to_string()])
+        .args(["--metrics-port", "0"])
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a second handle of the log"))
