@@ -133,8 +133,10 @@ impl Scrape {
             self.write_sums(&queues, &[&ALL_CONSUMERS]).await?;
         }
         if self.scope.is_per_object() {
+            let mut numbers = Vec::with_capacity(queues.len());
             for columns in wanted.iter().flat_map(|columns| columns.chunks(COLUMNS)) {
-                self.write_each(&queues, columns).await?;
+                numbers.clear();
+                self.write_each(&queues, columns, &mut numbers).await?;
             }
             return self.write_kinds(&queues).await;
         }
@@ -163,8 +165,12 @@ impl Scrape {
         Ok(())
     }
 
-    async fn write_each(&mut self, queues: &[QueueId], columns: &[OfQueue]) -> Result<(), Gone> {
-        let mut numbers: Vec<[u64; COLUMNS]> = Vec::with_capacity(queues.len());
+    async fn write_each(
+        &mut self,
+        queues: &[QueueId],
+        columns: &[OfQueue],
+        numbers: &mut Vec<[u64; COLUMNS]>,
+    ) -> Result<(), Gone> {
         for batch in queues.chunks(BATCH) {
             numbers.extend(totals::stats_of(&self.node, batch).iter().map(|stats| {
                 let mut row = [0; COLUMNS];

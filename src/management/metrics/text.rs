@@ -107,9 +107,10 @@ impl Text {
         self.out.len()
     }
 
-    /// Takes what is written.
+    /// Takes what is written; as much is likely to follow.
     pub fn take(&mut self) -> String {
-        std::mem::take(&mut self.out)
+        let room = String::with_capacity(self.out.capacity());
+        std::mem::replace(&mut self.out, room)
     }
 }
 
