@@ -3,6 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
+use leveret::Config;
+use leveret::config::ByteSize;
 use serde_json::json;
 
 use crate::amqp::{self, Amqp, Args};
@@ -10,10 +12,18 @@ use crate::support::{Api, DEADLINE, wait_until};
 
 /// A broker with a port for metrics.
 fn with_metrics() -> (Api, u16) {
+    with_metrics_and(|_| {})
+}
+
+fn with_metrics_and(change: impl FnOnce(&mut Config)) -> (Api, u16) {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
-    (Api::start_with(|config| config.metrics_port = port), port)
+    let change = |config: &mut Config| {
+        config.metrics_port = port;
+        change(config);
+    };
+    (Api::start_with(change), port)
 }
 
 /// The value of a series, which is named with its labels; `None` if it is not there.
@@ -49,6 +59,15 @@ fn metrics_on_the_management_port_are_for_users_who_may_look_at_the_node() {
     assert_eq!(status(Some(("m", "p"))), 401);
     assert_eq!(status(Some(("o", "p"))), 200);
     assert!(api.broker.addresses().all(|(name, _)| name != "http/prometheus"));
+}
+
+#[test]
+fn an_alarm_is_seen() {
+    let (api, port) = with_metrics_and(|config| config.memory_max = ByteSize(1));
+    let page = || api.at_port(port, "/metrics").text();
+    wait_until(|| value(&page(), "rabbitmq_alarms_memory_used_watermark") == Some(1.0));
+    assert_eq!(value(&page(), "rabbitmq_alarms_free_disk_space_watermark"), Some(0.0));
+    assert_eq!(value(&page(), "rabbitmq_resident_memory_limit_bytes"), Some(1.0));
 }
 
 #[test]
