@@ -18,7 +18,7 @@ use super::BindingId;
 use super::slots::Slots;
 
 /// Bindings with what they are called, as a hash, by weight.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Rendezvous {
     by_weight: BTreeMap<u16, Slots<u64>>,
 }

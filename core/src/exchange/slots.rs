@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::BindingId;
 
 /// See the module's documentation. With each binding goes something that its exchange knows of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Slots<T> {
     items: Vec<(BindingId, T)>,
     places: HashMap<BindingId, usize, RandomState>,

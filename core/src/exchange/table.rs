@@ -20,7 +20,7 @@ use crate::value::{Table, Value};
 pub(crate) struct BindingId(pub(crate) u32);
 
 /// The bindings of one exchange, arranged for its type.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum RoutingTable {
     Direct(HashMap<Arc<str>, BTreeSet<BindingId>, RandomState>),
     Fanout(BTreeSet<BindingId>),
@@ -31,7 +31,7 @@ pub(crate) enum RoutingTable {
 }
 
 /// One binding for each hash.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct HashRouting {
     on: HashOn,
     /// Binding keys are weights; otherwise all weigh the same.

@@ -17,6 +17,7 @@
 //! Page     queue, entries                         a piece of a backlog, written out of memory
 //! Commit   Enqueues, Settles                      a transaction: all of it or nothing
 //! Session  queue, since when it is away, will     an MQTT session: the last one counts
+//! Batch    JSON of TopologyCommands                 all of them or nothing
 //! ```
 //!
 //! Only in snapshots:
@@ -70,6 +71,7 @@ pub enum Kind {
     Retained = 17,
     Commit = 18,
     Session = 19,
+    Batch = 20,
 }
 
 /// A packet of an MQTT QoS 2 publisher, remembered until it is released.
@@ -114,6 +116,7 @@ pub enum Record {
     Retained { vhost: String, key: String, at: Reference },
     Commit { enqueued: Vec<(Placements, Position)>, settled: Vec<(QueueId, Vec<Run>)> },
     Session(SessionRecord),
+    Batch(Vec<TopologyCommand>),
 }
 
 /// A QoS 2 packet that is remembered, and the record that says so.
@@ -201,6 +204,9 @@ impl Record {
                 settled: r.list(|r| Ok((QueueId(r.integer()?), read_runs(r)?)))?,
             },
             Kind::Session => Record::Session(session::read(r, payload)?),
+            Kind::Batch => {
+                Record::Batch(TopologyCommand::batch_from_json(payload).map_err(|_| Malformed)?)
+            }
         })
     }
 
@@ -221,6 +227,7 @@ impl Record {
             }
             Record::Release(_) => None,
             Record::Topology(_)
+            | Record::Batch(_)
             | Record::Body(_)
             | Record::Spill(_)
             | Record::Retain { .. }
@@ -251,9 +258,9 @@ impl TryFrom<u8> for Kind {
 
     fn try_from(kind: u8) -> Result<Kind, Malformed> {
         use Kind::*;
-        const KINDS: [Kind; 19] = [
+        const KINDS: [Kind; 20] = [
             Topology, Publish, Body, Enqueue, Spill, Settle, Deliver, Receive, Release, Purge,
-            Retain, Unretain, Page, Control, Queue, Packets, Retained, Commit, Session,
+            Retain, Unretain, Page, Control, Queue, Packets, Retained, Commit, Session, Batch,
         ];
         KINDS.into_iter().find(|&known| known as u8 == kind).ok_or(Malformed)
     }
@@ -267,6 +274,11 @@ pub mod write {
     /// The payload of [`Kind::Topology`].
     pub fn topology(out: &mut Vec<u8>, command: &TopologyCommand) {
         out.extend_from_slice(&command.to_json());
+    }
+
+    /// The payload of [`Kind::Batch`].
+    pub fn batch(out: &mut Vec<u8>, commands: &[TopologyCommand]) {
+        out.extend_from_slice(&TopologyCommand::batch_to_json(commands));
     }
 
     /// The payload of [`Kind::Publish`]. Only durable placements are recorded.

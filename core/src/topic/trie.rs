@@ -37,7 +37,7 @@ use super::{Pattern, Token, words};
 /// trie.for_each_match("a.b", |value| found.push(*value));
 /// assert_eq!(found, [1]);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Trie<V> {
     nodes: Vec<Node<V>>,
     free: Vec<u32>,
@@ -47,7 +47,7 @@ pub struct Trie<V> {
     hasher: RandomState,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Node<V> {
     word: Box<str>,
     value: Option<V>,

@@ -138,7 +138,7 @@ impl From<SubscriptionOptions> for Subscription {
 pub(super) const SHARE: &str = "x-share";
 
 /// A binding in its place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Bound {
     pub(super) binding: Binding,
     pub(super) options: Option<SubscriptionOptions>,
@@ -172,7 +172,7 @@ impl Bound {
 }
 
 /// The bindings of a virtual host: by number, and by what makes them the same.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Bindings {
     slots: Vec<Option<Bound>>,
     free: Vec<BindingId>,

@@ -6,9 +6,12 @@
 //! ```json
 //! {"version":1,"command":{"delete_queue":{"id":7}}}
 //! ```
+//!
+//! Several that are carried out as one have a list in the place of the command.
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -109,8 +112,7 @@ pub enum TopologyCommand {
     PutUser {
         /// The user's name.
         name: Arc<str>,
-        /// `base64(salt ‖ SHA-256(salt ‖ password))` with 4 bytes of salt; empty for no password
-        /// login.
+        /// As in [`User`](super::User).
         password_hash: String,
         /// `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey` of the same password; empty if that is
         /// not known.
@@ -255,8 +257,12 @@ pub enum CommandFormatError {
 impl TopologyCommand {
     /// The journaled form.
     pub fn to_json(&self) -> Vec<u8> {
-        let versioned = Versioned { version: VERSION, command: self };
-        serde_json::to_vec(&versioned).expect("commands are made of texts, numbers and lists")
+        to_json(self)
+    }
+
+    /// The journaled form of several commands that are carried out as one.
+    pub fn batch_to_json(commands: &[TopologyCommand]) -> Vec<u8> {
+        to_json(&commands)
     }
 
     /// Reads the journaled form.
@@ -264,12 +270,15 @@ impl TopologyCommand {
     /// # Errors
     /// The bytes are not such a form, or of a later version.
     pub fn from_json(bytes: &[u8]) -> Result<Self, CommandFormatError> {
-        let Version { version } = serde_json::from_slice(bytes)?;
-        if version > VERSION {
-            return Err(CommandFormatError::Version(version));
-        }
-        let Versioned { command, .. } = serde_json::from_slice(bytes)?;
-        Ok(command)
+        from_json(bytes)
+    }
+
+    /// Reads the journaled form of several commands.
+    ///
+    /// # Errors
+    /// As [`TopologyCommand::from_json`].
+    pub fn batch_from_json(bytes: &[u8]) -> Result<Vec<Self>, CommandFormatError> {
+        from_json(bytes)
     }
 
     /// Whether a route may be another one after it, or not be for somebody. A new exchange has no
@@ -292,6 +301,20 @@ impl TopologyCommand {
                 | TopologyCommand::DeletePolicy { .. }
         )
     }
+}
+
+fn to_json<C: Serialize>(command: &C) -> Vec<u8> {
+    let versioned = Versioned { version: VERSION, command };
+    serde_json::to_vec(&versioned).expect("commands are made of texts, numbers and lists")
+}
+
+fn from_json<C: DeserializeOwned>(bytes: &[u8]) -> Result<C, CommandFormatError> {
+    let Version { version } = serde_json::from_slice(bytes)?;
+    if version > VERSION {
+        return Err(CommandFormatError::Version(version));
+    }
+    let Versioned { command, .. } = serde_json::from_slice(bytes)?;
+    Ok(command)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -317,6 +340,17 @@ mod tests {
         let json = br#"{"version":1,"command":{"delete_queue":{"id":7}}}"#;
         assert_eq!(command.to_json(), json);
         assert_eq!(TopologyCommand::from_json(json).unwrap(), command);
+    }
+
+    #[test]
+    fn several_commands_are_a_list() {
+        let commands = [7, 8].map(|id| TopologyCommand::DeleteQueue { id: QueueId(id) });
+        let json = TopologyCommand::batch_to_json(&commands);
+        let form =
+            br#"{"version":1,"command":[{"delete_queue":{"id":7}},{"delete_queue":{"id":8}}]}"#;
+        assert_eq!(json, form);
+        assert_eq!(TopologyCommand::batch_from_json(&json).unwrap(), commands);
+        assert!(TopologyCommand::from_json(&json).is_err());
     }
 
     #[test]

@@ -73,7 +73,7 @@ use vhost::Vhost;
 /// assert!(topology.exchange("/", "amq.topic").is_ok());
 /// # Ok::<(), leveret_core::TopologyError>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Topology {
     vhosts: Vhosts,
     queues: Queues,

@@ -19,6 +19,19 @@ pub struct ParameterName {
     pub name: Arc<str>,
 }
 
+impl ParameterName {
+    /// Of a global parameter.
+    pub fn global(name: Arc<str>) -> Self {
+        ParameterName { vhost: None, component: "".into(), name }
+    }
+
+    /// Whether it is of a global parameter. One that has a component, but no virtual host, is the
+    /// broker's own.
+    pub fn is_global(&self) -> bool {
+        self.vhost.is_none() && self.component.is_empty()
+    }
+}
+
 impl Topology {
     pub(super) fn set_parameter(
         &mut self,

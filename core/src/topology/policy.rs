@@ -74,7 +74,7 @@ pub enum PolicyKind {
 pub struct UnknownApplyTo(pub String);
 
 /// The policies of a virtual host, by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Policies {
     user: BTreeMap<Arc<str>, Policy>,
     operator: BTreeMap<Arc<str>, Policy>,

@@ -11,7 +11,8 @@ use crate::pattern::NamePattern;
 /// A user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct User {
-    /// `base64(salt ‖ SHA-256(salt ‖ password))` with 4 bytes of salt; empty for no password login.
+    /// A hash that says by its form what it was made with; empty for no password login. This crate
+    /// only keeps it.
     pub password_hash: String,
     /// What SCRAM-SHA-256 needs to know of the password, in the form of RFC 5803; empty if that is
     /// not known.

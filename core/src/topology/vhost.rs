@@ -15,7 +15,7 @@ use crate::exchange::{BindingId, ExchangeKind, ExchangeSpec, RoutingTable};
 use crate::id::QueueId;
 
 /// A declared exchange.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ExchangeEntry {
     /// Its name; empty for the default exchange.
     pub name: Arc<str>,
@@ -71,7 +71,7 @@ pub struct VhostFacts {
     pub protected: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Vhost {
     pub(super) name: Arc<str>,
     pub(super) exchanges: BTreeMap<Arc<str>, ExchangeEntry>,

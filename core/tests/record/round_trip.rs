@@ -142,6 +142,15 @@ proptest! {
     }
 
     #[test]
+    fn batches_survive(ids in vec(any::<u64>(), 0..5)) {
+        let commands: Vec<_> =
+            ids.into_iter().map(|id| TopologyCommand::DeleteQueue { id: QueueId(id) }).collect();
+        let bytes = payload(|out| write::batch(out, &commands));
+        let Record::Batch(found) = decode(Kind::Batch, &bytes) else { panic!("another kind") };
+        prop_assert_eq!(found, commands);
+    }
+
+    #[test]
     fn runs_survive(queue in any::<u64>(), runs in runs()) {
         let queue = QueueId(queue);
         let bytes = payload(|out| write::runs(out, queue, &runs));
