@@ -105,9 +105,13 @@ impl Broker {
         let mqtt_socket = listener::bind_unix(&config.mqtt_unix_path, mode, Protocol::Mqtt)?;
         let node = Node::new(config, storage, &Handle::current());
         let recovering = node.clone();
-        let report = tokio::task::spawn_blocking(move || recovering.recover())
-            .await
-            .expect("recovery does not panic")?;
+        let recover = move || -> Result<_, StartError> {
+            let report = recovering.recover()?;
+            recovering.set_up()?;
+            Ok(report)
+        };
+        let recovered = tokio::task::spawn_blocking(recover).await;
+        let report = recovered.expect("recovery does not panic")?;
         tracing::info!(?report, "recovered");
         node.declare_event_exchange();
         let durable = node.storage.durable();

@@ -12,6 +12,7 @@ use leveret_core::{Actor, Right, User};
 use super::error::Refusal;
 use crate::server::Node;
 use crate::server::counts::Dialect;
+use crate::server::logins::Credentials;
 
 /// Who may call an endpoint, by the user's tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,26 +42,26 @@ impl Caller {
     ///
     /// # Errors
     /// If there is no login in it, it is wrong, or the user has nothing to do with management.
-    pub fn login(node: &Node, headers: &HeaderMap, from: IpAddr) -> Result<Caller, Refusal> {
+    pub async fn login(node: &Node, headers: &HeaderMap, from: IpAddr) -> Result<Caller, Refusal> {
         let Some(header) = headers.get(header::AUTHORIZATION) else {
             return Err(Refusal::login_wanted());
         };
         let login = credentials(header.as_bytes()).ok_or_else(Refusal::login_refused)?;
         let (name, password) = login;
-        Caller::with_password(node, &name, &password, from)
+        Caller::with_password(node, &name, &password, from).await
     }
 
     /// The user of this name and password.
     ///
     /// # Errors
     /// If they are wrong, or the user has nothing to do with management.
-    pub fn with_password(
+    pub async fn with_password(
         node: &Node,
         name: &str,
         password: &[u8],
         from: IpAddr,
     ) -> Result<Caller, Refusal> {
-        let is_user = node.login(name, password, from);
+        let is_user = node.login(Credentials { user: name, password, from }).await;
         node.logins.note(Dialect::Http, is_user);
         if !is_user {
             return Err(Refusal::login_refused());

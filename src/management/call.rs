@@ -233,7 +233,7 @@ impl Head {
         let from = from.map_or(NOWHERE, |ConnectInfo(address)| address.ip());
         let caller = match who {
             Who::Anybody => Caller::nobody(),
-            _ => Caller::login(node, request.headers(), from)?,
+            _ => Caller::login(node, request.headers(), from).await?,
         };
         caller.check_is(who)?;
         let parts = request.extract_parts::<RawPathParams>().await;

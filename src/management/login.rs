@@ -7,16 +7,16 @@ use super::call::{Answer, Call};
 use super::error::Refusal;
 use super::reply::Reply;
 use super::users;
-use crate::server::auth::{hash_password, salt};
+use crate::server::password::Algorithm;
 
 /// `POST /login` with the form fields `username` and `password`: whether they are right, and whose.
-pub fn login(call: &Call) -> Answer {
+pub async fn login(call: Call) -> Answer {
     let form: Vec<(String, String)> = form_urlencoded::parse(call.body()).into_owned().collect();
     let field = |wanted: &str| form.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
     let (Some(name), Some(password)) = (field("username"), field("password")) else {
         return Err(Refusal::bad_request("[{key_missing,username},{key_missing,password}]"));
     };
-    let caller = Caller::with_password(call.node(), name, password.as_bytes(), call.from)?;
+    let caller = Caller::with_password(call.node(), name, password.as_bytes(), call.from).await?;
     Ok(Reply::json(&users::describe_caller(&caller)))
 }
 
@@ -30,8 +30,8 @@ pub fn ways(_: &Call) -> Answer {
     Ok(Reply::json(&json!({ "oauth_enabled": false })))
 }
 
-/// `GET /auth/hash_password/:password`.
+/// `GET /auth/hash_password/:password`: in RabbitMQ's form.
 pub fn hash(call: &Call) -> Answer {
-    let hash = hash_password(salt(), call.part("password").as_bytes());
+    let hash = Algorithm::Sha256.hash(call.part("password").as_bytes());
     Ok(Reply::json(&json!({ "ok": hash })))
 }

@@ -36,7 +36,7 @@ pub struct Route {
 enum Run {
     /// It waits for nothing.
     OnThread(Endpoint),
-    /// It may wait for messages.
+    /// It may wait, for messages or for others.
     Waiting(Waiting),
 }
 
@@ -65,7 +65,7 @@ const SERVER: &[Route] = &[
     put("/cluster-name", Administrator, overview::name_cluster),
     get("/version", Anybody, settings::version),
     get("/whoami", Management, users::whoami),
-    post("/login", Anybody, login::login),
+    waiting("POST", "/login", Anybody, |call| Box::pin(login::login(call))),
     delete("/login", Anybody, login::logout),
     get("/auth", Anybody, login::ways),
     get("/auth/hash_password/{password}", Administrator, login::hash),

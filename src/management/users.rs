@@ -1,7 +1,5 @@
 //! Users.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use leveret_core::{TopologyCommand, User};
 use serde_json::{Value, json};
 
@@ -11,7 +9,7 @@ use super::error::Refusal;
 use super::fields::Fields;
 use super::reply::Reply;
 use super::{limits, list};
-use crate::server::auth::{hash_password, salt};
+use crate::server::password::Algorithm;
 use crate::server::scram;
 
 /// `GET /whoami`.
@@ -53,8 +51,8 @@ pub fn put(call: &Call) -> Answer {
     let (name, fields) = (call.part("user"), call.fields()?);
     call.check_name(name)?;
     let before = call.node().topology().user(name).cloned().unwrap_or_default();
-    let password = password(&fields)?.unwrap_or(Password::Hash(before.password_hash.clone()));
-    let (password_hash, scram_keys) = password.kept(before);
+    let password = Password::of(&fields)?.unwrap_or(Password::Hash(before.password_hash.clone()));
+    let (password_hash, scram_keys) = password.kept(before)?;
     let tags = fields.words("tags")?.unwrap_or_default();
     let name = name.into();
     let command = TopologyCommand::PutUser { name, password_hash, scram_keys, tags };
@@ -96,60 +94,84 @@ fn end_connections(call: &Call, user: &str) {
 }
 
 /// How a password is given: as it is, or by its hash. An empty hash is for no login by password.
-enum Password {
-    Plain(String),
+pub enum Password {
+    /// As it is, and what it is to be hashed with.
+    Plain(String, Algorithm),
+    /// By its hash.
     Hash(String),
 }
 
 impl Password {
-    /// Its hash, and its SCRAM keys as far as they are known: a hash that stays is the same password.
-    fn kept(self, before: User) -> (String, String) {
-        match self {
-            Password::Plain(password) => {
-                let keys = scram::Keys::of_password(&password).to_string();
-                (hash_password(salt(), password.as_bytes()), keys)
+    /// What a user's fields say of it, if anything.
+    ///
+    /// # Errors
+    /// If that makes no sense.
+    pub fn of(fields: &Fields) -> Result<Option<Password>, Refusal> {
+        let named = match fields.text("hashing_algorithm")? {
+            None => None,
+            Some(name) => Some(Algorithm::named(name).ok_or_else(|| {
+                Refusal::bad_request(format!("hashing algorithm '{name}' is not supported"))
+            })?),
+        };
+        match (fields.text("password")?, fields.text("password_hash")?) {
+            (Some(_), Some(_)) => {
+                Err(Refusal::bad_request("password and password_hash cannot both be given"))
             }
-            Password::Hash(hash) if hash == before.password_hash => (hash, before.scram_keys),
-            Password::Hash(hash) => (hash, String::new()),
+            (Some(""), None) => Err(Refusal::bad_request("a password cannot be empty")),
+            (Some(password), None) => {
+                let algorithm = named.unwrap_or(Algorithm::Argon2id);
+                Ok(Some(Password::Plain(password.to_owned(), algorithm)))
+            }
+            (None, Some(hash)) => {
+                check_hash(hash, named)?;
+                Ok(Some(Password::Hash(hash.to_owned())))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Its hash, and its SCRAM keys as far as they are known: a hash that stays is the same password.
+    ///
+    /// # Errors
+    /// If it is to be hashed with what is not used for new passwords.
+    pub fn kept(self, before: User) -> Result<(String, String), Refusal> {
+        match self {
+            Password::Plain(password, algorithm) => {
+                let keys = scram::Keys::of_password(&password).to_string();
+                let hash = algorithm.hash(password.as_bytes()).ok_or_else(|| {
+                    let name = algorithm.name();
+                    Refusal::bad_request(format!("{name} is not used for new passwords"))
+                })?;
+                Ok((hash, keys))
+            }
+            Password::Hash(hash) if hash == before.password_hash => Ok((hash, before.scram_keys)),
+            Password::Hash(hash) => Ok((hash, String::new())),
         }
     }
 }
 
-fn password(fields: &Fields) -> Result<Option<Password>, Refusal> {
-    if let Some(algorithm) = fields.text("hashing_algorithm")?.filter(|name| *name != ALGORITHM) {
-        let reason = format!("hashing algorithm '{algorithm}' is not supported, only {ALGORITHM}");
-        return Err(Refusal::bad_request(reason));
-    }
-    match (fields.text("password")?, fields.text("password_hash")?) {
-        (Some(_), Some(_)) => {
-            Err(Refusal::bad_request("password and password_hash cannot both be given"))
+fn check_hash(hash: &str, named: Option<Algorithm>) -> Result<(), Refusal> {
+    match (Algorithm::of(hash), named) {
+        _ if hash.is_empty() => Ok(()),
+        (None, _) => Err(Refusal::bad_request(
+            "password_hash is no hash of a supported form, or one that takes too much to check",
+        )),
+        (Some(found), Some(named)) if found != named => {
+            let (found, named) = (found.name(), named.name());
+            Err(Refusal::bad_request(format!("password_hash is of {found}, not of {named}")))
         }
-        (Some(""), None) => Err(Refusal::bad_request("a password cannot be empty")),
-        (Some(password), None) => Ok(Some(Password::Plain(password.to_owned()))),
-        (None, Some(hash)) if hash.is_empty() || is_hash(hash) => {
-            Ok(Some(Password::Hash(hash.to_owned())))
-        }
-        (None, Some(_)) => {
-            Err(Refusal::bad_request("password_hash is not base64 of salt and hash"))
-        }
-        (None, None) => Ok(None),
+        _ => Ok(()),
     }
 }
 
-fn is_hash(hash: &str) -> bool {
-    STANDARD.decode(hash).is_ok_and(|bytes| bytes.len() == HASH_LEN)
-}
-
-fn describe(name: &str, user: &User) -> Value {
+/// A user as management shows it.
+pub fn describe(name: &str, user: &User) -> Value {
+    let algorithm = Algorithm::of(&user.password_hash).unwrap_or(Algorithm::Sha256);
     json!({
         "name": name,
         "password_hash": user.password_hash,
-        "hashing_algorithm": ALGORITHM,
+        "hashing_algorithm": algorithm.name(),
         "tags": user.tags,
         "limits": limits::object(&user.limits),
     })
 }
-
-const ALGORITHM: &str = "rabbit_password_hashing_sha256";
-/// Four octets of salt and a SHA-256.
-const HASH_LEN: usize = 4 + 32;

@@ -24,7 +24,9 @@ mod history;
 pub mod host;
 pub mod http;
 pub mod listener;
+pub mod logins;
 pub mod outbox;
+pub mod password;
 pub mod pause;
 pub mod peek;
 pub mod publisher;
@@ -66,6 +68,7 @@ use firehose::Firehose;
 use frontend::Protocols;
 use held::Held;
 use listener::Protocol;
+use logins::PasswordChecks;
 use outbox::Outbox;
 use retained::RetainedStore;
 use session::Sessions;
@@ -90,6 +93,8 @@ pub struct Node {
     pub alarms: Alarms,
     /// The connections.
     pub connections: Connections,
+    /// How logins by password are found right.
+    pub password_checks: PasswordChecks,
     /// How many of them, and of their channels, virtual hosts and users have.
     pub usage: Arc<Usage>,
     /// The MQTT sessions.
@@ -153,6 +158,7 @@ impl Node {
                 storage: storage.clone(),
                 alarms: Alarms::new(config.disk_free_min.0, config.memory_max.0),
                 connections: Connections::default(),
+                password_checks: PasswordChecks::default(),
                 usage: Arc::default(),
                 sessions: Mutex::default(),
                 online: Online::default(),

@@ -11,8 +11,8 @@ use leveret_core::{
 };
 use leveret_storage::RecoveryReport;
 
-use super::auth::{GUEST, hash_password};
-use super::{DEFAULT_VHOST, Node, scram, snapshot};
+use super::auth::GUEST;
+use super::{DEFAULT_VHOST, Node, password, scram, snapshot};
 
 /// The node cannot start from what is in its data directory.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ struct Restoring {
 }
 
 impl Node {
-    /// Brings the node to where its journal says it was.
+    /// Brings the node to where its journal says it was. [`set_up`](Self::set_up) comes after it.
     ///
     /// # Errors
     /// If the disk cannot be read. Damaged records are no error: they are logged and counted.
@@ -59,7 +59,6 @@ impl Node {
                 self.note_use(id);
             });
         }
-        self.set_up()?;
         self.restore_sessions();
         Ok(report)
     }
@@ -144,6 +143,9 @@ impl Node {
     fn replay_control(&self, at: Position, payload_len: usize, record: Record) {
         match record {
             Record::Topology(command) => self.replay_command(command),
+            Record::Batch(commands) => {
+                commands.into_iter().for_each(|command| self.replay_command(command));
+            }
             Record::Session(session) => self.lock_sessions().replay(session),
             Record::Retain { vhost, message } => match message.into_message() {
                 Ok(message) => {
@@ -245,14 +247,20 @@ impl Node {
         Record::decode(record.header.kind, &record.payload).ok()
     }
 
-    /// What every broker has: made on the first start, or the first of a version that has it.
+    /// What every broker has: made on the first start, or the first of a version that has it. The user
+    /// `guest` only if there is nobody else who may do anything.
     ///
     /// The secret comes last. Where there is none, a first start was not finished, or an earlier
     /// version has been here; its users are left as they are.
-    fn set_up(&self) -> Result<(), RecoveryError> {
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn set_up(&self) -> Result<(), RecoveryError> {
         if !self.topology().secret().is_empty() {
             return Ok(());
         }
+        let vhost = DEFAULT_VHOST.into();
+        self.command(TopologyCommand::DeclareVhost { vhost })?;
         if self.topology().users().all(|(_, user)| user.permissions.is_empty()) {
             self.admit_guest()?;
         }
@@ -261,17 +269,14 @@ impl Node {
         Ok(())
     }
 
-    /// Makes the virtual host and the user that clients name when they are told of no other.
+    /// Makes the user that clients name when they are told of no other.
     fn admit_guest(&self) -> Result<(), RecoveryError> {
         let vhost: Arc<str> = DEFAULT_VHOST.into();
         let permissions = Permissions::everything();
-        let salt = self.nonce.to_be_bytes();
-        let salt = [salt[0], salt[1], salt[2], salt[3]];
         for command in [
-            TopologyCommand::DeclareVhost { vhost: vhost.clone() },
             TopologyCommand::PutUser {
                 name: GUEST.into(),
-                password_hash: hash_password(salt, GUEST.as_bytes()),
+                password_hash: password::hash(GUEST.as_bytes()),
                 scram_keys: scram::Keys::of_password(GUEST).to_string(),
                 tags: vec!["administrator".to_owned()],
             },
@@ -296,7 +301,11 @@ impl RestoreFrom for &Node {
 fn is_control(record: &Record) -> bool {
     matches!(
         record,
-        Record::Topology(_) | Record::Retain { .. } | Record::Unretain { .. } | Record::Session(_)
+        Record::Topology(_)
+            | Record::Batch(_)
+            | Record::Retain { .. }
+            | Record::Unretain { .. }
+            | Record::Session(_)
     )
 }
 

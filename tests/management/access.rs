@@ -52,7 +52,12 @@ fn what_is_no_user_is_refused() {
         json!({"password": "a", "password_hash": ""}),
         json!({"password_hash": "not base64"}),
         json!({"password_hash": "AAAA"}),
-        json!({"password_hash": "", "hashing_algorithm": "rabbit_password_hashing_md5"}),
+        json!({"password_hash": "", "hashing_algorithm": "rabbit_password_hashing_sha1"}),
+        json!({"password": "a", "hashing_algorithm": "rabbit_password_hashing_md5"}),
+        json!({
+            "password_hash": "AQIDBDgk9ci8Lfh6CKE9Y0AUfmU=",
+            "hashing_algorithm": "rabbit_password_hashing_sha256",
+        }),
         json!({"password": "a", "tags": 1}),
         json!({"password": "a", "tags": [1]}),
     ] {

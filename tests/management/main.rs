@@ -50,7 +50,7 @@ fn whoami_and_users_name_the_guest() {
     let me = json!({"name": "guest", "tags": ["administrator"], "is_internal_user": true});
     assert_eq!(api.read("whoami"), me);
     let users = api.read("users");
-    assert_eq!(users[0]["hashing_algorithm"], "rabbit_password_hashing_sha256");
+    assert_eq!(users[0]["hashing_algorithm"], "leveret_argon2id");
     assert_eq!(api.read("users/guest"), users[0]);
     assert_eq!(api.get("users/nobody").status, 404);
 }

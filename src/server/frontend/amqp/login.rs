@@ -3,25 +3,47 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use leveret_amqp::{Login as Credentials, MethodId, ReplyCode, method};
+use leveret_amqp::{MethodId, ReplyCode, method};
 
 use super::{Amqp, from_table};
 use crate::server::connections::Login;
 use crate::server::counts::Dialect;
+use crate::server::logins::{Credentials, Verdict};
 use crate::server::publisher::Publisher;
 use crate::server::usage::Admission;
 
+/// A login that may have to be waited for.
+pub(super) struct WaitingLogin {
+    user: Arc<str>,
+    mechanism: &'static str,
+    verdict: Verdict,
+}
+
 impl Amqp {
-    pub(super) fn handle_login(&mut self, now: Instant, login: &Credentials<'_>) {
-        let is_user = self.node.login(login.user, login.password, self.peer.link.peer.ip());
-        self.node.announce_login(&self.peer, login.user, Dialect::Amqp091, is_user);
+    pub(super) fn handle_login(&mut self, now: Instant, login: &leveret_amqp::Login<'_>) {
+        let from = self.peer.link.peer.ip();
+        let credentials = Credentials { user: login.user, password: login.password, from };
+        let verdict = self.node.begin_login(credentials, &self.peer.outbox);
+        let mechanism = if login.mechanism == "AMQPLAIN" { "AMQPLAIN" } else { "PLAIN" };
+        let user = login.user.into();
+        self.login = Some(Box::new(WaitingLogin { user, mechanism, verdict }));
+        self.finish_login(now);
+    }
+
+    /// Lets the client in, or not, once it is known whether its login is right.
+    pub(super) fn finish_login(&mut self, now: Instant) {
+        let Some(is_user) = self.login.as_mut().and_then(|login| login.verdict.poll()) else {
+            return;
+        };
+        let Some(login) = self.login.take() else { return };
+        let WaitingLogin { user, mechanism, .. } = *login;
+        self.node.announce_login(&self.peer, &user, Dialect::Amqp091, is_user);
         if !is_user {
             return self.connection.login_refused(now);
         }
-        self.user = login.user.into();
         let publisher = Publisher::new(None);
-        self.publisher = publisher.on_behalf_of(login.user);
-        let mechanism = if login.mechanism == "AMQPLAIN" { "AMQPLAIN" } else { "PLAIN" };
+        self.publisher = publisher.on_behalf_of(&user);
+        self.user = user;
         self.peer.set_login(Login {
             protocol: Dialect::Amqp091,
             user: self.user.to_string(),

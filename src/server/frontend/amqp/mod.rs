@@ -45,6 +45,7 @@ use crate::server::{DEFAULT_VHOST, Node, clock};
 use basic::WaitingGet;
 use channel::Channel;
 use consumer::Consumers;
+use login::WaitingLogin;
 use refusal::Refusal;
 
 /// One AMQP connection.
@@ -54,6 +55,8 @@ pub struct Amqp {
     connection: Connection,
     vhost: Arc<str>,
     user: Arc<str>,
+    /// A login of which it is not known yet whether it is right.
+    login: Option<Box<WaitingLogin>>,
     /// Its place among the connections of its vhost, while it has one.
     admission: Option<Admission>,
     channels: BTreeMap<u16, Channel>,
@@ -111,6 +114,7 @@ impl Amqp {
             connection: Connection::new(config, now),
             vhost: DEFAULT_VHOST.into(),
             user: "".into(),
+            login: None,
             admission: None,
             channels: BTreeMap::new(),
             consumers: Consumers::default(),
@@ -329,6 +333,7 @@ impl Frontend for Amqp {
         for notice in mail.notices.drain(..) {
             self.handle_notice(clock::now(), &notice);
         }
+        self.finish_login(clock::now());
         self.publish_facts();
     }
 
@@ -393,7 +398,8 @@ impl Amqp {
     }
 
     fn takes_events(&self) -> bool {
-        self.answers == 0 && self.waiting_get.is_none() && self.gate.len() < PROMISES_MAX
+        let waits = self.answers > 0 || self.waiting_get.is_some() || self.login.is_some();
+        !waits && self.gate.len() < PROMISES_MAX
     }
 }
 

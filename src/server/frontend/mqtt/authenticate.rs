@@ -1,9 +1,7 @@
 //! Who a client is: by user name and password, by SCRAM, or nobody in particular.
 //!
-//! SCRAM takes a packet more than CONNECT. Until it has come, the client waits as an [`Arrival`]; a
-//! client that is in already and authenticates again has none.
-
-use std::borrow::Cow;
+//! SCRAM takes a packet more than CONNECT, and a password may take a while to be checked. Until then the
+//! client waits as an [`Arrival`]; a client that is in already and authenticates again has none.
 
 use leveret_mqtt::{Auth, Authentication, Connect, Reason, ReasonCode, Version};
 
@@ -11,9 +9,10 @@ use super::Mqtt;
 use super::connect::Arrival;
 use crate::config::Anonymous;
 use crate::server::counts::Dialect;
+use crate::server::logins::{Credentials, Verdict};
 use crate::server::scram;
 
-/// A SCRAM login that waits for the client.
+/// A login that is not finished.
 pub(super) struct Login {
     step: Step,
     /// What the client came for, if it is not in yet.
@@ -24,6 +23,8 @@ enum Step {
     /// Nothing has been said yet.
     First,
     Final(scram::Exchange),
+    /// A password is being checked: the client is not listened to.
+    Password(Verdict),
 }
 
 impl Mqtt {
@@ -35,10 +36,48 @@ impl Mqtt {
                 _ => self.connection.refuse(UNKNOWN_METHOD),
             };
         }
-        match self.check_password(connect) {
-            Ok(user) => self.enter(arrival, &user, ""),
-            Err(reason) => self.connection.refuse(reason),
+        let Some(user) = connect.username else { return self.enter_anonymously(arrival) };
+        let password = connect.password.unwrap_or_default();
+        let credentials = Credentials { user, password, from: self.peer.link.peer.ip() };
+        let verdict = self.node.begin_login(credentials, &self.peer.outbox);
+        let step = Step::Password(verdict);
+        self.login = Some(Box::new(Login { step, arrival: Some(arrival) }));
+        self.finish_password();
+    }
+
+    /// Lets the client in, or not, once it is known whether its password is right.
+    pub(super) fn finish_password(&mut self) {
+        let Some(login) = self.login.as_mut() else { return };
+        let Step::Password(verdict) = &mut login.step else { return };
+        let Some(is_user) = verdict.poll() else { return };
+        let arrival = self.login.take().and_then(|login| login.arrival);
+        let Some(arrival) = arrival.filter(|_| !self.connection.is_closed()) else { return };
+        let user = arrival.username.clone().unwrap_or_default();
+        let dialect = dialect(self.connection.version());
+        self.node.announce_login(&self.peer, &user, dialect, is_user);
+        match is_user {
+            true => self.enter(arrival, &user, ""),
+            false => self.connection.refuse(WRONG_PASSWORD),
         }
+    }
+
+    /// Whether a password is being checked.
+    pub(super) fn is_checking(&self) -> bool {
+        self.login.as_ref().is_some_and(|login| matches!(login.step, Step::Password(_)))
+    }
+
+    /// A client that names no user, and no method.
+    fn enter_anonymously(&mut self, arrival: Arrival) {
+        let is_allowed = match self.node.config.mqtt_anonymous {
+            Anonymous::Always => true,
+            Anonymous::Loopback => self.peer.is_loopback(),
+            Anonymous::Never => false,
+        };
+        if !is_allowed {
+            return self.connection.refuse(NO_USER);
+        }
+        let user = self.node.config.mqtt_anonymous_user.clone();
+        self.enter(arrival, &user, "");
     }
 
     pub(super) fn handle_auth(&mut self, auth: &Auth<'_>) {
@@ -50,6 +89,7 @@ impl Mqtt {
         match step {
             Step::First => self.first_step(arrival, data),
             Step::Final(exchange) => self.final_step(arrival, &exchange, data),
+            Step::Password(_) => {}
         }
     }
 
@@ -107,23 +147,6 @@ impl Mqtt {
             Some(_) => ReasonCode::NotAuthorized,
         };
         self.connection.disconnect(Reason::new(code, why));
-    }
-
-    /// Who a client is that names no method.
-    fn check_password<'a>(&self, connect: &Connect<'a>) -> Result<Cow<'a, str>, Reason<'static>> {
-        let Some(user) = connect.username else {
-            let allowed = match self.node.config.mqtt_anonymous {
-                Anonymous::Always => true,
-                Anonymous::Loopback => self.peer.is_loopback(),
-                Anonymous::Never => false,
-            };
-            let user = || self.node.config.mqtt_anonymous_user.clone().into();
-            return allowed.then(user).ok_or(NO_USER);
-        };
-        let password = connect.password.unwrap_or_default();
-        let is_user = self.node.login(user, password, self.peer.link.peer.ip());
-        self.node.announce_login(&self.peer, user, dialect(connect.version), is_user);
-        if is_user { Ok(user.into()) } else { Err(WRONG_PASSWORD) }
     }
 }
 

@@ -122,7 +122,7 @@ impl Mqtt {
     }
 
     fn takes_events(&self) -> bool {
-        self.gate.len() < PROMISES_MAX && !self.is_accepting()
+        self.gate.len() < PROMISES_MAX && !self.is_accepting() && !self.is_checking()
     }
 
     /// For a client that has just connected.
@@ -275,6 +275,7 @@ impl Frontend for Mqtt {
         for notice in mail.notices.drain(..) {
             self.handle_notice(&notice);
         }
+        self.finish_password();
         // Deliveries that were dropped will never be written.
         self.return_window(self.connection.transmit_len());
     }
