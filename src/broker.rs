@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::Client;
 use crate::config::{Config, Engine, SyncPolicy};
+use crate::management::{LoadDefinitionsError, load_configured};
 use crate::server::address::{Address, Link};
 use crate::server::listener::{self, ListenError, Protocol};
 use crate::server::outbox::CloseReason;
@@ -51,6 +52,9 @@ pub enum StartError {
     /// What is in the data directory cannot be read.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
+    /// The definitions that the configuration names cannot be imported.
+    #[error("definitions are not imported: {0}")]
+    Definitions(#[from] LoadDefinitionsError),
 }
 
 /// A broker had to stop, or could not stop cleanly.
@@ -107,6 +111,7 @@ impl Broker {
         let recovering = node.clone();
         let recover = move || -> Result<_, StartError> {
             let report = recovering.recover()?;
+            load_configured(&recovering)?;
             recovering.set_up()?;
             Ok(report)
         };

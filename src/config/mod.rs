@@ -23,6 +23,9 @@ use setting::settings;
 settings! {
     /// Directory of the journal and of everything else that survives a restart.
     data_dir: PathBuf = PathBuf::from("./data"), "PATH";
+    /// File with definitions in RabbitMQ's form, imported at the start if it is not the one that was
+    /// imported last; empty is none.
+    load_definitions: PathBuf = PathBuf::new(), "PATH";
     /// Addresses to listen on, separated by commas; 0.0.0.0 and :: are all of IPv4 and of IPv6.
     bind: Vec<IpAddr> = vec![IpAddr::from([0, 0, 0, 0]), IpAddr::from([0u16; 8])], "ADDRESSES";
     /// Port for AMQP 0.9.1; 0 takes a free one.

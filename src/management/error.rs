@@ -23,6 +23,11 @@ impl Refusal {
         Refusal { status, error, reason: reason.into(), challenge: false }
     }
 
+    /// What is wrong.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// The client said something that makes no sense.
     pub fn bad_request(reason: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", reason)

@@ -8,6 +8,12 @@ use super::error::Refusal;
 #[derive(Debug, Default)]
 pub struct Fields(Map<String, Value>);
 
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Fields(fields)
+    }
+}
+
 impl Fields {
     /// Reads a body. Nothing and `null` are an empty object.
     ///
@@ -36,6 +42,11 @@ impl Fields {
             true => Ok(()),
             false => Err(Refusal::bad_request(format!("[{}]", missing.join(",")))),
         }
+    }
+
+    /// The names of all fields.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// A field, if it is there.

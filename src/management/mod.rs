@@ -21,6 +21,7 @@ mod channels;
 mod compatibility;
 mod connections;
 mod consumers;
+mod definitions;
 mod error;
 mod exchanges;
 mod fields;
@@ -65,6 +66,7 @@ use crate::server::{Node, websocket};
 use call::{Api, refuse};
 use error::Refusal;
 
+pub use definitions::{LoadDefinitionsError, load_configured};
 pub use get::message_to_json;
 
 /// The routes of the API and a page that names it; AMQP and MQTT over WebSocket.

@@ -1,6 +1,6 @@
 //! The overview: versions, totals over everything, and listeners.
 
-use leveret_core::{ExchangeKind, ParameterName, QueueId, QueueStats, TopologyCommand};
+use leveret_core::{ExchangeKind, ParameterName, QueueId, QueueStats, Topology, TopologyCommand};
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
@@ -24,7 +24,7 @@ pub fn show(call: &Call) -> Answer {
         "product_version": env!("CARGO_PKG_VERSION"),
         "erlang_version": NO_ERLANG,
         "erlang_full_version": NO_ERLANG,
-        "cluster_name": name_of_cluster(node),
+        "cluster_name": name_of_cluster(&node.topology()),
         "cluster_tags": [],
         "node_tags": [],
         "node": node::name(),
@@ -59,7 +59,7 @@ pub fn show(call: &Call) -> Answer {
 
 /// `GET /cluster-name`.
 pub fn cluster_name(call: &Call) -> Answer {
-    list::answer_one(call, json!({ "name": name_of_cluster(call.node()) }))
+    list::answer_one(call, json!({ "name": name_of_cluster(&call.node().topology()) }))
 }
 
 /// `PUT /cluster-name`.
@@ -74,9 +74,8 @@ pub fn name_cluster(call: &Call) -> Answer {
 }
 
 /// The name that somebody gave the cluster, or that of its only node.
-fn name_of_cluster(node: &Node) -> String {
+pub fn name_of_cluster(topology: &Topology) -> String {
     let wanted = cluster_name_parameter();
-    let topology = node.topology();
     let mut parameters = topology.parameters();
     let found = parameters.find(|(name, _)| **name == wanted);
     let given = found.and_then(|(_, value)| value.as_str());
@@ -85,7 +84,7 @@ fn name_of_cluster(node: &Node) -> String {
 
 /// It is a global parameter, as elsewhere.
 fn cluster_name_parameter() -> ParameterName {
-    ParameterName { vhost: None, component: "".into(), name: "cluster_name".into() }
+    ParameterName::global("cluster_name".into())
 }
 
 /// The types of exchanges.

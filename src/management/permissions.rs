@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use leveret_core::{
     NamePattern, NamePatternError, Permissions, TopicPattern, TopicPermissions, Topology,
-    TopologyCommand, TopologyError,
+    TopologyCommand, TopologyError, User,
 };
 use serde_json::{Value, json};
 
@@ -29,12 +29,7 @@ pub fn show(call: &Call) -> Answer {
 /// `PUT /permissions/:vhost/:user`.
 pub fn put(call: &Call) -> Answer {
     let fields = call.fields()?;
-    fields.require(&["configure", "write", "read"])?;
-    let permissions = Permissions {
-        configure: pattern(&fields, "configure")?,
-        write: pattern(&fields, "write")?,
-        read: pattern(&fields, "read")?,
-    };
+    let permissions = of(&fields)?;
     let (user, vhost) = ends(call);
     command(call, TopologyCommand::SetPermissions { user, vhost, permissions })
 }
@@ -63,13 +58,7 @@ pub fn show_topics(call: &Call) -> Answer {
 /// `PUT /topic-permissions/:vhost/:user`.
 pub fn put_topics(call: &Call) -> Answer {
     let fields = call.fields()?;
-    fields.require(&["exchange", "write", "read"])?;
-    let topic = |name| {
-        let text = fields.text(name)?.unwrap_or_default();
-        TopicPattern::parse(text).map_err(|error| invalid(name, &error))
-    };
-    let permissions = TopicPermissions { write: topic("write")?, read: topic("read")? };
-    let exchange = fields.text("exchange")?.unwrap_or_default().into();
+    let (exchange, permissions) = topics_of(&fields)?;
     let (user, vhost) = ends(call);
     command(call, TopologyCommand::SetTopicPermissions { user, vhost, exchange, permissions })
 }
@@ -80,6 +69,47 @@ pub fn clear_topics(call: &Call) -> Answer {
     let (user, vhost) = ends(call);
     let exchange = exchange.map(Arc::from);
     call.delete(TopologyCommand::ClearTopicPermissions { user, vhost, exchange })
+}
+
+/// Permissions, as fields say them.
+///
+/// # Errors
+/// If one of the patterns is missing, or none.
+pub fn of(fields: &Fields) -> Result<Permissions, Refusal> {
+    fields.require(&["configure", "write", "read"])?;
+    Ok(Permissions {
+        configure: pattern(fields, "configure")?,
+        write: pattern(fields, "write")?,
+        read: pattern(fields, "read")?,
+    })
+}
+
+/// An exchange, and permissions for its topics.
+///
+/// # Errors
+/// As [`of`].
+pub fn topics_of(fields: &Fields) -> Result<(Arc<str>, TopicPermissions), Refusal> {
+    fields.require(&["exchange", "write", "read"])?;
+    let topic = |name| {
+        let text = fields.text(name)?.unwrap_or_default();
+        TopicPattern::parse(text).map_err(|error| invalid(name, &error))
+    };
+    let permissions = TopicPermissions { write: topic("write")?, read: topic("read")? };
+    Ok((fields.text("exchange")?.unwrap_or_default().into(), permissions))
+}
+
+/// The permissions of everybody.
+pub fn describe_all(topology: &Topology) -> Value {
+    topology.users().flat_map(|(name, user)| of_user(name, user)).map(|(_, it)| it).collect()
+}
+
+/// The topic permissions of everybody.
+pub fn describe_all_topics(topology: &Topology) -> Value {
+    topology
+        .users()
+        .flat_map(|(name, user)| topics_of_user(name, user))
+        .map(|(.., it)| it)
+        .collect()
 }
 
 fn command(call: &Call, command: TopologyCommand) -> Answer {
@@ -113,42 +143,51 @@ fn is_wanted(call: &Call, part: &str, name: &str) -> bool {
 
 fn described(call: &Call, topology: &Topology) -> Vec<Value> {
     let users = topology.users().filter(|(name, _)| is_wanted(call, "user", name));
-    let described = users.flat_map(|(name, user)| {
-        let wanted = user.permissions.iter().filter(|(vhost, _)| is_wanted(call, "vhost", vhost));
-        wanted.map(move |(vhost, permissions)| {
-            json!({
-                "user": name,
-                "vhost": &**vhost,
-                "configure": permissions.configure.as_str(),
-                "write": permissions.write.as_str(),
-                "read": permissions.read.as_str(),
-            })
-        })
-    });
-    described.collect()
+    let of_users = users.flat_map(|(name, user)| of_user(name, user));
+    let wanted = of_users.filter(|(vhost, _)| is_wanted(call, "vhost", vhost));
+    wanted.map(|(_, described)| described).collect()
+}
+
+/// With the virtual host.
+fn of_user<'a>(name: &'a str, user: &'a User) -> impl Iterator<Item = (&'a str, Value)> {
+    user.permissions.iter().map(move |(vhost, permissions)| {
+        let described = json!({
+            "user": name,
+            "vhost": &**vhost,
+            "configure": permissions.configure.as_str(),
+            "write": permissions.write.as_str(),
+            "read": permissions.read.as_str(),
+        });
+        (&**vhost, described)
+    })
 }
 
 fn described_topics(call: &Call, topology: &Topology) -> Vec<Value> {
     let users = topology.users().filter(|(name, _)| is_wanted(call, "user", name));
-    let entries = users.flat_map(|(name, user)| {
-        let by_vhost = user.topic_permissions.iter();
-        by_vhost.flat_map(move |(vhost, by_exchange)| {
-            by_exchange.iter().map(move |(exchange, topics)| (name, vhost, exchange, topics))
-        })
-    });
-    let wanted = entries.filter(|(_, vhost, exchange, _)| {
+    let of_users = users.flat_map(|(name, user)| topics_of_user(name, user));
+    let wanted = of_users.filter(|(vhost, exchange, _)| {
         is_wanted(call, "vhost", vhost) && is_wanted(call, "exchange", exchange)
     });
-    let described = wanted.map(|(name, vhost, exchange, topics)| {
-        json!({
-            "user": name,
-            "vhost": &**vhost,
-            "exchange": &**exchange,
-            "write": topics.write.as_str(),
-            "read": topics.read.as_str(),
+    wanted.map(|(.., described)| described).collect()
+}
+
+/// With the virtual host and the exchange.
+fn topics_of_user<'a>(
+    name: &'a str,
+    user: &'a User,
+) -> impl Iterator<Item = (&'a str, &'a str, Value)> {
+    user.topic_permissions.iter().flat_map(move |(vhost, by_exchange)| {
+        by_exchange.iter().map(move |(exchange, topics)| {
+            let described = json!({
+                "user": name,
+                "vhost": &**vhost,
+                "exchange": &**exchange,
+                "write": topics.write.as_str(),
+                "read": topics.read.as_str(),
+            });
+            (&**vhost, &**exchange, described)
         })
-    });
-    described.collect()
+    })
 }
 
 fn pattern(fields: &Fields, name: &str) -> Result<NamePattern, Refusal> {

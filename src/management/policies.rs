@@ -89,7 +89,11 @@ fn delete_of(call: &Call, kind: PolicyKind) -> Answer {
     call.delete(TopologyCommand::DeletePolicy { vhost, kind, name })
 }
 
-fn policy(fields: &Fields, kind: PolicyKind) -> Result<Policy, Refusal> {
+/// A policy, as fields say it.
+///
+/// # Errors
+/// If it cannot be one, whatever its definition says.
+pub fn policy(fields: &Fields, kind: PolicyKind) -> Result<Policy, Refusal> {
     let pattern = fields.text("pattern")?.unwrap_or_default();
     let pattern: NamePattern = pattern.parse().map_err(invalid)?;
     let apply_to = match (fields.text("apply-to")?, kind) {
@@ -112,7 +116,8 @@ fn invalid(flaw: impl std::fmt::Display) -> Refusal {
     Refusal::bad_request(format!("Validation failed\n\n{flaw}\n"))
 }
 
-fn describe(vhost: &str, name: &str, policy: &Policy) -> Value {
+/// A policy as management shows it.
+pub fn describe(vhost: &str, name: &str, policy: &Policy) -> Value {
     json!({
         "vhost": vhost,
         "name": name,

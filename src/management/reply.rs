@@ -83,6 +83,16 @@ impl Reply {
             Err(_) => self,
         }
     }
+
+    /// Has browsers save it under a name.
+    pub fn download_as(self, name: &str) -> Self {
+        let is_plain = |c: &char| !c.is_control() && c.is_ascii() && !['"', '\\', '/'].contains(c);
+        let name: String = name.chars().filter(is_plain).collect();
+        match HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+            Ok(disposition) => self.with_header(header::CONTENT_DISPOSITION, disposition),
+            Err(_) => self,
+        }
+    }
 }
 
 impl IntoResponse for Reply {

@@ -16,9 +16,9 @@ use super::call::{Answer, Api, Call, Endpoint, respond, respond_on_thread};
 use super::messages::{self, lease, stream, take};
 use super::mqtt::{self, retained, sessions, subscriptions};
 use super::{
-    aliveness, attempts, bindings, channels, compatibility, connections, consumers, exchanges, get,
-    health, limits, login, memory, node, openapi, overview, parameters, permissions, policies,
-    publish, queues, quorum, settings, users, vhosts,
+    aliveness, attempts, bindings, channels, compatibility, connections, consumers, definitions,
+    exchanges, get, health, limits, login, memory, node, openapi, overview, parameters,
+    permissions, policies, publish, queues, quorum, settings, users, vhosts,
 };
 
 /// One method of one path.
@@ -45,6 +45,7 @@ type Waiting = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// All routes, in groups.
 pub const ROUTES: &[&[Route]] = &[
     SERVER,
+    DEFINITIONS,
     HEALTH,
     USERS,
     PARAMETERS,
@@ -92,6 +93,15 @@ const SERVER: &[Route] = &[
     post("/vhosts/{vhost}/deletion/protection", Administrator, vhosts::protect),
     delete("/vhosts/{vhost}/deletion/protection", Administrator, vhosts::unprotect),
     post("/vhosts/{vhost}/start/{node}", Administrator, vhosts::start),
+];
+
+const DEFINITIONS: &[Route] = &[
+    get("/definitions", Administrator, definitions::export),
+    import("/definitions"),
+    get("/all-configuration", Administrator, definitions::export),
+    import("/all-configuration"),
+    get("/definitions/{vhost}", Administrator, definitions::export),
+    import("/definitions/{vhost}"),
 ];
 
 const HEALTH: &[Route] = &[
@@ -173,9 +183,9 @@ const PARAMETERS: &[Route] = &[
     get("/parameters", Policymaker, parameters::list),
     get("/parameters/{component}", Policymaker, parameters::list),
     get("/parameters/{component}/{vhost}", Policymaker, parameters::list),
-    get("/parameters/{component}/{vhost}/{name}", Policymaker, parameters::none),
+    get("/parameters/{component}/{vhost}/{name}", Policymaker, parameters::show),
     put("/parameters/{component}/{vhost}/{name}", Policymaker, parameters::put),
-    delete("/parameters/{component}/{vhost}/{name}", Policymaker, parameters::none),
+    delete("/parameters/{component}/{vhost}/{name}", Policymaker, parameters::delete),
     get("/global-parameters", Policymaker, parameters::list_global),
     get("/global-parameters/{name}", Policymaker, parameters::show_global),
     put("/global-parameters/{name}", Administrator, parameters::put_global),
@@ -347,6 +357,10 @@ const fn post(path: &'static str, who: Who, run: Endpoint) -> Route {
 
 const fn delete(path: &'static str, who: Who, run: Endpoint) -> Route {
     route("DELETE", path, who, run)
+}
+
+const fn import(path: &'static str) -> Route {
+    waiting("POST", path, Administrator, |call| Box::pin(definitions::import(call)))
 }
 
 const fn waiting(method: &'static str, path: &'static str, who: Who, run: Waiting) -> Route {

@@ -238,7 +238,7 @@ impl Node {
         self.shard_of(id).post(|work| work.state.create(id, settings));
     }
 
-    fn configure_in_shard(&self, topology: &Topology, id: QueueId) {
+    pub(super) fn configure_in_shard(&self, topology: &Topology, id: QueueId) {
         let Some(queue) = topology.queue_by_id(id) else { return };
         let settings = self.settings_of(queue);
         self.shard_of(id).post(|work| {
@@ -266,7 +266,7 @@ impl Node {
     }
 
     /// A queue is in one shard, the packets that its session published may be in all.
-    fn delete_in_shards(&self, id: QueueId) -> usize {
+    pub(super) fn delete_in_shards(&self, id: QueueId) -> usize {
         let deleted = self
             .shards
             .iter()

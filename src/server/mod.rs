@@ -7,6 +7,7 @@
 pub mod address;
 pub mod alarms;
 pub mod auth;
+pub mod batch;
 pub mod clock;
 pub mod connection;
 pub mod connections;

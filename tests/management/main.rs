@@ -3,6 +3,8 @@
 
 mod access;
 mod amqp;
+mod definitions;
+mod definitions_round_trip;
 mod endpoints;
 mod health;
 mod limits;

@@ -39,6 +39,12 @@ const ROUTES: &str = "
     POST /rebalance/queues a
     DELETE /reset a
     DELETE /reset/{node} a
+    GET /definitions a
+    POST /definitions a
+    GET /all-configuration a
+    POST /all-configuration a
+    GET /definitions/{vhost} a
+    POST /definitions/{vhost} a
     GET /nodes o
     GET /nodes/{node} o
     GET /nodes/{node}/memory o

@@ -7,7 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use leveret::{Broker, Config};
+use base64::engine::general_purpose::STANDARD;
+use leveret::{Broker, Config, StartError};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use ureq::http::{Request, Response};
@@ -26,7 +27,7 @@ pub struct Api {
     /// Where the broker runs.
     pub runtime: Runtime,
     agent: ureq::Agent,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// What came back.
@@ -48,15 +49,25 @@ impl Api {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::local(folder.path());
         change(&mut config);
+        Api { _folder: Some(folder), ..Api::start_in(config).unwrap() }
+    }
+
+    /// A broker with this configuration.
+    pub fn start_in(config: Config) -> Result<Api, StartError> {
         let runtime = Runtime::new().unwrap();
-        let broker = runtime.block_on(Broker::start(config)).unwrap();
+        let broker = runtime.block_on(Broker::start(config))?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
             .timeout_global(Some(DEADLINE))
             .build()
             .into();
-        Api { address: broker.http_address(), broker, runtime, agent, _folder: folder }
+        Ok(Api { address: broker.http_address(), broker, runtime, agent, _folder: None })
+    }
+
+    /// Stops the broker in good order.
+    pub fn stop(self) {
+        self.runtime.block_on(self.broker.shutdown()).unwrap();
     }
 
     /// A request with a JSON body, as guest; `path` is below `/api`.
@@ -90,6 +101,20 @@ impl Api {
         body: &[u8],
     ) -> Answer {
         self.run(Some(GUEST), method, &format!("/api/{path}"), headers, Some(body))
+    }
+
+    /// POST of a form with one file, as browsers send it.
+    pub fn post_file(&self, path: &str, field: &str, file: &str) -> Answer {
+        let body = format!(
+            "--BOUNDARY\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"d.json\"\r\n\
+             Content-Type: application/json\r\n\r\n{file}\r\n--BOUNDARY--\r\n"
+        );
+        let uri = format!("http://{}/api/{path}", self.address);
+        let request = Request::builder().method("POST").uri(uri);
+        let request = request
+            .header("authorization", format!("Basic {}", STANDARD.encode("guest:guest")))
+            .header("content-type", "multipart/form-data; boundary=BOUNDARY");
+        Answer::of(self.agent.run(request.body(body.as_bytes()).unwrap()))
     }
 
     /// GET of something outside the API.
@@ -174,7 +199,7 @@ impl Api {
         let mut request = Request::builder().method(method).uri(uri);
         if let Some((user, password)) = login {
             let login = format!("{user}:{password}");
-            let login = base64::engine::general_purpose::STANDARD.encode(login);
+            let login = STANDARD.encode(login);
             request = request.header("authorization", format!("Basic {login}"));
         }
         for (name, value) in headers {

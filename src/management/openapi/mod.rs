@@ -128,6 +128,7 @@ fn responses(gives: &str) -> Value {
     let mut responses = match gives {
         "204" => json!({ "204": nothing }),
         "put" => json!({ "201": { "description": "It is new." }, "204": nothing }),
+        "import" => json!({ "200": with(schema("Notes")), "204": nothing }),
         "bind" => json!({ "201": {
             "description": "It is there.",
             "headers": { "Location": { "schema": { "type": "string" } } },

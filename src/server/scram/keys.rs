@@ -106,8 +106,8 @@ fn hmac(key: &[u8], data: &[u8]) -> Octets {
     mac.chain_update(data).finalize().into_bytes().into()
 }
 
-/// The fewest that RFC 7677 allows. More would slow small clients down and protect nothing: the hash
-/// for password logins, which is kept beside the keys, is faster to try.
+/// The fewest that RFC 7677 allows: more would slow small clients down. So whoever reads the keys tries
+/// passwords faster by them than by the Argon2id hash that is kept beside them.
 const ITERATIONS: u32 = 4096;
 const SALT_LEN: usize = 16;
 
