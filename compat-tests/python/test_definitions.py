@@ -54,7 +54,6 @@ def test_what_was_imported_survives_kill_9(own_broker):
 
 def test_a_kill_in_the_middle_leaves_all_of_it_or_nothing(own_broker):
     management = Management(own_broker.http)
-    seen = set()
     for number in range(ROUNDS):
         def post():
             try:
@@ -70,11 +69,9 @@ def test_a_kill_in_the_middle_leaves_all_of_it_or_nothing(own_broker):
         left = management.read("definitions")
         counts = (len(left["queues"]), len(left["bindings"]), len(left["users"]), len(left["policies"]))
         assert counts in [(0, 0, 1, 0), (QUEUES, QUEUES, 2, 1)]
-        seen.add(counts)
         if management.get("vhosts/shop").status_code == 200:
             assert management.delete("vhosts/shop").status_code == 204
             assert management.delete("users/app").status_code == 204
-    assert seen
 
 
 def test_users_log_in_with_their_old_passwords_by_both_protocols(own_broker):

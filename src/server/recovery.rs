@@ -59,6 +59,10 @@ impl Node {
                 self.note_use(id);
             });
         }
+        if self.is_new() {
+            let vhost = DEFAULT_VHOST.into();
+            self.command(TopologyCommand::DeclareVhost { vhost })?;
+        }
         self.restore_sessions();
         Ok(report)
     }
@@ -247,20 +251,20 @@ impl Node {
         Record::decode(record.header.kind, &record.payload).ok()
     }
 
-    /// What every broker has: made on the first start, or the first of a version that has it. The user
-    /// `guest` only if there is nobody else who may do anything.
-    ///
-    /// The secret comes last. Where there is none, a first start was not finished, or an earlier
-    /// version has been here; its users are left as they are.
+    /// Whether a first start was not finished, or an earlier version has been here: the secret comes last.
+    fn is_new(&self) -> bool {
+        self.topology().secret().is_empty()
+    }
+
+    /// What every broker has besides the virtual host `/`: made on the first start, or the first of a
+    /// version that has it. The user `guest` only if there is nobody else who may do anything.
     ///
     /// # Errors
     /// If it cannot be made.
     pub fn set_up(&self) -> Result<(), RecoveryError> {
-        if !self.topology().secret().is_empty() {
+        if !self.is_new() {
             return Ok(());
         }
-        let vhost = DEFAULT_VHOST.into();
-        self.command(TopologyCommand::DeclareVhost { vhost })?;
         if self.topology().users().all(|(_, user)| user.permissions.is_empty()) {
             self.admit_guest()?;
         }
