@@ -4,6 +4,7 @@
 mod access;
 mod amqp;
 mod definitions;
+mod definitions_at_work;
 mod definitions_round_trip;
 mod endpoints;
 mod health;
