@@ -116,7 +116,7 @@ fn keys_for_scram_move_with_their_user_and_stay_with_the_same_hash() {
     other["hashing_algorithm"] = json!("rabbit_password_hashing_md5");
     import(&to, json!({ "users": [other] }));
     assert_eq!(of_jo(&to).get("scram_sha256"), None);
-    let mut nonsense = jo.clone();
+    let mut nonsense = jo;
     nonsense["scram_sha256"] = json!("SCRAM-SHA-1$1:$:");
     assert_eq!(to.post("definitions", json!({ "users": [nonsense] })).status, 400);
 }
