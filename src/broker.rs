@@ -107,6 +107,7 @@ impl Broker {
         let mode = config.unix_socket_mode.0;
         let amqp_socket = listener::bind_unix(&config.amqp_unix_path, mode, Protocol::Amqp)?;
         let mqtt_socket = listener::bind_unix(&config.mqtt_unix_path, mode, Protocol::Mqtt)?;
+        let http_socket = bind_operator_socket(&config)?;
         let node = Node::new(config, storage, &Handle::current());
         let recovering = node.clone();
         let recover = move || -> Result<_, StartError> {
@@ -144,6 +145,9 @@ impl Broker {
         }
         if let Some(socket) = mqtt_socket {
             broker.listen_on_file(Protocol::Mqtt, socket, frontend::serve_mqtt);
+        }
+        if let Some(socket) = http_socket {
+            broker.listen_for_operator(socket);
         }
         Ok(broker)
     }
@@ -265,6 +269,30 @@ impl Broker {
         self.node.listening().push((protocol, Address::File(socket.path().into())));
         self.listeners.push(tokio::spawn(listener::accept(socket, self.node.clone(), serve)));
     }
+
+    fn listen_for_operator(&mut self, socket: UnixSocket) {
+        self.files.push((Protocol::Http, socket.path().to_owned()));
+        self.node.listening().push((Protocol::Http, Address::File(socket.path().into())));
+        let router = crate::management::router(self.node.clone());
+        self.listeners.push(tokio::spawn(http::serve(router, socket, http::HEAD_TIMEOUT)));
+    }
+}
+
+/// The socket of the management API. One in the data directory is a convenience: not every file system
+/// has sockets, and their paths are short.
+fn bind_operator_socket(config: &Config) -> Result<Option<UnixSocket>, ListenError> {
+    let wanted = &config.http_unix_path;
+    if wanted.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let path = config.data_dir.join(wanted);
+    match listener::bind_unix(&path, OPERATOR_SOCKET_MODE, Protocol::Http) {
+        Err(error) if wanted.is_relative() => {
+            tracing::warn!(%error, "no Unix socket for management; see http_unix_path");
+            Ok(None)
+        }
+        bound => bound,
+    }
 }
 
 impl Drop for Broker {
@@ -299,5 +327,7 @@ fn log_config(config: &Config) -> LogConfig {
     log
 }
 
+/// Only the broker's own user opens the socket of the management API, and root, whom nothing stops.
+const OPERATOR_SOCKET_MODE: u32 = 0o600;
 /// How often a shutdown looks whether all clients have gone.
 const POLL: Duration = Duration::from_millis(5);

@@ -42,7 +42,10 @@ settings! {
     amqp_unix_path: PathBuf = PathBuf::new(), "PATH";
     /// Unix socket for MQTT 3.1, 3.1.1 and 5; empty is none.
     mqtt_unix_path: PathBuf = PathBuf::new(), "PATH";
-    /// Who may connect to Unix sockets, as an octal file mode: who may write may connect.
+    /// Unix socket for the management API, by its place in data_dir or its whole path; only root and the
+    /// user that the broker runs as may open it, and they need no login there. Empty is none.
+    http_unix_path: PathBuf = PathBuf::from("leveret.sock"), "PATH";
+    /// Who may connect to Unix sockets of AMQP and MQTT, as an octal file mode: who may write may connect.
     unix_socket_mode: FileMode = FileMode(0o660), "MODE";
     /// What is logged: error, warn, info, debug or trace.
     log_level: LogLevel = LogLevel::Info, "LEVEL";
@@ -285,8 +288,8 @@ impl std::fmt::Display for SyncPolicy {
 }
 
 impl Config {
-    /// The defaults, but on free ports of the loopback address, with none for metrics, and with data in
-    /// `data_dir`: for tests and for programs that embed a broker.
+    /// The defaults, but on free ports of the loopback address, with none for metrics, with data in
+    /// `data_dir` and without a Unix socket there: for tests and for programs that embed a broker.
     pub fn local(data_dir: impl Into<PathBuf>) -> Self {
         Config {
             data_dir: data_dir.into(),
@@ -296,6 +299,7 @@ impl Config {
             http_port: 0,
             websocket_port: 0,
             metrics_port: 0,
+            http_unix_path: PathBuf::new(),
             ..Config::default()
         }
     }

@@ -35,6 +35,8 @@ pub struct Caller {
     /// The name.
     pub name: String,
     user: User,
+    /// Whether it is the operator, who needs no permissions.
+    is_operator: bool,
 }
 
 impl Caller {
@@ -67,7 +69,7 @@ impl Caller {
             return Err(Refusal::login_refused());
         }
         let user = node.topology().user(name).cloned().ok_or_else(Refusal::login_refused)?;
-        let caller = Caller { name: name.to_owned(), user };
+        let caller = Caller { name: name.to_owned(), user, is_operator: false };
         match caller.has_any(MANAGEMENT) {
             true => Ok(caller),
             false => Err(Refusal::not_authorised("Not management user")),
@@ -76,7 +78,7 @@ impl Caller {
 
     /// Somebody who did not have to log in, and sees nothing.
     pub fn nobody() -> Caller {
-        Caller { name: String::new(), user: User::default() }
+        Caller { name: String::new(), user: User::default(), is_operator: false }
     }
 
     /// Refuses everybody to whom an endpoint is not open.
@@ -90,6 +92,18 @@ impl Caller {
             Who::Monitoring => self.check_monitoring(),
             Who::Administrator => self.check_administrator(),
         }
+    }
+
+    /// Whoever could change the broker itself, and is no user.
+    pub fn operator() -> Caller {
+        let tags = vec!["administrator".to_owned()];
+        let user = User { tags, ..User::default() };
+        Caller { name: OPERATOR.to_owned(), user, is_operator: true }
+    }
+
+    /// Whether it is the operator, who needs no permissions.
+    pub fn is_operator(&self) -> bool {
+        self.is_operator
     }
 
     /// The user's tags.
@@ -153,7 +167,7 @@ impl Caller {
 
     /// In whose name something is done in a virtual host.
     pub fn actor<'a>(&'a self, vhost: &'a str) -> Actor<'a> {
-        Actor { user: &self.name, vhost, client_id: None }
+        Actor { user: &self.name, vhost, client_id: None, is_operator: self.is_operator }
     }
 
     /// Refuses what the user has no permission for.
@@ -162,7 +176,8 @@ impl Caller {
     /// As said.
     pub fn check(&self, right: Right, vhost: &str, name: &str) -> Result<(), Refusal> {
         let permissions = self.user.permissions.get(vhost);
-        match permissions.is_some_and(|permissions| permissions.allow(right, name)) {
+        let is_allowed = permissions.is_some_and(|permissions| permissions.allow(right, name));
+        match is_allowed || self.is_operator {
             true => Ok(()),
             false => Err(Refusal::not_authorised("Access refused.")),
         }
@@ -188,6 +203,8 @@ fn credentials(header: &[u8]) -> Option<(String, Vec<u8>)> {
 /// The tags that open the API.
 const MANAGEMENT: &[&str] = &["administrator", "monitoring", "policymaker", "management"];
 const BASIC: &[u8] = b"Basic ";
+/// What the operator is called where a user is shown.
+const OPERATOR: &str = "operator";
 
 #[cfg(test)]
 mod tests {
@@ -198,7 +215,8 @@ mod tests {
     fn caller(tags: &[&str], permissions: Permissions) -> Caller {
         let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
         let permissions = [("v".into(), permissions)].into_iter().collect();
-        Caller { name: "u".to_owned(), user: User { tags, permissions, ..User::default() } }
+        let user = User { tags, permissions, ..User::default() };
+        Caller { name: "u".to_owned(), user, is_operator: false }
     }
 
     #[test]
@@ -220,6 +238,17 @@ mod tests {
         assert!(caller(&["monitoring"], Permissions::default()).sees("w"));
         assert!(caller(&["monitoring"], Permissions::default()).check_administrator().is_err());
         assert!(caller(&["administrator"], Permissions::default()).check_administrator().is_ok());
+    }
+
+    #[test]
+    fn the_operator_needs_no_permissions() {
+        let operator = Caller::operator();
+        assert!(operator.check_administrator().is_ok() && operator.sees("v"));
+        assert!(operator.check(Right::Configure, "v", "q").is_ok());
+        assert!(
+            operator.actor("v").is_operator
+                && !caller(&["administrator"], Permissions::default()).actor("v").is_operator
+        );
     }
 
     #[test]

@@ -72,7 +72,8 @@ pub use get::message_to_json;
 /// The routes of the API and a page that names it; AMQP and MQTT over WebSocket.
 ///
 /// Requests need the extension `ConnectInfo<SocketAddr>`, which the HTTP server adds: the user `guest` is
-/// let in from this machine only, and whoever has no address counts as being elsewhere.
+/// let in from this machine only, and whoever has no address counts as being elsewhere. A request that it
+/// marks as the operator's needs no login.
 pub fn router(node: Arc<Node>) -> Router {
     let shared = Arc::new(Api::new(node.clone()));
     tokio::spawn(rates::run(Arc::downgrade(&shared)));

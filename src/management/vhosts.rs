@@ -44,6 +44,9 @@ pub fn put(call: &Call) -> Answer {
     if commanded.applied.outcome.existed() {
         return Ok(Reply::no_content().after(promise));
     }
+    if call.caller.is_operator() {
+        return Ok(Reply::created().after(promise));
+    }
     let (user, permissions) = (call.caller.name.as_str().into(), Permissions::everything());
     let command = TopologyCommand::SetPermissions { user, vhost, permissions };
     let promise = call.node().command(command)?.promise.max(promise);

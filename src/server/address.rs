@@ -18,6 +18,8 @@ pub enum Address {
         pid: u32,
         /// Tells its connections apart.
         nth: u64,
+        /// Whether it runs as root, or as the user that the broker runs as.
+        is_operator: bool,
     },
 }
 
@@ -39,6 +41,11 @@ impl Address {
             Address::Ip(address) => address.ip().to_canonical(),
             Address::File(_) | Address::Process { .. } => Ipv4Addr::LOCALHOST.into(),
         }
+    }
+
+    /// Whether whoever is there may do everything: that process could change the broker itself.
+    pub fn is_operator(&self) -> bool {
+        matches!(self, Address::Process { is_operator: true, .. })
     }
 
     /// As management shows it, without the port. An IPv4 address in IPv6 form is shown as what it is.
@@ -64,7 +71,7 @@ impl fmt::Display for Address {
         match self {
             Address::Ip(address) => write!(f, "{address}"),
             Address::File(path) => write!(f, "unix:{}", path.display()),
-            Address::Process { pid, nth } => write!(f, "unix:{pid}.{nth}"),
+            Address::Process { pid, nth, .. } => write!(f, "unix:{pid}.{nth}"),
         }
     }
 }
@@ -88,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_process_on_this_machine_counts_as_loopback_and_its_connections_have_names() {
-        let peer = Address::Process { pid: 42, nth: 7 };
+        let peer = Address::Process { pid: 42, nth: 7, is_operator: false };
         let local = Address::File(Path::new("/run/leveret.sock").into());
         assert!(peer.ip().is_loopback());
         assert_eq!((peer.host().as_str(), peer.port()), ("unix:42", 0));

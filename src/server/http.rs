@@ -11,34 +11,47 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::header::UPGRADE;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
+
+use super::address::{Address, Link};
+use super::listener::Accept;
+
+/// Marks a request of the operator: of a process that could change the broker itself.
+#[derive(Debug, Clone, Copy)]
+pub struct ByOperator;
 
 /// Serves on a socket until the task is aborted; that ends its connections too. `head_timeout` is the
 /// time for the head of a request, and for the next one to follow on the same connection.
 ///
 /// # Cancel safety
 /// Requests that are being answered are given up. What they had done stays done.
-pub async fn serve(router: Router, listener: TcpListener, head_timeout: Duration) {
+pub async fn serve<L>(router: Router, mut listener: L, head_timeout: Duration)
+where
+    L: Accept,
+    L::Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((socket, peer)) => {
+            Ok(Some((socket, link))) => {
                 let router = router.clone();
                 connections.spawn(async move {
-                    serve_one(router, socket, peer, head_timeout).await;
+                    serve_one(router, socket, link, head_timeout).await;
                     drop(slot);
                 });
             }
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an HTTP connection");
                 tokio::time::sleep(RETRY).await;
@@ -47,13 +60,13 @@ pub async fn serve(router: Router, listener: TcpListener, head_timeout: Duration
     }
 }
 
-async fn serve_one(router: Router, socket: TcpStream, peer: SocketAddr, head_timeout: Duration) {
-    // Without it answers may wait for an acknowledgement of the peer; that is slow and not wrong.
-    _ = socket.set_nodelay(true);
+async fn serve_one<S>(router: Router, socket: S, link: Link, head_timeout: Duration)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let from = link.peer.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        router.clone().oneshot(marked(request.map(Body::new), &from))
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -63,8 +76,22 @@ async fn serve_one(router: Router, socket: TcpStream, peer: SocketAddr, head_tim
         .with_upgrades()
         .await;
     if let Err(error) = served {
-        tracing::debug!(%peer, %error, "an HTTP connection ended");
+        tracing::debug!(peer = %link.peer, %error, "an HTTP connection ended");
     }
+}
+
+/// Adds to a request where it comes from.
+fn marked(mut request: Request, from: &Address) -> Request {
+    let address = SocketAddr::new(from.ip(), from.port());
+    request.extensions_mut().insert(ConnectInfo(address));
+    if from.is_operator() {
+        request.extensions_mut().insert(ByOperator);
+    }
+    if !matches!(from, Address::Ip(_)) {
+        // Only TCP connections become WebSockets: AMQP and MQTT have Unix sockets of their own.
+        request.headers_mut().remove(UPGRADE);
+    }
+    request
 }
 
 /// The time for the head of a request to the management API.

@@ -176,7 +176,8 @@ impl Publisher {
         match self.user.as_deref() {
             None => topology.check_publish(vhost, exchange),
             Some(user) => {
-                let actor = Actor { user, vhost, client_id: self.client_id.as_deref() };
+                let actor =
+                    Actor { user, vhost, client_id: self.client_id.as_deref(), is_operator: false };
                 topology.check_publish_by(actor, exchange, keys)
             }
         }

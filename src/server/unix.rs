@@ -22,6 +22,8 @@ pub struct UnixSocket {
     listener: UnixListener,
     path: Arc<Path>,
     accepted: u64,
+    /// The user that the broker runs as, who therefore owns the file.
+    owner: u32,
     _file: SocketFile,
 }
 
@@ -36,11 +38,12 @@ impl UnixSocket {
         socket.set_nonblocking(true)?;
         socket.bind(&SockAddr::unix(path)?)?;
         let file = SocketFile::new(path)?;
+        let owner = std::fs::symlink_metadata(path)?.uid();
         // Nobody can connect before `listen`, so nobody is let in by the mode that the umask gave.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         socket.listen(BACKLOG)?;
         let listener = UnixListener::from_std(socket.into())?;
-        Ok(UnixSocket { listener, path: path.into(), accepted: 0, _file: file })
+        Ok(UnixSocket { listener, path: path.into(), accepted: 0, owner, _file: file })
     }
 
     /// The file.
@@ -55,9 +58,10 @@ impl Accept for UnixSocket {
     async fn accept(&mut self) -> io::Result<Option<(UnixStream, Link)>> {
         let (socket, _) = self.listener.accept().await?;
         self.accepted += 1;
-        let pid = socket.peer_cred().ok().and_then(|credentials| credentials.pid());
-        let pid = pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
-        let peer = Address::Process { pid, nth: self.accepted };
+        let credentials = socket.peer_cred().ok();
+        let pid = credentials.and_then(|it| u32::try_from(it.pid()?).ok()).unwrap_or(0);
+        let is_operator = credentials.is_some_and(|it| is_operator(it.uid(), self.owner));
+        let peer = Address::Process { pid, nth: self.accepted, is_operator };
         let local = Address::File(self.path.clone());
         Ok(Some((socket, Link { peer, local, is_web: false })))
     }
@@ -117,6 +121,13 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
+fn is_operator(uid: u32, owner: u32) -> bool {
+    uid == owner || uid == ROOT
+}
+
+/// The user who may do everything.
+const ROOT: u32 = 0;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +141,18 @@ mod tests {
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
         drop(socket);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn the_broker_s_own_user_and_root_are_operators_and_nobody_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let mut socket = UnixSocket::bind(&path, 0o600).unwrap();
+        let _client = UnixStream::connect(&path).await.unwrap();
+        let (_, link) = socket.accept().await.unwrap().unwrap();
+        assert!(link.peer.is_operator() && !link.local.is_operator());
+        assert!(is_operator(0, 1000) && is_operator(1000, 1000) && !is_operator(1001, 1000));
+        assert!(!is_operator(1000, 0));
     }
 
     #[tokio::test]

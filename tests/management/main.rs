@@ -14,6 +14,7 @@ mod messages;
 mod metrics;
 mod mqtt;
 mod openapi;
+mod operator;
 mod roles;
 mod scripts;
 mod statistics;

@@ -18,6 +18,8 @@ pub struct Actor<'a> {
     pub vhost: &'a str,
     /// The identifier of an MQTT client.
     pub client_id: Option<&'a str>,
+    /// Whether it is done by the operator of the node, who is no user and may do everything.
+    pub is_operator: bool,
 }
 
 impl Topology {
@@ -195,7 +197,8 @@ impl Topology {
     ) -> Result<(), TopologyError> {
         let user = self.users.get(actor.user);
         let permissions = user.and_then(|user| user.permissions.get(actor.vhost));
-        if permissions.is_some_and(|permissions| permissions.allow(right, name)) {
+        let is_allowed = permissions.is_some_and(|permissions| permissions.allow(right, name));
+        if is_allowed || actor.is_operator {
             return Ok(());
         }
         let resource = Resource { kind, name: name.into(), vhost: actor.vhost.into() };
@@ -203,7 +206,8 @@ impl Topology {
     }
 
     fn topic_permissions(&self, actor: Actor<'_>, exchange: &str) -> Option<&TopicPermissions> {
-        self.users.get(actor.user)?.topic_permissions.get(actor.vhost)?.get(exchange)
+        let user = self.users.get(actor.user).filter(|_| !actor.is_operator)?;
+        user.topic_permissions.get(actor.vhost)?.get(exchange)
     }
 
     fn check_topic_right(

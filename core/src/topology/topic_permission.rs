@@ -33,7 +33,7 @@ impl TopicPattern {
     /// # Errors
     /// If it is none, whatever stands in the places.
     pub fn parse(text: &str) -> Result<Self, NamePatternError> {
-        let anybody = Actor { user: "u", vhost: "v", client_id: Some("c") };
+        let anybody = Actor { user: "u", vhost: "v", client_id: Some("c"), is_operator: false };
         expand(text, &anybody).parse::<NamePattern>()?;
         Ok(text.to_owned().into())
     }
@@ -110,7 +110,8 @@ mod tests {
         TopicPattern::parse(pattern).unwrap().matches(&actor, key)
     }
 
-    const JO: Actor<'static> = Actor { user: "jo", vhost: "/", client_id: None };
+    const JO: Actor<'static> =
+        Actor { user: "jo", vhost: "/", client_id: None, is_operator: false };
 
     #[test]
     fn places_stand_for_who_asks() {
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_name_is_no_pattern() {
-        let sly = Actor { user: ".*", vhost: "/", client_id: Some("a|.*") };
+        let sly = Actor { user: ".*", vhost: "/", client_id: Some("a|.*"), is_operator: false };
         assert!(!matches("^{username}$", sly, "x") && matches("^{username}$", sly, ".*"));
         assert!(!matches("^{client_id}$", sly, "x"));
         let nested = Actor { client_id: Some("{username}"), ..JO };

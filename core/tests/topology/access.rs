@@ -7,7 +7,7 @@ use leveret_core::{
 
 use super::*;
 
-const JO: Actor<'static> = Actor { user: "jo", vhost: VHOST, client_id: None };
+const JO: Actor<'static> = Actor { user: "jo", vhost: VHOST, client_id: None, is_operator: false };
 
 /// A pattern for names.
 pub fn pattern(text: &str) -> NamePattern {
@@ -49,6 +49,19 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, TopologyError>) -> String {
     let error = result.unwrap_err();
     assert_eq!(error.kind(), TopologyErrorKind::AccessRefused);
     error.to_string()
+}
+
+#[test]
+fn the_operator_may_do_everything_and_is_not_the_user_of_that_name() {
+    let mut fixture = with("^$", "^$", "^$");
+    fixture.apply(permit_topics("^$", "^$")).unwrap();
+    let (topology, operator) = (fixture.topology, Actor { is_operator: true, ..JO });
+    for right in [Right::Configure, Right::Write, Right::Read] {
+        assert!(topology.check_queue_right(JO, right, "q").is_err());
+        assert!(topology.check_queue_right(operator, right, "q").is_ok());
+    }
+    assert!(topology.check_publish_by(operator, "amq.topic", &["a"]).is_ok());
+    assert!(topology.reads_all_topics(operator, "amq.topic"));
 }
 
 #[test]

@@ -311,7 +311,8 @@ impl Node {
     fn publish_will(&self, will: Will) {
         let vhost: Arc<str> = DEFAULT_VHOST.into();
         let Will { message, expiry_s, user, client_id, .. } = will;
-        let actor = Actor { user: &user, vhost: &vhost, client_id: Some(&client_id) };
+        let actor =
+            Actor { user: &user, vhost: &vhost, client_id: Some(&client_id), is_operator: false };
         let (exchange, key) = (message.exchange(), message.routing_key());
         if let Err(error) = self.topology().check_publish_by(actor, exchange, &[key]) {
             return tracing::info!(%client_id, %error, "a will is not published");

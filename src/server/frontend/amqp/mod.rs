@@ -133,7 +133,7 @@ impl Amqp {
 
     /// In whose name methods are carried out.
     fn actor(&self) -> Actor<'_> {
-        Actor { user: &self.user, vhost: &self.vhost, client_id: None }
+        Actor { user: &self.user, vhost: &self.vhost, client_id: None, is_operator: false }
     }
 
     fn handle_event(&mut self, now: Instant, event: Event<'_>) {

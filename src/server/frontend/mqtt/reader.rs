@@ -32,7 +32,12 @@ impl Reader {
     }
 
     pub fn actor(&self) -> Actor<'_> {
-        Actor { user: &self.user, vhost: &self.vhost, client_id: Some(&self.client_id) }
+        Actor {
+            user: &self.user,
+            vhost: &self.vhost,
+            client_id: Some(&self.client_id),
+            is_operator: false,
+        }
     }
 
     /// Whether the client may get what is published with a routing key.
