@@ -52,6 +52,13 @@ fn storage_depends_on_the_core_and_on_no_other_layer() {
 }
 
 #[test]
+fn the_command_line_tool_is_built_without_the_broker() {
+    let manifests = tree::manifests();
+    let (_, manifest) = manifests.iter().find(|(path, _)| path == "ctl/Cargo.toml").unwrap();
+    assert!(!dependencies(manifest).into_iter().any(is_layer));
+}
+
+#[test]
 fn only_frontends_and_management_name_protocols() {
     let texts = tree::texts();
     let sources = sources_in(&texts, "src/");
