@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use leveret_storage::{Log, LogConfig, Memory, Storage, SyncPolicy as LogSync};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::runtime::Handle;
@@ -28,6 +29,8 @@ use crate::server::{
 /// without taking leave of its clients.
 pub struct Broker {
     node: Arc<Node>,
+    /// The management API: one for all of its sockets, so that they share what it remembers.
+    management: Router,
     addresses: Vec<(Protocol, SocketAddr)>,
     /// Unix sockets.
     files: Vec<(Protocol, PathBuf)>,
@@ -122,6 +125,7 @@ impl Broker {
         node.declare_event_exchange();
         let durable = node.storage.durable();
         let mut broker = Broker {
+            management: crate::management::router(node.clone()),
             node,
             addresses: Vec::new(),
             files: Vec::new(),
@@ -245,8 +249,7 @@ impl Broker {
             Protocol::Amqp => tokio::spawn(listener::accept(socket, node, frontend::serve_amqp)),
             Protocol::Mqtt => tokio::spawn(listener::accept(socket, node, frontend::serve_mqtt)),
             Protocol::Http => {
-                let router = crate::management::router(node);
-                tokio::spawn(http::serve(router, socket, http::HEAD_TIMEOUT))
+                tokio::spawn(http::serve(self.management.clone(), socket, http::HEAD_TIMEOUT))
             }
             Protocol::WebSocket => {
                 let timeout = node.config.handshake_timeout.0;
@@ -273,8 +276,8 @@ impl Broker {
     fn listen_for_operator(&mut self, socket: UnixSocket) {
         self.files.push((Protocol::Http, socket.path().to_owned()));
         self.node.listening().push((Protocol::Http, Address::File(socket.path().into())));
-        let router = crate::management::router(self.node.clone());
-        self.listeners.push(tokio::spawn(http::serve(router, socket, http::HEAD_TIMEOUT)));
+        let serve = http::serve(self.management.clone(), socket, http::HEAD_TIMEOUT);
+        self.listeners.push(tokio::spawn(serve));
     }
 }
 
