@@ -231,15 +231,10 @@ struct Head {
 
 impl Head {
     async fn read(node: &Node, request: &mut Request, who: Who) -> Result<Head, Refusal> {
-        let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let from = from.map_or(NOWHERE, |ConnectInfo(address)| address.ip());
-        let by_operator = request.extensions().get::<ByOperator>().is_some();
+        let from = from(request);
         let caller = match who {
             Who::Anybody => Caller::nobody(),
-            _ if by_operator && !request.headers().contains_key(AUTHORIZATION) => {
-                Caller::operator()
-            }
-            _ => Caller::login(node, request.headers(), from).await?,
+            _ => caller(node, request).await?,
         };
         caller.check_is(who)?;
         let parts = request.extract_parts::<RawPathParams>().await;
@@ -248,6 +243,24 @@ impl Head {
             parts.iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect();
         check_vhosts(node, &caller, who, &parts)?;
         Ok(Head { caller, from, parts })
+    }
+}
+
+fn from(request: &Request) -> IpAddr {
+    let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    from.map_or(NOWHERE, |ConnectInfo(address)| address.ip())
+}
+
+/// Who makes a request.
+///
+/// # Errors
+/// As [`Caller::login`].
+pub async fn caller(node: &Node, request: &mut Request) -> Result<Caller, Refusal> {
+    let by_operator = request.extensions().get::<ByOperator>().is_some();
+    let from = from(request);
+    match by_operator && !request.headers().contains_key(AUTHORIZATION) {
+        true => Ok(Caller::operator()),
+        false => Caller::login(node, request.headers(), from).await,
     }
 }
 
@@ -340,7 +353,7 @@ async fn read_body(body: Body) -> Result<Bytes, Refusal> {
 /// The longest name that AMQP can say.
 const NAME_BYTES_MAX: usize = 255;
 /// Whoever has no address is not on this machine.
-pub const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// The longest body of a request: a large message in base64 and what is around it.
 const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// The longest body that is read although it is not wanted, and the time for that.

@@ -20,17 +20,15 @@ mod scrape;
 mod text;
 mod traffic;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::get;
 use tokio::sync::Semaphore;
 
-use super::auth::Caller;
-use super::call::{NOWHERE, refuse};
+use super::call::{caller, refuse};
 use super::error::Refusal;
 use super::no_such_method;
 use crate::server::Node;
@@ -95,23 +93,21 @@ fn values<'a>(query: &'a Query, name: &'static str) -> impl Iterator<Item = &'a 
 
 async fn answer(
     State(metrics): State<Arc<Metrics>>,
-    request: Request,
+    mut request: Request,
     scope: fn(&Query) -> Scope,
 ) -> Response {
-    match metrics.admit(&request) {
+    match metrics.admit(&mut request).await {
         Ok(()) => metrics.respond(&request, scope),
         Err(refusal) => refuse(request, refusal).await,
     }
 }
 
 impl Metrics {
-    fn admit(&self, request: &Request) -> Result<(), Refusal> {
+    async fn admit(&self, request: &mut Request) -> Result<(), Refusal> {
         if self.access == Access::Everybody {
             return Ok(());
         }
-        let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let from = from.map_or(NOWHERE, |ConnectInfo(address)| address.ip());
-        Caller::login(&self.node, request.headers(), from)?.check_monitoring()
+        caller(&self.node, request).await?.check_monitoring()
     }
 
     fn respond(&self, request: &Request, scope: fn(&Query) -> Scope) -> Response {
