@@ -13,6 +13,7 @@ VENV := compat-tests/python/.venv
 MODULES := compat-tests/node/node_modules
 OTHERS := compat-tests/suites-of-others
 FETCHED := target/suites-of-others
+ADMIN := target/management-tools
 
 .PHONY: test test-rust test-compat build bench tools rust-tools compat-tools packages clean
 
@@ -38,7 +39,8 @@ rust-tools:
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 
 compat-tools: packages $(VENV)/.installed $(MODULES)/.installed \
-	$(OTHERS)/.venv/.installed $(OTHERS)/node_modules/.installed $(FETCHED)/.fetched
+	$(OTHERS)/.venv/.installed $(OTHERS)/node_modules/.installed $(FETCHED)/.fetched \
+	$(ADMIN)/rabbitmq-server $(ADMIN)/bin/rabbitmqadmin
 
 # Debian packages, each only if what it provides is missing.
 packages:
@@ -73,6 +75,20 @@ $(FETCHED)/.fetched: $(OTHERS)/sdists.txt $(OTHERS)/.venv/.installed
 	rm -rf $(@D)
 	$(OTHERS)/.venv/bin/pip download -q --disable-pip-version-check --no-deps --no-build-isolation -d $(@D) -r $<
 	touch $@
+
+# The script rabbitmqadmin of RabbitMQ 3, out of Debian's package, which is not installed.
+$(ADMIN)/rabbitmq-server:
+	mkdir -p $(@D)
+	cd $(@D) && rm -f rabbitmq-server_*.deb && \
+		(apt-get download -q rabbitmq-server || ($(SUDO) apt-get update -q && apt-get download -q rabbitmq-server))
+	dpkg -x $(@D)/rabbitmq-server_*.deb $@.part
+	mv $@.part $@
+
+# Its successor, a program of Rust.
+$(ADMIN)/bin/rabbitmqadmin:
+	cargo install rabbitmqadmin --version 2.35.0 --locked --no-default-features --debug --root $(@D)/.. \
+		--target-dir $(ADMIN)/build
+	rm -rf $(ADMIN)/build
 
 clean:
 	rm -rf target $(VENV) $(MODULES) $(OTHERS)/.venv $(OTHERS)/node_modules

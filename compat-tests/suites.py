@@ -100,6 +100,8 @@ SUITES = {
         Suite("rumqttc", ["cargo", "test", "--locked", "--target-dir", str(ROOT / "target" / "rumqttc")], cargo,
               COMPAT / "rust"),
         Suite("Celery", [str(OTHERS / ".venv" / "bin" / "pytest"), *PYTEST[1:]], pytest, COMPAT / "celery-workload"),
+        Suite("rabbitmqadmin, Flower, KEDA, schemathesis", [str(OTHERS / ".venv" / "bin" / "pytest"), *PYTEST[1:]], pytest,
+              COMPAT / "management-tools"),
         Suite("tests of kombu", [*RUN_OTHER, "kombu"], total, OTHERS),
         Suite("tests of amqp", [*RUN_OTHER, "amqp"], total, OTHERS),
         Suite("tests of AMQPStorm", [*RUN_OTHER, "amqpstorm"], total, OTHERS),
