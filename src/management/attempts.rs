@@ -1,34 +1,49 @@
-//! How often clients have logged in, or tried to, by protocol. Who they were and where they came from is
-//! not counted.
+//! How often clients have logged in, or tried to, by protocol: since the start, or since somebody had it
+//! forgotten here; metrics count on. Who they were and where they came from is not counted.
+
+use std::sync::{Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
-use super::error::Refusal;
-use super::{list, node};
+use super::list;
+use super::reply::Reply;
 use crate::server::counts::Dialect;
+
+/// What is forgotten: how many had succeeded and failed by then.
+#[derive(Debug, Default)]
+pub struct Forgotten(Mutex<[(u64, u64); Dialect::ALL.len()]>);
+
+impl Forgotten {
+    fn lock(&self) -> MutexGuard<'_, [(u64, u64); Dialect::ALL.len()]> {
+        self.0.lock().expect("nothing panics while it holds the numbers")
+    }
+}
 
 /// `GET /auth/attempts/:node`.
 pub fn of_node(call: &Call) -> Answer {
-    check_node(call)?;
+    call.check_node()?;
     list::answer_whole(call, Dialect::ALL.map(|dialect| describe(call, dialect)))
 }
 
 /// `GET /auth/attempts/:node/source`.
 pub fn by_source(call: &Call) -> Answer {
-    check_node(call)?;
+    call.check_node()?;
     list::answer_whole(call, Vec::<Value>::new())
 }
 
-fn check_node(call: &Call) -> Result<(), Refusal> {
-    match call.part("node") == node::name() {
-        true => Ok(()),
-        false => Err(Refusal::no_such_object()),
-    }
+/// `DELETE /auth/attempts/:node`.
+pub fn forget(call: &Call) -> Answer {
+    call.check_node()?;
+    *call.api.forgotten_attempts.lock() =
+        Dialect::ALL.map(|dialect| call.node().logins.of(dialect));
+    Ok(Reply::no_content())
 }
 
 fn describe(call: &Call, dialect: Dialect) -> Value {
+    let before = call.api.forgotten_attempts.lock()[dialect as usize];
     let (succeeded, failed) = call.node().logins.of(dialect);
+    let (succeeded, failed) = (succeeded.saturating_sub(before.0), failed.saturating_sub(before.1));
     json!({
         "protocol": dialect.label(),
         "auth_attempts": succeeded + failed,

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use leveret_core::{Position, Resource, Right, TopologyCommand};
 use tokio::sync::Semaphore;
 
+use super::attempts::Forgotten;
 use super::auth::{Caller, Who};
 use super::error::Refusal;
 use super::fields::Fields;
@@ -37,6 +38,8 @@ pub struct Api {
     pub leases: Arc<Leases>,
     /// The places for requests that wait for messages.
     pub waiting: Arc<Semaphore>,
+    /// Attempts to log in that are not shown any more.
+    pub forgotten_attempts: Forgotten,
 }
 
 /// What an endpoint answers.
@@ -68,7 +71,13 @@ pub struct Call {
 impl Api {
     /// The API of a node.
     pub fn new(node: Arc<Node>) -> Self {
-        Api { node, rates: Rates::default(), leases: Arc::default(), waiting: consumer::places() }
+        Api {
+            node,
+            rates: Rates::default(),
+            leases: Arc::default(),
+            waiting: consumer::places(),
+            forgotten_attempts: Forgotten::default(),
+        }
     }
 }
 

@@ -122,3 +122,25 @@ fn what_rabbitmq_has_plugins_for_is_an_empty_list() {
     assert_eq!(api.get("shovels/absent").status, 404);
     assert_eq!(api.read("users/guest/queues"), json!([]));
 }
+
+#[test]
+fn attempts_to_log_in_are_counted_until_they_are_forgotten() {
+    let api = Api::start();
+    let node = segment(api.read("overview")["node"].as_str().unwrap());
+    let path = format!("auth/attempts/{node}");
+    assert_eq!(api.request_as(Some(("guest", "wrong")), "GET", "whoami", None).status, 401);
+    let of_http = |path: &str| {
+        let attempts = api.read(path);
+        attempts.as_array().unwrap().iter().find(|it| it["protocol"] == "http").unwrap().clone()
+    };
+    let attempts = of_http(&path);
+    let count = |name: &str| attempts[name].as_u64().unwrap();
+    assert_eq!(count("auth_attempts_failed"), 1);
+    assert!(count("auth_attempts_succeeded") > 1);
+    assert_eq!(count("auth_attempts"), count("auth_attempts_succeeded") + 1);
+    assert_eq!(api.delete(&path).status, 204);
+    let attempts = of_http(&path);
+    assert_eq!(attempts["auth_attempts_failed"], 0);
+    assert_eq!(attempts["auth_attempts"], 1, "that is the one that asks");
+    assert_eq!(api.get("auth/attempts/other").status, 404);
+}

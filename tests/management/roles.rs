@@ -29,6 +29,7 @@ const ROUTES: &str = "
     GET /auth -
     GET /auth/hash_password/{password} a
     GET /auth/attempts/{node} o
+    DELETE /auth/attempts/{node} o
     GET /auth/attempts/{node}/source o
     GET /extensions m
     GET /feature-flags m
