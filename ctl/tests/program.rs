@@ -173,6 +173,33 @@ fn definitions_are_saved_for_nobody_else_to_read_and_loaded() {
 }
 
 #[test]
+fn what_one_broker_exports_another_one_imports() {
+    let (from, to) = (Local::start(), Local::start());
+    from.ok(&["declare", "vhost", "v"]);
+    from.ok(&["declare", "queue", "q", "--vhost", "v"]);
+    let (component, limits) = ("vhost-limits", r#"{"max-queues": 7}"#);
+    from.ok(&["declare", "parameter", component, "limits", limits, "--vhost", "v"]);
+    let file = from.folder.path().join("d.json");
+    let file = file.to_str().unwrap();
+    from.ok(&["definitions", "export", file]);
+    to.ok(&["definitions", "import", file]);
+    let both = |arguments: &[&str]| (from.json(arguments), to.json(arguments));
+    for arguments in [&["definitions", "export"][..], &["list", "parameters"]] {
+        let (exported, imported) = both(arguments);
+        assert_eq!(exported, imported);
+    }
+    assert_eq!(to.json(&["list", "vhost-limits"])[0]["value"]["max-queues"], 7);
+    to.ok(&["delete", "parameter", component, "limits", "--vhost", "v"]);
+    assert_eq!(to.json(&["list", "parameters"]), json!([]));
+    let wrong = to.file("wrong.json", "[");
+    let error = to.fails(1, &["definitions", "import", &wrong]);
+    assert!(error.contains("no JSON object"), "{error}");
+    let wrong = to.file("wrong.json", r#"{"queues": [{"name": "a", "vhost": "none"}]}"#);
+    let error = to.fails(1, &["definitions", "import", &wrong]);
+    assert!(error.contains("nothing is imported") && error.contains("'a'"), "{error}");
+}
+
+#[test]
 fn completions_know_the_commands_and_the_kinds() {
     let folder = TempDir::new().unwrap();
     for shell in ["bash", "zsh", "fish"] {
