@@ -167,13 +167,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
         }
     }
 
+    /// Lets promises out, and sees to it that the task is woken for the first one that has to wait.
     fn poll_durable(&mut self) {
-        let Some(position) = self.frontend.waits_for() else { return };
-        if self.node.durable() <= position && self.wakes_at != Some(position) {
+        while let Some(position) = self.frontend.waits_for() {
+            self.frontend.handle_durable(self.node.durable());
+            if self.frontend.waits_for() != Some(position) {
+                continue;
+            }
+            if self.wakes_at == Some(position) {
+                return;
+            }
             self.wakes_at = Some(position);
             self.node.wake_when_durable(position, &self.peer.outbox);
+            // The watermark may have passed it before that was known; so it is looked at once more.
         }
-        self.frontend.handle_durable(self.node.durable());
     }
 
     /// Reads while there is something to read and the frontend wants it.
