@@ -54,5 +54,9 @@ def lengths(address):
 
 def test_it_shows_how_many_tasks_wait(flower):
     queue, address = flower
-    eventually(lambda: {"name": queue, "messages": WAITING} in lengths(address), "Flower knows the queue", 60)
+
+    def is_shown():
+        return (queue, WAITING) in [(known["name"], known["messages"]) for known in lengths(address)]
+
+    eventually(is_shown, "Flower knows the queue", 60)
     assert queue in requests.get(f"{address}/broker", timeout=5).text

@@ -121,10 +121,10 @@ def test_users_and_what_they_may_do(admin2, name, management):
 def test_a_user_by_the_hash_of_its_password(admin2, name, management):
     user = name("hashed")
     salted = admin2.lines("passwords", "salt_and_hash", "secret")
-    password_hash = next(row[-1] for row in salted if row[0] == "password_hash")
+    password_hash = next(row[-1] for row in salted if row[:2] == ["password", "hash"])
     admin2("declare", "user", "--name", user, "--password-hash", password_hash, "--tags", "management")
-    admin2("--username", user, "--password", "secret", "list", "queues")
-    admin2("--username", user, "--password", "wrong", "list", "queues", fails=True)
+    admin2("--username", user, "--password", "secret", "list", "vhosts")
+    admin2("--username", user, "--password", "wrong", "list", "vhosts", fails=True)
     admin2("delete", "user", "--name", user)
 
 

@@ -56,8 +56,8 @@ SUITES = {
     ),
     "amqpstorm": Suite(
         FETCHED / "amqpstorm-3.1.4",
-        (*PYTEST, "amqpstorm/tests/functional", "--ignore-glob=*/management", "--ignore-glob=*/ssl"),
-        tests=98,
+        (*PYTEST, "amqpstorm/tests/functional", "--ignore-glob=*/ssl"),
+        tests=154,
         environment={
             "AMQP_HOST": "{host}", "AMQP_USERNAME": "guest", "AMQP_PASSWORD": "guest", "AMQP_URI": URI,
             "AMQP_HTTP_URL": "http://{host}:{http}",

@@ -23,7 +23,7 @@ impl Forgotten {
 /// `GET /auth/attempts/:node`.
 pub fn of_node(call: &Call) -> Answer {
     call.check_node()?;
-    list::answer_whole(call, Dialect::ALL.map(|dialect| describe(call, dialect)))
+    list::answer_whole(call, SHOWN.map(|(protocol, dialects)| describe(call, protocol, dialects)))
 }
 
 /// `GET /auth/attempts/:node/source`.
@@ -40,14 +40,25 @@ pub fn forget(call: &Call) -> Answer {
     Ok(Reply::no_content())
 }
 
-fn describe(call: &Call, dialect: Dialect) -> Value {
-    let before = call.api.forgotten_attempts.lock()[dialect as usize];
-    let (succeeded, failed) = call.node().logins.of(dialect);
-    let (succeeded, failed) = (succeeded.saturating_sub(before.0), failed.saturating_sub(before.1));
+fn describe(call: &Call, protocol: &str, dialects: &[Dialect]) -> Value {
+    let forgotten = call.api.forgotten_attempts.lock();
+    let (mut succeeded, mut failed) = (0, 0);
+    for &dialect in dialects {
+        let (before, now) = (forgotten[dialect as usize], call.node().logins.of(dialect));
+        succeeded += now.0.saturating_sub(before.0);
+        failed += now.1.saturating_sub(before.1);
+    }
     json!({
-        "protocol": dialect.label(),
+        "protocol": protocol,
         "auth_attempts": succeeded + failed,
         "auth_attempts_failed": failed,
         "auth_attempts_succeeded": succeeded,
     })
 }
+
+/// The protocols, as RabbitMQ's tools know them. Programs that embed the broker do not log in.
+const SHOWN: [(&str, &[Dialect]); 3] = [
+    ("amqp091", &[Dialect::Amqp091]),
+    ("mqtt", &[Dialect::Mqtt310, Dialect::Mqtt311, Dialect::Mqtt50]),
+    ("http", &[Dialect::Http]),
+];

@@ -61,6 +61,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use tower::ServiceExt as _;
 
 use crate::server::{Node, websocket};
 use call::{Api, refuse};
@@ -77,14 +78,37 @@ pub use get::message_to_json;
 pub fn router(node: Arc<Node>) -> Router {
     let shared = Arc::new(Api::new(node.clone()));
     tokio::spawn(rates::run(Arc::downgrade(&shared)));
-    Router::new()
+    let routes = Router::new()
         .nest("/api", routes::router())
         .route("/", axum::routing::get(front_page))
         .fallback(|request: Request| refuse(request, Refusal::no_such_object()))
         .method_not_allowed_fallback(no_such_method)
         .with_state(shared)
         .merge(metrics::guarded_routes(node.clone()))
-        .merge(websocket::routes(node))
+        .merge(websocket::routes(node));
+    Router::new().fallback_service(routes.map_request(without_empty_parts))
+}
+
+/// Tools that put a virtual host of `/` into a path ask for `/api/queues//`, and others end a path with
+/// a slash. Only what looks is understood like that: nobody should delete something else by it.
+fn without_empty_parts(mut request: Request) -> Request {
+    let path = request.uri().path();
+    let has_empty = path.contains("//") || path.ends_with('/');
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !has_empty || !looks || !path.starts_with("/api/") {
+        return request;
+    }
+    let mut target = String::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        target.extend(["/", part]);
+    }
+    if let Some(query) = request.uri().query() {
+        target.extend(["?", query]);
+    }
+    if let Ok(target) = target.parse() {
+        *request.uri_mut() = target;
+    }
+    request
 }
 
 /// Clients of AMQP over WebSocket are often given an address without a path.

@@ -25,8 +25,8 @@ pub fn show(call: &Call) -> Answer {
         "erlang_version": NO_ERLANG,
         "erlang_full_version": NO_ERLANG,
         "cluster_name": name_of_cluster(&node.topology()),
-        "cluster_tags": [],
-        "node_tags": [],
+        "cluster_tags": {},
+        "node_tags": {},
         "node": node::name(),
         "rates_mode": "basic",
         "sample_retention_policies": {

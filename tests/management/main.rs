@@ -62,8 +62,7 @@ fn whoami_and_users_name_the_guest() {
 #[test]
 fn what_is_not_there_is_404_and_405_with_the_usual_body() {
     let api = Api::start();
-    for path in ["nothing", "queues/", "queues/%2F/absent", "queues/absent", "health/checks/other"]
-    {
+    for path in ["nothing", "queues/%2F/absent", "queues/absent", "health/checks/other"] {
         let answer = api.get(path);
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.json(), json!({"error": "Object Not Found", "reason": "Not Found"}));
@@ -74,6 +73,17 @@ fn what_is_not_there_is_404_and_405_with_the_usual_body() {
     let answer = api.request("OPTIONS", "queues/%2F/q", None);
     assert_eq!(answer.status, 200);
     assert!(answer.header("allow").contains("PUT"));
+}
+
+#[test]
+fn slashes_too_many_do_not_keep_from_looking() {
+    let api = Api::start();
+    for path in ["queues/", "queues//", "/queues//?columns=name"] {
+        assert_eq!(api.read(path), json!([]), "{path}");
+    }
+    assert_eq!(api.request("PUT", "queues/%2F/contents", Some(&json!({}))).status, 201);
+    assert_eq!(api.request("DELETE", "queues/%2F//contents", None).status, 404);
+    assert_eq!(api.read("queues/%2F/contents")["name"], "contents");
 }
 
 #[test]
