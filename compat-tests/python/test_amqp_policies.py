@@ -134,8 +134,9 @@ def test_who_may_make_policies(own_broker):
     assert viewer.delete("policies/%2F/p").status_code == 401
     expected = {"vhost": "/", "name": "p", "apply-to": "all", "priority": 0, **body}
     assert viewer.get("policies").json() == viewer.get("policies/%2F").json() == [expected]
-    assert viewer.get("policies/%2F/p").json() == expected
-    assert viewer.get("policies/%2F/other").status_code == 404
+    assert maker.get("policies/%2F/p").json() == expected
+    assert maker.get("policies/%2F/other").status_code == 404
+    assert viewer.get("policies/%2F/p").status_code == 401
 
 
 def test_global_parameters_survive_kill_9(own_broker):
