@@ -96,7 +96,8 @@ impl Call {
         let path = request.uri().path().to_owned();
         let is_head = request.method() == Method::HEAD;
         let headers = std::mem::take(request.headers_mut());
-        let body = read_body(request.into_body()).await?;
+        let max = if who == Who::Anybody { PUBLIC_BODY_BYTES_MAX } else { BODY_BYTES_MAX };
+        let body = read_body(request.into_body(), max).await?;
         Ok(Call { api, caller, is_head, from, headers, parts, path, query, ranges, body })
     }
 
@@ -263,8 +264,16 @@ fn from(request: &Request) -> IpAddr {
 /// Who makes a request.
 ///
 /// # Errors
-/// As [`Caller::login`].
+/// As [`Caller::login`], and if a page of another site makes it: a browser adds the login that it
+/// remembers by itself.
 pub async fn caller(node: &Node, request: &mut Request) -> Result<Caller, Refusal> {
+    if request
+        .headers()
+        .get("sec-fetch-site")
+        .is_some_and(|site| site.as_bytes().ends_with(b"-site"))
+    {
+        return Err(Refusal::other_site());
+    }
     let by_operator = request.extensions().get::<ByOperator>().is_some();
     let from = from(request);
     match by_operator && !request.headers().contains_key(AUTHORIZATION) {
@@ -350,13 +359,13 @@ async fn drain(body: Body) {
     }
 }
 
-async fn read_body(body: Body) -> Result<Bytes, Refusal> {
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
-        return Err(Refusal::body_too_large(BODY_BYTES_MAX));
+async fn read_body(body: Body, max: usize) -> Result<Bytes, Refusal> {
+    if body.size_hint().lower() > max as u64 {
+        return Err(Refusal::body_too_large(max));
     }
-    let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await;
+    let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, max)).await;
     let read = read.map_err(|_| Refusal::bad_request("the request body did not come in time"))?;
-    read.map_err(|_| Refusal::body_too_large(BODY_BYTES_MAX))
+    read.map_err(|_| Refusal::body_too_large(max))
 }
 
 /// The longest name that AMQP can say.
@@ -365,6 +374,8 @@ const NAME_BYTES_MAX: usize = 255;
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// The longest body of a request: a large message in base64 and what is around it.
 const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// The same where nobody has to log in.
+const PUBLIC_BODY_BYTES_MAX: usize = 16 * 1024;
 /// The longest body that is read although it is not wanted, and the time for that.
 const DRAINED_BYTES_MAX: usize = 64 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);

@@ -66,6 +66,11 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, "not_authorised", reason)
     }
 
+    /// A page of another site.
+    pub fn other_site() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "pages of other sites may not ask")
+    }
+
     /// There is no such route, or nothing of this name.
     pub fn no_such_object() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Object Not Found", "Not Found")

@@ -24,6 +24,7 @@ impl Fields {
             return Ok(Fields::default());
         }
         match serde_json::from_slice(body) {
+            Ok(value) if !is_shallow(&value, DEPTH_MAX) => Err(Refusal::bad_request(TOO_DEEP)),
             Ok(Value::Object(fields)) => Ok(Fields(fields)),
             Ok(Value::Null) => Ok(Fields::default()),
             Ok(Value::String(_)) => Err(Refusal::bad_request(DOUBLY_ENCODED)),
@@ -117,6 +118,20 @@ impl Fields {
     }
 }
 
+/// Whether nothing in a value is nested deeper than this.
+fn is_shallow(value: &Value, depth_max: usize) -> bool {
+    let is_fine = |value: &Value| is_shallow(value, depth_max - 1);
+    match value {
+        Value::Array(items) => depth_max > 0 && items.iter().all(is_fine),
+        Value::Object(fields) => depth_max > 0 && fields.values().all(is_fine),
+        _ => true,
+    }
+}
+
+/// Arrays and objects in each other. Much of it goes into the journal inside of more, and has to be read
+/// again, for which `serde_json` has a limit of 128.
+const DEPTH_MAX: usize = 64;
+const TOO_DEEP: &str = "arrays and objects may be nested 64 deep";
 const DOUBLY_ENCODED: &str =
     "invalid payload: the request body JSON-decoded to a string. Is the input doubly-JSON-encoded?";
 
@@ -134,6 +149,16 @@ mod tests {
         }
         let doubly = Fields::parse(br#""{}""#).unwrap_err();
         assert_eq!(doubly, Refusal::bad_request(DOUBLY_ENCODED));
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_refused() {
+        let nested = |depth: usize| {
+            let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+            Fields::parse(format!("{{\"value\":{open}{close}}}").as_bytes())
+        };
+        assert!(nested(DEPTH_MAX - 1).is_ok());
+        assert_eq!(nested(DEPTH_MAX).unwrap_err(), Refusal::bad_request(TOO_DEEP));
     }
 
     #[test]

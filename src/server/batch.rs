@@ -93,7 +93,13 @@ impl Node {
         let answer = fill(&mut batch)?;
         *topology = batch.topology;
         let done = batch.done;
-        done.created.iter().for_each(|&id| self.create_in_shard(&topology, id));
+        for &id in &done.created {
+            self.create_in_shard(&topology, id);
+            self.note_use(id);
+        }
+        self.churn.queues_declared.add(done.created.len() as u64);
+        self.churn.queues_created.add(done.created.len() as u64);
+        self.churn.queues_deleted.add(done.deleted.len() as u64);
         let promise = match done.journal.is_empty() {
             // What was there before may not be durable yet.
             true => self.last_control(),

@@ -195,9 +195,12 @@ impl Connections {
     /// What all clients have published and were sent, those included that are gone or have no
     /// connection.
     pub fn counts(&self) -> ByDialect {
-        let past = self.past.lock();
-        let mut counts = *past;
-        for peer in self.all() {
+        // Those that leave meanwhile are still looked at, and nobody has to wait to leave.
+        let (mut counts, peers) = {
+            let past = self.past.lock();
+            (*past, self.all())
+        };
+        for peer in peers {
             if let Some(dialect) = peer.dialect() {
                 *counts.of_mut(dialect) += peer.counts();
             }

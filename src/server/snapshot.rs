@@ -125,8 +125,10 @@ pub fn records(state: Vec<u8>) -> impl Iterator<Item = Result<Record, Malformed>
         if rest.is_empty() {
             return None;
         }
+        let before = rest.len();
         let record = take(&mut rest);
-        if record.is_err() {
+        // One that cannot be read costs no other, as long as it says where the next one begins.
+        if record.is_err() && rest.len() == before {
             rest.clear();
         }
         Some(record)

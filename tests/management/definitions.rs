@@ -482,3 +482,12 @@ fn definitions_are_loaded_at_the_start_if_they_are_new() {
     std::fs::remove_file(&file).unwrap();
     assert!(start().err().unwrap().to_string().contains("No such file"));
 }
+
+#[test]
+fn a_queue_that_is_imported_and_never_used_expires() {
+    let api = Api::start();
+    let queue = json!({"name": "q", "vhost": "/", "durable": true, "auto_delete": false,
+                       "arguments": {"x-expires": 100}});
+    assert_eq!(api.post("definitions", json!({"queues": [queue]})).status, 204);
+    crate::support::wait_until(|| api.get("queues/%2F/q").status == 404);
+}

@@ -76,6 +76,25 @@ fn what_is_not_there_is_404_and_405_with_the_usual_body() {
 }
 
 #[test]
+fn pages_of_other_sites_are_refused_although_the_browser_knows_the_login() {
+    let api = Api::start();
+    let from = |site| api.send_with("GET", "whoami", &[("sec-fetch-site", site)], b"").status;
+    assert_eq!((from("cross-site"), from("same-site")), (403, 403));
+    assert_eq!((from("same-origin"), from("none")), (200, 200));
+}
+
+#[test]
+fn bodies_have_limits() {
+    let api = Api::start();
+    assert_eq!(api.send("POST", "login", &b"a&".repeat(10_000)).status, 413);
+    let nested = |depth: usize| {
+        let body = format!("{{\"value\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        api.send("PUT", "global-parameters/nested", body.as_bytes()).status
+    };
+    assert_eq!((nested(63), nested(64), nested(125), nested(200)), (201, 400, 400, 400));
+}
+
+#[test]
 fn slashes_too_many_do_not_keep_from_looking() {
     let api = Api::start();
     for path in ["queues/", "queues//", "/queues//?columns=name"] {

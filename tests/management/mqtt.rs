@@ -256,6 +256,14 @@ fn rights_are_those_of_the_caller() {
     let seen = jo("GET", "mqtt/retained?filter=%23", json!({})).json();
     let seen = seen["items"].as_array().unwrap().iter().map(|item| item["topic"].clone());
     assert_eq!(seen.collect::<Vec<_>>(), ["mine/1", "mine/2"]);
+    let one = jo("GET", "mqtt/retained?limit=1", json!({})).json();
+    assert_eq!((&one["next"], &one["total_count"]), (&json!("mine/1"), &Value::Null));
+    let rest = jo("GET", "mqtt/retained?limit=1&after=mine/2", json!({})).json();
+    assert_eq!(
+        (&rest["items"], &rest["next"]),
+        (&json!([]), &Value::Null),
+        "nor that there are others"
+    );
     for method in ["GET", "DELETE"] {
         assert_eq!(jo(method, "mqtt/retained/theirs%2F1", json!({})).status, 401, "{method}");
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use leveret_core::{Delivery, QueueId, Right, Settlement};
+use tokio::task::AbortHandle;
 
 use super::consumer::settle;
 use crate::management::call::{Answer, Call};
@@ -24,6 +25,17 @@ pub struct Leases {
 struct Lease {
     delivery: Delivery,
     user: String,
+    timer: Option<Timer>,
+}
+
+/// The task that ends a lease: it ends with it.
+#[derive(Debug)]
+struct Timer(AbortHandle);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Leases {
@@ -34,19 +46,24 @@ impl Leases {
             return Err(delivery);
         }
         let token = node.unique_name("");
-        leases.insert(token.clone(), Lease { delivery, user: user.to_owned() });
+        leases.insert(token.clone(), Lease { delivery, user: user.to_owned(), timer: None });
         Ok(token)
     }
 
     /// Gives a message back once its time is over.
     pub fn end_after(self: &Arc<Self>, node: &Arc<Node>, token: String, time: Duration) {
         let (leases, node) = (Arc::downgrade(self), Arc::downgrade(node));
-        tokio::spawn(async move {
+        let held = token.clone();
+        let task = tokio::spawn(async move {
             tokio::time::sleep(time).await;
             if let (Some(leases), Some(node)) = (leases.upgrade(), node.upgrade()) {
                 leases.give_back(&node, &token);
             }
         });
+        let timer = Timer(task.abort_handle());
+        if let Some(lease) = self.lock().get_mut(&held) {
+            lease.timer = Some(timer);
+        }
     }
 
     /// Gives a message back, if it is still held.

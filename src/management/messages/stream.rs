@@ -79,8 +79,10 @@ impl Stream {
                     None => return,
                 },
             };
-            if sender.send(event).await.is_err() {
-                return;
+            // Who does not read gives back what it holds.
+            match tokio::time::timeout(SEND_MAX, sender.send(event)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return,
             }
         }
     }
@@ -173,3 +175,5 @@ const PREFETCH_MAX: usize = 1_000;
 /// After so long without a message a line without a meaning is sent, so that nobody in between takes
 /// the connection for dead.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// How long a client may read nothing.
+const SEND_MAX: Duration = Duration::from_secs(60);

@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use leveret_core::{
-    Body, Draft, Encoding, Facts, Message, Pattern, TopologyError, key_to_topic, topic_to_key,
-};
+use leveret_core::{Body, Draft, Encoding, Facts, Message, Pattern, key_to_topic, topic_to_key};
 use serde_json::{Value, json};
 
 use super::vhost;
@@ -31,18 +29,32 @@ pub fn list(call: &Call) -> Answer {
     };
     let now_ms = clock::now_ms();
     let pattern = Pattern::mqtt(&key);
-    let (found, total) = {
+    let actor = call.caller.actor(&vhost);
+    let (mut found, mut bytes, mut is_whole) = (Vec::new(), 0, true);
+    let total = {
+        let topology = call.node().topology();
+        let reads_all = topology.reads_all_topics(actor, TOPIC_EXCHANGE);
         let vhosts = call.node().retained.lock();
         let store = vhosts.get(&vhost);
         let matching = store.map(|store| store.matching_after(pattern, after.as_deref(), now_ms));
-        let messages = matching.into_iter().flatten().map(|(_, message)| message.clone());
-        (messages.take(limit).collect::<Vec<_>>(), store.map_or(0, |store| store.len()))
+        for (looked_at, (_, message)) in matching.into_iter().flatten().enumerate() {
+            if found.len() == limit || bytes >= BODIES_BYTES_MAX || looked_at == LOOKED_AT_MAX {
+                is_whole = false;
+                break;
+            }
+            let key = message.routing_key();
+            if reads_all || topology.check_read_topic(actor, TOPIC_EXCHANGE, key).is_ok() {
+                bytes += message.body().len();
+                found.push(message.clone());
+            }
+        }
+        // How many there are is for those who may read all of them.
+        reads_all.then(|| store.map_or(0, |store| store.len()))
     };
-    let next = found.last().filter(|_| found.len() == limit);
+    let next = found.last().filter(|_| !is_whole);
     let next = next.map(|message| key_to_topic(message.routing_key()).into_owned());
     let with_payload = !call.flag("disable_payload");
-    let readable = found.iter().filter(|message| check_read(call, &vhost, message).is_ok());
-    let items: Vec<Value> = readable.map(|message| describe(message, with_payload)).collect();
+    let items: Vec<Value> = found.iter().map(|message| describe(message, with_payload)).collect();
     Ok(Reply::json(&json!({ "items": items, "next": next, "total_count": total })))
 }
 
@@ -81,11 +93,6 @@ fn find(call: &Call, vhost: &str, key: &str) -> Option<Arc<Message>> {
     vhosts.get(vhost)?.get(key, clock::now_ms()).cloned()
 }
 
-fn check_read(call: &Call, vhost: &str, message: &Message) -> Result<(), TopologyError> {
-    let actor = call.caller.actor(vhost);
-    call.node().topology().check_read_topic(actor, TOPIC_EXCHANGE, message.routing_key())
-}
-
 fn describe(message: &Message, with_payload: bool) -> Value {
     let facts = message.facts();
     let mut json = message_to_json(message, false, usize::MAX);
@@ -107,3 +114,7 @@ fn describe(message: &Message, with_payload: bool) -> Value {
 /// Messages in one answer, if the request does not say.
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
+/// The bodies in one answer, in bytes: one more than fits.
+const BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Topics that are looked at for one answer, whether they may be read or not.
+const LOOKED_AT_MAX: usize = 100_000;

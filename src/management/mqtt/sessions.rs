@@ -73,7 +73,7 @@ fn render(call: &Call, peers: &[Arc<Peer>], sessions: &[&SessionFacts]) -> Vec<O
             ("message_bytes", json!(stats.ready_bytes + stats.unacked_bytes)),
         ];
         object.extend(fields.map(|(name, value)| (name.to_owned(), value)));
-        let client = session.connection.and_then(|id| client(peers, id));
+        let client = session.connection.and_then(|id| client(call, peers, id));
         object.insert("connection".to_owned(), client.unwrap_or(Value::Null));
         Some(Value::Object(object))
     });
@@ -85,11 +85,14 @@ fn expiry(seconds: u32) -> Value {
     if seconds == NEVER { Value::Null } else { json!(seconds) }
 }
 
-/// The list of connections is in the order of their numbers.
-fn client(peers: &[Arc<Peer>], id: ConnectionId) -> Option<Value> {
+/// The connection of a session, if the caller may see it. The list is in the order of their numbers.
+fn client(call: &Call, peers: &[Arc<Peer>], id: ConnectionId) -> Option<Value> {
     let at = peers.binary_search_by_key(&id, |peer| peer.id).ok()?;
     let peer = &peers[at];
     let login = peer.login()?;
+    if !call.caller.is_monitoring() && login.user != call.caller.name {
+        return None;
+    }
     Some(json!({
         "name": peer.name(),
         "user": login.user,
