@@ -63,6 +63,8 @@ SUITES = {
             "AMQP_HTTP_URL": "http://{host}:{http}",
         },
         wants_standard_ports=True,
+        # It knows the name of its author's cluster.
+        settings=("--load-definitions", str(HERE / "amqpstorm.json")),
     ),
     "rabbitpy": Suite(
         FETCHED / "rabbitpy-3.0.2",

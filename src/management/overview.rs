@@ -9,6 +9,7 @@ use super::rates::{self, Rated, Thing};
 use super::reply::Reply;
 use super::{list, node, sampler, totals};
 use crate::server::Node;
+use crate::server::listener::Protocol;
 
 /// `GET /overview`.
 pub fn show(call: &Call) -> Answer {
@@ -53,6 +54,7 @@ pub fn show(call: &Call) -> Answer {
     });
     if call.caller.is_monitoring() {
         overview["listeners"] = listeners(node);
+        overview["contexts"] = contexts(node);
     }
     list::answer_one(call, overview)
 }
@@ -143,6 +145,24 @@ impl Counts {
 
 fn churn(call: &Call) -> Value {
     rates::object(&call.measure(Thing::Churn, &sampler::churn(call.node())))
+}
+
+/// Where this API is, over TCP.
+fn contexts(node: &Node) -> Value {
+    let open = node.listening();
+    let here = open
+        .iter()
+        .filter(|(protocol, address)| *protocol == Protocol::Http && address.port() != 0);
+    let contexts = here.map(|(_, address)| {
+        json!({
+            "description": "Leveret management",
+            "path": "/",
+            "ip": address.host(),
+            "port": address.port(),
+            "node": node::name(),
+        })
+    });
+    contexts.collect()
 }
 
 /// The sockets that are open.
