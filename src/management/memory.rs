@@ -43,7 +43,6 @@ fn breakdown(parts: Parts, total: Value) -> Value {
 }
 
 fn parts(call: &Call) -> Result<Parts, Refusal> {
-    call.caller.check_monitoring()?;
     match call.part("node") == node::name() {
         true => Ok(parts_of(call.node())),
         false => Err(Refusal::no_such_object()),
