@@ -71,7 +71,8 @@ def test_qos_0_for_a_client_that_does_not_read_has_a_limit(tmp_path):
             stuck.open("stuck")
             stuck.subscribe(("t", 0))
             before = broker.resident_bytes()
-            assert fill(broker, 0) < before + MEMORY_MAX
+            # What waits in the broker is less than 10 MiB; the rest is what allocators keep.
+            assert fill(broker, 0) < before + 40 * MIB
             assert sum(path.stat().st_size for path in broker.data.iterdir()) < 40 * MIB
             # What was on its way to the socket comes, then the newest.
             numbers = [int(stuck.expect_publish().payload[:8])]

@@ -263,6 +263,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
         loop {
             self.flush_frontend();
             if self.out.is_empty() {
+                // Deliveries that were dropped are never written.
+                self.frontend.handle_written(0);
                 return self.poll_flush(context);
             }
             match self.write_once(context) {
@@ -270,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
                 Poll::Ready(Ok(written)) if written > 0 => {
                     self.waiting -= written;
                     self.peer.traffic.sent.fetch_add(written as u64, Ordering::Relaxed);
-                    self.frontend.handle_written(written, self.waiting);
+                    self.frontend.handle_written(self.waiting);
                 }
                 Poll::Ready(_) => {
                     self.ended = Some(End::Gone);

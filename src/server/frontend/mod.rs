@@ -67,8 +67,8 @@ pub trait Frontend: Send + 'static {
     /// Moves what is to be sent to `out`.
     fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>);
 
-    /// So many bytes have gone to the socket, and so many wait for it still.
-    fn handle_written(&mut self, written: usize, waiting: usize);
+    /// So many bytes wait for the socket still. Said whenever it has taken some, and when none wait.
+    fn handle_written(&mut self, waiting: usize);
 
     /// Whether the conversation is over: what is to be sent is sent, then the socket is closed.
     fn is_closed(&self) -> bool;

@@ -369,7 +369,7 @@ impl Frontend for Amqp {
         self.connection.poll_transmit(out);
     }
 
-    fn handle_written(&mut self, _written: usize, waiting: usize) {
+    fn handle_written(&mut self, waiting: usize) {
         self.return_windows(waiting);
     }
 

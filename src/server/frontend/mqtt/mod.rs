@@ -276,8 +276,6 @@ impl Frontend for Mqtt {
             self.handle_notice(&notice);
         }
         self.finish_password();
-        // Deliveries that were dropped will never be written.
-        self.return_window(self.connection.transmit_len());
     }
 
     fn handle_durable(&mut self, durable: Position) {
@@ -318,7 +316,7 @@ impl Frontend for Mqtt {
         self.connection.poll_transmit(out);
     }
 
-    fn handle_written(&mut self, _written: usize, waiting: usize) {
+    fn handle_written(&mut self, waiting: usize) {
         self.return_window(waiting);
     }
 
