@@ -52,6 +52,7 @@ mod routes;
 mod sampler;
 mod settings;
 mod totals;
+mod ui;
 mod users;
 mod vhosts;
 
@@ -70,7 +71,7 @@ use error::Refusal;
 pub use definitions::{LoadDefinitionsError, load_configured};
 pub use get::message_to_json;
 
-/// The routes of the API and a page that names it; AMQP and MQTT over WebSocket.
+/// The routes of the API and of the UI; AMQP and MQTT over WebSocket.
 ///
 /// Requests need the extension `ConnectInfo<SocketAddr>`, which the HTTP server adds: the user `guest` is
 /// let in from this machine only, and whoever has no address counts as being elsewhere. A request that it
@@ -84,6 +85,7 @@ pub fn router(node: Arc<Node>) -> Router {
         .fallback(|request: Request| refuse(request, Refusal::no_such_object()))
         .method_not_allowed_fallback(no_such_method)
         .with_state(shared)
+        .merge(ui::routes())
         .merge(metrics::guarded_routes(node.clone()))
         .merge(websocket::routes(node));
     Router::new().fallback_service(routes.map_request(without_empty_parts))
@@ -116,7 +118,7 @@ async fn front_page(State(api): State<Arc<Api>>, request: Request) -> Response {
     if websocket::is_wanted(request.headers()) {
         return websocket::upgrade(&api.node, request);
     }
-    FRONT_PAGE.into_response()
+    ui::front_page(&request)
 }
 
 /// The router adds the header that names the methods there are, which is all that OPTIONS asks for.
@@ -126,6 +128,3 @@ async fn no_such_method(request: Request) -> Response {
     }
     refuse(request, Refusal::no_such_method()).await
 }
-
-const FRONT_PAGE: &str = "Leveret's management API is at /api, for example /api/overview.\n\
-    It speaks JSON in the shapes of RabbitMQ's management plugin and asks for a login.\n";

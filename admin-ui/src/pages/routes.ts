@@ -1,0 +1,33 @@
+// All pages: where they are, who sees them, and what the navigation calls them.
+
+import type { ComponentType } from "preact";
+import { may } from "../session";
+import { Overview } from "./overview";
+
+export interface Route {
+  /** The parts of the address; `:` stands for any value, which the page is given in `parts`. */
+  path: string;
+  page: ComponentType<{ parts: string[] }>;
+  /** Its entry in the navigation. */
+  nav?: { group: string; title: string };
+  /** Who sees it; everybody with a login if this is absent. */
+  right?: "policymaker" | "monitoring" | "administrator";
+}
+
+export const ROUTES: Route[] = [
+  { path: "", page: Overview, nav: { group: "", title: "Overview" } },
+];
+
+/** The page of an address, and the values in it. */
+export function find(parts: string[]): { route: Route; values: string[] } | undefined {
+  for (const route of ROUTES) {
+    const wanted = route.path.split("/").filter(Boolean);
+    if (wanted.length !== parts.length || !wanted.every((part, n) => part === ":" || part === parts[n])) continue;
+    return { route, values: parts.filter((_, n) => wanted[n] === ":") };
+  }
+  return undefined;
+}
+
+export function isOpen({ right }: Route): boolean {
+  return !right || may(right);
+}

@@ -1,0 +1,2 @@
+// esbuild gathers the styles that modules import.
+declare module "*.css";
