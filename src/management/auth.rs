@@ -4,13 +4,15 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use leveret_core::{Actor, Right, User};
 
 use super::error::Refusal;
+use super::sessions::{self, Lifetime, Session, Sessions};
 use crate::server::Node;
+use crate::server::clock;
 use crate::server::counts::Dialect;
 use crate::server::logins::Credentials;
 
@@ -37,16 +39,26 @@ pub struct Caller {
     user: User,
     /// Whether it is the operator, who needs no permissions.
     is_operator: bool,
+    session: Option<Lifetime>,
 }
 
 impl Caller {
-    /// The user that the request's header names.
+    /// The user that the request's header names, or the one whose session its cookie stands for.
     ///
     /// # Errors
     /// If there is no login in it, it is wrong, or the user has nothing to do with management.
-    pub async fn login(node: &Node, headers: &HeaderMap, from: IpAddr) -> Result<Caller, Refusal> {
+    pub async fn login(
+        node: &Node,
+        sessions: &Sessions,
+        headers: &HeaderMap,
+        from: IpAddr,
+    ) -> Result<Caller, Refusal> {
         let Some(header) = headers.get(header::AUTHORIZATION) else {
-            return Err(Refusal::login_wanted());
+            return match sessions.find(headers, clock::now()) {
+                Some(session) => Caller::with_session(node, session, from),
+                None if sessions::is_programs(headers) => Err(Refusal::login_refused()),
+                None => Err(Refusal::login_wanted()),
+            };
         };
         let login = credentials(header.as_bytes()).ok_or_else(Refusal::login_refused)?;
         let (name, password) = login;
@@ -63,13 +75,29 @@ impl Caller {
         password: &[u8],
         from: IpAddr,
     ) -> Result<Caller, Refusal> {
+        // Looked up first: if the password is changed meanwhile, the old one opens no session.
+        let user = node.topology().user(name).cloned();
         let is_user = node.login(Credentials { user: name, password, from }).await;
         node.logins.note(Dialect::Http, is_user);
         if !is_user {
             return Err(Refusal::login_refused());
         }
-        let user = node.topology().user(name).cloned().ok_or_else(Refusal::login_refused)?;
-        let caller = Caller { name: name.to_owned(), user, is_operator: false };
+        Caller::of_user(name, user.ok_or_else(Refusal::login_refused)?, None)
+    }
+
+    /// The user of a session, if nothing has changed by which it ends.
+    fn with_session(node: &Node, session: Session, from: IpAddr) -> Result<Caller, Refusal> {
+        let Session { user: name, password_hash, lifetime, .. } = session;
+        let user = node.topology().user(&name).cloned();
+        let user = user.filter(|user| user.password_hash == password_hash);
+        match user.filter(|_| node.may_come_from(&name, from)) {
+            Some(user) => Caller::of_user(&name, user, Some(lifetime)),
+            None => Err(Refusal::login_refused()),
+        }
+    }
+
+    fn of_user(name: &str, user: User, session: Option<Lifetime>) -> Result<Caller, Refusal> {
+        let caller = Caller { name: name.to_owned(), user, is_operator: false, session };
         match caller.has_any(MANAGEMENT) {
             true => Ok(caller),
             false => Err(Refusal::not_authorised("Not management user")),
@@ -78,7 +106,8 @@ impl Caller {
 
     /// Somebody who did not have to log in, and sees nothing.
     pub fn nobody() -> Caller {
-        Caller { name: String::new(), user: User::default(), is_operator: false }
+        let (name, user) = (String::new(), User::default());
+        Caller { name, user, is_operator: false, session: None }
     }
 
     /// Refuses everybody to whom an endpoint is not open.
@@ -98,12 +127,23 @@ impl Caller {
     pub fn operator() -> Caller {
         let tags = vec!["administrator".to_owned()];
         let user = User { tags, ..User::default() };
-        Caller { name: OPERATOR.to_owned(), user, is_operator: true }
+        Caller { name: OPERATOR.to_owned(), user, is_operator: true, session: None }
     }
 
     /// Whether it is the operator, who needs no permissions.
     pub fn is_operator(&self) -> bool {
         self.is_operator
+    }
+
+    /// The session that logs it in, if a cookie does.
+    pub fn session(&self) -> Option<Lifetime> {
+        self.session
+    }
+
+    /// Begins a session, which lasts as long as the password stays what it is.
+    pub fn begin_session(&mut self, sessions: &Sessions, lifetime: Lifetime) -> HeaderValue {
+        self.session = Some(lifetime);
+        sessions.begin(&self.name, &self.user.password_hash, lifetime, clock::now())
     }
 
     /// The user's tags.
@@ -216,7 +256,7 @@ mod tests {
         let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
         let permissions = [("v".into(), permissions)].into_iter().collect();
         let user = User { tags, permissions, ..User::default() };
-        Caller { name: "u".to_owned(), user, is_operator: false }
+        Caller { name: "u".to_owned(), user, is_operator: false, session: None }
     }
 
     #[test]

@@ -24,6 +24,7 @@ use super::messages::lease::Leases;
 use super::node;
 use super::rates::{Named, Ranges, Rated, Rates, Thing};
 use super::reply::Reply;
+use super::sessions::{self, Sessions};
 use crate::server::Node;
 use crate::server::firehose::{Party, Tap};
 use crate::server::http::ByOperator;
@@ -36,6 +37,8 @@ pub struct Api {
     pub rates: Rates,
     /// Messages that scripts hold.
     pub leases: Arc<Leases>,
+    /// The logins of browsers.
+    pub sessions: Arc<Sessions>,
     /// The places for requests that wait for messages.
     pub waiting: Arc<Semaphore>,
     /// Attempts to log in that are not shown any more.
@@ -75,6 +78,7 @@ impl Api {
             node,
             rates: Rates::default(),
             leases: Arc::default(),
+            sessions: Arc::default(),
             waiting: consumer::places(),
             forgotten_attempts: Forgotten::default(),
         }
@@ -83,7 +87,7 @@ impl Api {
 
 impl Call {
     async fn read(api: Arc<Api>, mut request: Request, who: Who) -> Result<Call, Refusal> {
-        let Head { caller, from, parts } = match Head::read(&api.node, &mut request, who).await {
+        let Head { caller, from, parts } = match Head::read(&api, &mut request, who).await {
             Ok(head) => head,
             Err(refusal) => {
                 drain(request.into_body()).await;
@@ -240,18 +244,18 @@ struct Head {
 }
 
 impl Head {
-    async fn read(node: &Node, request: &mut Request, who: Who) -> Result<Head, Refusal> {
+    async fn read(api: &Api, request: &mut Request, who: Who) -> Result<Head, Refusal> {
         let from = from(request);
         let caller = match who {
             Who::Anybody => Caller::nobody(),
-            _ => caller(node, request).await?,
+            _ => caller(&api.node, &api.sessions, request).await?,
         };
         caller.check_is(who)?;
         let parts = request.extract_parts::<RawPathParams>().await;
         let parts = parts.map_err(|_| Refusal::bad_request("the path is not UTF-8"))?;
         let parts: Vec<(String, String)> =
             parts.iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect();
-        check_vhosts(node, &caller, who, &parts)?;
+        check_vhosts(&api.node, &caller, who, &parts)?;
         Ok(Head { caller, from, parts })
     }
 }
@@ -264,9 +268,13 @@ fn from(request: &Request) -> IpAddr {
 /// Who makes a request.
 ///
 /// # Errors
-/// As [`Caller::login`], and if a page of another site makes it: a browser adds the login that it
-/// remembers by itself.
-pub async fn caller(node: &Node, request: &mut Request) -> Result<Caller, Refusal> {
+/// As [`Caller::login`], and if a page of another site may have made it: a browser adds the login that it
+/// remembers, or its cookie, by itself.
+pub async fn caller(
+    node: &Node,
+    sessions: &Sessions,
+    request: &mut Request,
+) -> Result<Caller, Refusal> {
     if request
         .headers()
         .get("sec-fetch-site")
@@ -276,9 +284,14 @@ pub async fn caller(node: &Node, request: &mut Request) -> Result<Caller, Refusa
     }
     let by_operator = request.extensions().get::<ByOperator>().is_some();
     let from = from(request);
-    match by_operator && !request.headers().contains_key(AUTHORIZATION) {
-        true => Ok(Caller::operator()),
-        false => Caller::login(node, request.headers(), from).await,
+    if by_operator && !request.headers().contains_key(AUTHORIZATION) {
+        return Ok(Caller::operator());
+    }
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let caller = Caller::login(node, sessions, request.headers(), from).await?;
+    match caller.session().is_none() || looks || sessions::is_own_page(request.headers()) {
+        true => Ok(caller),
+        false => Err(Refusal::no_page_of_ours()),
     }
 }
 

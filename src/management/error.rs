@@ -71,6 +71,12 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "pages of other sites may not ask")
     }
 
+    /// A cookie, without what pages of other sites cannot send.
+    pub fn no_page_of_ours() -> Self {
+        let reason = "with a cookie, this needs the header X-Requested-With: leveret";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", reason)
+    }
+
     /// There is no such route, or nothing of this name.
     pub fn no_such_object() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Object Not Found", "Not Found")

@@ -50,6 +50,7 @@ mod rates;
 mod reply;
 mod routes;
 mod sampler;
+mod sessions;
 mod settings;
 mod totals;
 mod ui;
@@ -78,6 +79,7 @@ pub use get::message_to_json;
 /// marks as the operator's needs no login.
 pub fn router(node: Arc<Node>) -> Router {
     let shared = Arc::new(Api::new(node.clone()));
+    let sessions = shared.sessions.clone();
     tokio::spawn(rates::run(Arc::downgrade(&shared)));
     let routes = Router::new()
         .nest("/api", routes::router())
@@ -86,7 +88,7 @@ pub fn router(node: Arc<Node>) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .with_state(shared)
         .merge(ui::routes())
-        .merge(metrics::guarded_routes(node.clone()))
+        .merge(metrics::guarded_routes(node.clone(), sessions))
         .merge(websocket::routes(node));
     Router::new().fallback_service(routes.map_request(without_empty_parts))
 }

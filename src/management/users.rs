@@ -17,9 +17,14 @@ pub fn whoami(call: &Call) -> Answer {
     list::answer_one(call, describe_caller(&call.caller))
 }
 
-/// What a caller is told of itself.
+/// What a caller is told of itself; times in minutes, as RabbitMQ has them.
 pub fn describe_caller(caller: &Caller) -> Value {
-    json!({ "name": caller.name, "tags": caller.tags(), "is_internal_user": true })
+    let mut described =
+        json!({ "name": caller.name, "tags": caller.tags(), "is_internal_user": true });
+    if let Some(lifetime) = caller.session() {
+        described["login_session_timeout"] = (lifetime.idle_max().as_secs() / 60).into();
+    }
+    described
 }
 
 /// `GET /users`.
@@ -56,11 +61,11 @@ pub fn put(call: &Call) -> Answer {
     Ok(Reply::put(!commanded.applied.outcome.existed()).after(commanded.promise))
 }
 
-/// `DELETE /users/:user`: ends the user's connections as well.
+/// `DELETE /users/:user`: ends the user's connections and sessions as well.
 pub fn delete(call: &Call) -> Answer {
     let name = call.part("user");
     let reply = call.delete(TopologyCommand::DeleteUser { name: name.into() })?;
-    end_connections(call, name);
+    end_all_of(call, name);
     Ok(reply)
 }
 
@@ -77,12 +82,13 @@ pub fn delete_many(call: &Call) -> Answer {
     for name in names {
         let command = TopologyCommand::DeleteUser { name: name.into() };
         promise = promise.max(call.node().command(command)?.promise);
-        end_connections(call, name);
+        end_all_of(call, name);
     }
     Ok(Reply::no_content().after(promise))
 }
 
-fn end_connections(call: &Call, user: &str) {
+fn end_all_of(call: &Call, user: &str) {
+    call.api.sessions.end_of(user);
     let reason = format!("user '{user}' is deleted");
     call.node().connections.close_where(&reason, |login| login.user == user);
 }

@@ -49,7 +49,8 @@ impl Node {
         topology.user(user).is_some_and(|user| user.scram_keys.parse::<Keys>().is_err())
     }
 
-    pub(super) fn may_come_from(&self, user: &str, from: IpAddr) -> bool {
+    /// Whether a user may come from this address.
+    pub fn may_come_from(&self, user: &str, from: IpAddr) -> bool {
         from.to_canonical().is_loopback() || !self.is_local_only(user)
     }
 

@@ -17,6 +17,7 @@ mod openapi;
 mod operator;
 mod roles;
 mod scripts;
+mod sessions;
 mod statistics;
 mod support;
 mod topology;

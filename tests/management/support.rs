@@ -187,7 +187,8 @@ impl Api {
         }
     }
 
-    fn run(
+    /// A request with any path, login, headers and body.
+    pub fn run(
         &self,
         login: Option<(&str, &str)>,
         method: &str,

@@ -31,6 +31,7 @@ use tokio::sync::Semaphore;
 use super::call::{caller, refuse};
 use super::error::Refusal;
 use super::no_such_method;
+use super::sessions::Sessions;
 use crate::server::Node;
 use crate::server::counts::ByDialect;
 use family::{Family, Scope};
@@ -44,8 +45,8 @@ pub fn router(node: Arc<Node>) -> Router {
 }
 
 /// What there is below `/`, beside other things, for users who may look at the node.
-pub fn guarded_routes(node: Arc<Node>) -> Router {
-    routes(node, Access::Monitoring)
+pub fn guarded_routes(node: Arc<Node>, sessions: Arc<Sessions>) -> Router {
+    routes(node, Access::Monitoring(sessions))
 }
 
 struct Metrics {
@@ -56,10 +57,9 @@ struct Metrics {
 }
 
 /// Who may scrape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Everybody,
-    Monitoring,
+    Monitoring(Arc<Sessions>),
 }
 
 fn routes(node: Arc<Node>, access: Access) -> Router {
@@ -104,10 +104,12 @@ async fn answer(
 
 impl Metrics {
     async fn admit(&self, request: &mut Request) -> Result<(), Refusal> {
-        if self.access == Access::Everybody {
-            return Ok(());
+        match &self.access {
+            Access::Everybody => Ok(()),
+            Access::Monitoring(sessions) => {
+                caller(&self.node, sessions, request).await?.check_monitoring()
+            }
         }
-        caller(&self.node, request).await?.check_monitoring()
     }
 
     fn respond(&self, request: &Request, scope: fn(&Query) -> Scope) -> Response {

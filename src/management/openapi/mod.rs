@@ -49,11 +49,14 @@ fn document() -> Value {
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/api" }],
-        "security": [{ "basic": [] }],
+        "security": [{ "basic": [] }, { "cookie": [] }],
         "paths": paths,
         "components": {
             "schemas": sources.schemas,
-            "securitySchemes": { "basic": { "type": "http", "scheme": "basic" } },
+            "securitySchemes": {
+                "basic": { "type": "http", "scheme": "basic" },
+                "cookie": { "type": "apiKey", "in": "cookie", "name": "leveret_session" },
+            },
         },
     })
 }
