@@ -1,6 +1,6 @@
 // The frame around all pages: navigation, choices of the viewer, keys.
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Confirmation } from "./components/dialog";
 import { Empty, Notices } from "./components/notices";
 import { Page } from "./components/page";
@@ -27,7 +27,10 @@ function Frame() {
   const { parts } = place.value;
   const found = find(parts);
   const address = parts.join("\n");
+  const shown = useRef(address);
   useEffect(() => {
+    if (shown.current === address) return;
+    shown.current = address;
     // A screen reader begins to read a new page at its title.
     document.getElementById("title")?.focus({ preventScroll: true });
     scrollTo(0, 0);

@@ -138,7 +138,7 @@ export function List<T>(props: ListProps<T>) {
         ? <Empty><p>Nothing matches <q>{name}</q>. <button type="button" onClick={() => setParameters({ name: "", use_regex: "", page: "" })}>Clear the filter</button></p></Empty>
         : <Empty>{props.empty}</Empty>)}
       {data && data.items.length > 0 && (
-        <div class="table-frame" tabIndex={0} role="region" aria-label={props.caption}>
+        <div class="table-frame" tabIndex={0} role="group" aria-label={props.caption}>
           <table>
             <caption class="unseen">{props.caption}</caption>
             <thead>
@@ -231,7 +231,7 @@ function useColumns<T>(id: string, columns: Column<T>[]): [Column<T>[], (column:
 /** A short table of things that are all there, as on a detail page. */
 export function Table<T>(props: { caption: string; columns: Column<T>[]; rows: T[]; rowKey: (row: T) => string }) {
   return (
-    <div class="table-frame" tabIndex={0} role="region" aria-label={props.caption}>
+    <div class="table-frame" tabIndex={0} role="group" aria-label={props.caption}>
       <table>
         <caption class="unseen">{props.caption}</caption>
         <thead>

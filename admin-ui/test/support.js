@@ -31,6 +31,9 @@ async function freePort() {
   }
 }
 
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
 export class Broker {
   static async start(flags = []) {
     const broker = new Broker();
@@ -43,7 +46,11 @@ export class Broker {
 
   async run() {
     const flags = ["--data-dir", join(this.directory, "data"), "--bind", "127.0.0.1", "--amqp-port", this.amqp, "--mqtt-port", this.mqtt, "--http-port", this.http, "--websocket-port", 0, "--metrics-port", 0, ...this.flags];
-    this.process = spawn(BINARY, flags.map(String), { stdio: ["ignore", "pipe", "pipe"] });
+    // Without the settings that are meant for the tests.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("LEVERET_")));
+    this.process = spawn(BINARY, flags.map(String), { env, stdio: ["ignore", "pipe", "pipe"] });
+    running.add(this.process);
+    this.process.once("exit", () => running.delete(this.process));
     this.log = "";
     for (const stream of [this.process.stdout, this.process.stderr]) stream.on("data", (text) => (this.log += text));
     await eventually(async () => (await fetch(`${this.url}/api/health/checks/is-in-service`)).ok, "the broker answers", 20_000);
@@ -113,6 +120,7 @@ const troubles = new WeakMap();
 export async function open(browser, broker, { user = "guest", password = "guest", hash = "#/", ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
   const found = [];
   troubles.set(page, found);
   page.on("pageerror", (error) => found.push(`error: ${error}`));
