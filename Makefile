@@ -11,6 +11,7 @@ PYTHON ?= python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VENV := compat-tests/python/.venv
 MODULES := compat-tests/node/node_modules
+UI := admin-ui/node_modules
 OTHERS := compat-tests/suites-of-others
 FETCHED := target/suites-of-others
 ADMIN := target/management-tools
@@ -38,7 +39,7 @@ rust-tools:
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 
-compat-tools: packages $(VENV)/.installed $(MODULES)/.installed \
+compat-tools: packages $(VENV)/.installed $(MODULES)/.installed $(UI)/.installed \
 	$(OTHERS)/.venv/.installed $(OTHERS)/node_modules/.installed $(FETCHED)/.fetched \
 	$(ADMIN)/rabbitmq-server $(ADMIN)/bin/rabbitmqadmin
 
@@ -51,6 +52,7 @@ packages:
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \
 	command -v npm >/dev/null || missing+=(npm); \
 	command -v ip >/dev/null || missing+=(iproute2); \
+	command -v chromium >/dev/null || missing+=(chromium); \
 	if (( $${#missing[@]} )); then \
 		echo "installing $${missing[*]}"; \
 		$(SUDO) apt-get update -q; \
@@ -91,4 +93,4 @@ $(ADMIN)/bin/rabbitmqadmin:
 	rm -rf $(ADMIN)/build
 
 clean:
-	rm -rf target $(VENV) $(MODULES) $(OTHERS)/.venv $(OTHERS)/node_modules
+	rm -rf target $(VENV) $(MODULES) $(UI) $(OTHERS)/.venv $(OTHERS)/node_modules

@@ -1,7 +1,7 @@
 //! Builds the management UI with npm and gives its files, compressed, to `src/management/ui.rs`.
 //!
-//! A machine without npm builds the broker all the same: then there are no files, and a reason, which
-//! the broker's front page tells.
+//! A machine without npm builds the broker all the same, and so does a program that embeds it without
+//! the feature `admin-ui`: then there are no files, and a reason, which the broker's front page tells.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -36,6 +36,9 @@ fn main() {
 
 /// The names of the files.
 fn build(source: &Path, out: &Path) -> Result<Vec<String>, String> {
+    if env::var_os("CARGO_FEATURE_ADMIN_UI").is_none() {
+        return Err("the feature `admin-ui` is off".to_owned());
+    }
     if !source.join("package.json").exists() {
         return Err("its sources are not there".to_owned());
     }

@@ -97,6 +97,8 @@ SUITES = {
         Suite("pika, paho-mqtt, aiomqtt, gmqtt", PYTEST, pytest, COMPAT / "python"),
         Suite("mosquitto-clients and amqp-tools", PYTEST, pytest, COMPAT / "cli"),
         Suite("amqplib, MQTT.js and amqp-client.js", ["npm", "test"], node, COMPAT / "node"),
+        Suite("types of the management UI", ["npm", "run", "check"], check, ROOT / "admin-ui"),
+        Suite("management UI in Chromium", ["npm", "test"], node, ROOT / "admin-ui"),
         Suite("rumqttc", ["cargo", "test", "--locked", "--target-dir", str(ROOT / "target" / "rumqttc")], cargo,
               COMPAT / "rust"),
         Suite("Celery", [str(OTHERS / ".venv" / "bin" / "pytest"), *PYTEST[1:]], pytest, COMPAT / "celery-workload"),

@@ -26,8 +26,10 @@ fn the_configuration_page_lists_the_settings_as_they_are() {
 #[test]
 fn every_dependency_has_its_line_and_every_line_its_dependency() {
     let page = std::fs::read_to_string(tree::root().join("docs/dependencies.md")).unwrap();
-    let used = tree::manifests().iter().flat_map(|(_, manifest)| dependencies(manifest)).collect();
-    assert_eq!(listed(&page), used);
+    let crates = tree::manifests();
+    let crates = crates.iter().flat_map(|(_, manifest)| dependencies(manifest));
+    let packages = std::fs::read_to_string(tree::root().join("admin-ui/package.json")).unwrap();
+    assert_eq!(listed(&page), crates.chain(npm_dependencies(&packages)).collect());
 }
 
 #[test]
@@ -127,6 +129,12 @@ fn dependencies(manifest: &toml::Table) -> Vec<String> {
     names.filter(|name| !name.starts_with("leveret")).cloned().collect()
 }
 
+fn npm_dependencies(package: &str) -> Vec<String> {
+    let package: serde_json::Value = serde_json::from_str(package).expect("npm reads it too");
+    let tables = ["dependencies", "devDependencies"].map(|kind| package[kind].as_object());
+    tables.into_iter().flatten().flat_map(|table| table.keys().cloned()).collect()
+}
+
 /// The crates in the first column of a page's tables.
 fn listed(page: &str) -> BTreeSet<String> {
     let first = Regex::new(r"(?m)^\| `([^`]+)` \|").expect("it is tested");
@@ -191,6 +199,12 @@ mod bad_input {
         let manifest = "[dependencies]\na = '1'\nleveret-core = '1'\n[dev-dependencies]\nb = '1'\n\
                         [build-dependencies]\nc = '1'";
         assert_eq!(dependencies(&manifest.parse().unwrap()), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn packages_of_all_kinds_count() {
+        let package = r#"{"dependencies": {"a": "1"}, "devDependencies": {"@b/c": "1"}}"#;
+        assert_eq!(npm_dependencies(package), ["a", "@b/c"]);
     }
 
     #[test]

@@ -43,6 +43,7 @@ def test_nothing_is_lost_or_doubled_when_the_broker_is_killed_under_load(tmp_pat
     crash_again_and_again(Broker(tmp_path, arguments), max(1, round(ROUNDS * part)))
 
 
+@pytest.mark.timeout(60 + 30 * CARELESS_ROUNDS)
 @pytest.mark.parametrize("carelessness, complaint", [
     ("early", f"lost|duplicates|{CAME_BACK}"), ("forgetful", CAME_BACK),
 ])
