@@ -25,7 +25,8 @@ fn main() {
             (Vec::new(), reason)
         }
     };
-    let mut code = format!("const MISSING: &str = {missing:?};\nconst FILES: &[(&str, &[u8])] = &[\n");
+    let mut code =
+        format!("const MISSING: &str = {missing:?};\nconst FILES: &[(&str, &[u8])] = &[\n");
     for name in files {
         let path = built.join(format!("{name}.gz"));
         writeln!(code, "    ({name:?}, include_bytes!({path:?})),").expect("a String takes it all");

@@ -26,7 +26,9 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 pub fn front_page(request: &Request) -> Response {
     match FILES.iter().find(|(name, _)| *name == FRONT_PAGE) {
         Some(&file) => respond(file, request),
-        None => with_policy(missing_page(MISSING).into_response(), "text/html; charset=utf-8", true),
+        None => {
+            with_policy(missing_page(MISSING).into_response(), "text/html; charset=utf-8", true)
+        }
     }
 }
 
