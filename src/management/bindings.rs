@@ -20,8 +20,8 @@ use super::{arguments, list};
 pub fn list(call: &Call) -> Answer {
     let vhosts = call.vhosts()?;
     let topology = call.node().topology();
-    let all = vhosts.iter().flat_map(|vhost| describe_all(vhost, topology.bindings(vhost)));
-    list::answer_whole(call, all)
+    let of = |vhost| topology.bindings(vhost).into_iter().map(move |entry| Row { vhost, entry });
+    answer(call, vhosts.iter().flat_map(|vhost| of(vhost)).collect())
 }
 
 /// `GET /queues/:vhost/:queue/bindings`.
@@ -30,7 +30,7 @@ pub fn to_queue(call: &Call) -> Answer {
     let topology = call.node().topology();
     let queue = topology.queue(&vhost, call.part("queue"));
     let id = queue.map_err(|_| Refusal::no_such_object())?.id;
-    list::answer_whole(call, describe_all(&vhost, topology.bindings_of_queue(id)))
+    answer(call, rows(&vhost, topology.bindings_of_queue(id)))
 }
 
 /// `GET /exchanges/:vhost/:exchange/bindings/source`.
@@ -47,7 +47,7 @@ pub fn to_exchange(call: &Call) -> Answer {
 pub fn between(call: &Call) -> Answer {
     let ends = Ends::of(call)?;
     let topology = call.node().topology();
-    list::answer_whole(call, describe_all(&ends.vhost, ends.bindings(&topology)))
+    answer(call, rows(&ends.vhost, ends.bindings(&topology)))
 }
 
 /// `POST /bindings/:vhost/e/:source/q|e/:destination`.
@@ -77,7 +77,9 @@ pub fn bind(call: &Call) -> Answer {
 pub fn show(call: &Call) -> Answer {
     let ends = Ends::of(call)?;
     let topology = call.node().topology();
-    let found = describe_all(&ends.vhost, ends.named(&topology, call)).next();
+    let named = rows(&ends.vhost, ends.named(&topology, call));
+    let found = named.first().map(Row::describe);
+    drop(named);
     drop(topology);
     list::answer_one(call, found.ok_or_else(Refusal::no_such_object)?)
 }
@@ -161,24 +163,41 @@ fn of_exchange(
     let name = call.exchange_part("exchange");
     let topology = call.node().topology();
     topology.exchange(&vhost, name).map_err(|_| Refusal::no_such_object())?;
-    list::answer_whole(call, describe_all(&vhost, bindings(&topology, &vhost, name)))
+    answer(call, rows(&vhost, bindings(&topology, &vhost, name)))
 }
 
-fn describe_all<'a>(
+/// A binding in a list. It is found by its ends and its key.
+struct Row<'a> {
     vhost: &'a str,
-    bindings: Vec<BindingEntry<'a>>,
-) -> impl Iterator<Item = Value> + use<'a> {
-    bindings.into_iter().map(move |binding| {
+    entry: BindingEntry<'a>,
+}
+
+fn rows<'a>(vhost: &'a str, bindings: Vec<BindingEntry<'a>>) -> Vec<Row<'a>> {
+    bindings.into_iter().map(|entry| Row { vhost, entry }).collect()
+}
+
+fn answer(call: &Call, rows: Vec<Row<'_>>) -> Answer {
+    let render = |rows: &[&Row<'_>]| rows.iter().map(|row| Some(row.describe())).collect();
+    list::answer(call, rows, Row::names, render)
+}
+
+impl Row<'_> {
+    fn names(&self) -> [&str; 3] {
+        [self.entry.source, self.entry.destination_name, self.entry.key]
+    }
+
+    fn describe(&self) -> Value {
+        let binding = &self.entry;
         json!({
             "source": binding.source,
-            "vhost": vhost,
+            "vhost": self.vhost,
             "destination": binding.destination_name,
             "destination_type": kind_name(&binding.destination),
             "routing_key": binding.key,
             "arguments": arguments::to_json(binding.arguments),
             "properties_key": binding.properties_key(),
         })
-    })
+    }
 }
 
 fn kind_name(destination: &Destination) -> &'static str {

@@ -24,7 +24,7 @@ pub fn list(call: &Call) -> Answer {
 /// `GET /connections/:connection/channels`.
 pub fn of_connection(call: &Call) -> Answer {
     let connected = connections::find(call)?;
-    list::answer_whole(call, rows(&connected).iter().map(|row| describe(call, row)))
+    answer(call, std::slice::from_ref(&connected))
 }
 
 /// `GET /channels/:channel`.
@@ -42,7 +42,7 @@ pub fn show(call: &Call) -> Answer {
 fn answer(call: &Call, connected: &[Connected]) -> Answer {
     let rows = connected.iter().flat_map(rows).collect();
     let render = |rows: &[&Row<'_>]| rows.iter().map(|row| Some(describe(call, row))).collect();
-    list::answer(call, rows, |row: &Row<'_>| &row.name, render)
+    list::answer(call, rows, |row: &Row<'_>| [&*row.name], render)
 }
 
 fn rows(connected: &Connected) -> Vec<Row<'_>> {

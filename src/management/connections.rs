@@ -109,7 +109,7 @@ impl Connected {
 fn answer_list(call: &Call, connected: Vec<Connected>) -> Answer {
     let render =
         |connected: &[&Connected]| connected.iter().map(|it| Some(describe(call, it))).collect();
-    list::answer(call, connected, |it: &Connected| &it.name, render)
+    list::answer(call, connected, |it: &Connected| [&*it.name], render)
 }
 
 fn close_one(call: &Call, connected: &Connected) {

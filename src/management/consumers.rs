@@ -2,6 +2,7 @@
 //!
 //! Those of clients within this program have no connection and are not listed.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,13 +18,37 @@ use crate::server::session::QUEUE_PREFIX;
 
 /// `GET /consumers` and `/consumers/:vhost`.
 pub fn list(call: &Call) -> Answer {
-    let mut looked_at = LookedAt::default();
     let connected = connections::visible(call)?;
-    let of = |it: &Connected| {
-        let facts = facts_of(call, it).into_iter();
-        facts.filter_map(|facts| looked_at.describe(call, it, &facts)).collect::<Vec<_>>()
+    let looked_at = RefCell::new(LookedAt::default());
+    let render = |rows: &[&Row<'_>]| {
+        let mut looked_at = looked_at.borrow_mut();
+        rows.iter().map(|row| looked_at.describe(call, row.connected, &row.facts)).collect()
     };
-    list::answer_whole(call, connected.iter().flat_map(of))
+    list::answer(call, rows(call, &connected), Row::names, render)
+}
+
+struct Row<'a> {
+    connected: &'a Connected,
+    facts: Arc<ConsumerFacts>,
+    /// The name of the queue.
+    queue: Arc<str>,
+}
+
+impl Row<'_> {
+    fn names(&self) -> [&str; 2] {
+        [&self.facts.tag, &self.queue]
+    }
+}
+
+fn rows<'a>(call: &Call, connected: &'a [Connected]) -> Vec<Row<'a>> {
+    let of = |it: &'a Connected| facts_of(call, it).into_iter().map(move |facts| (it, facts));
+    let consumers: Vec<_> = connected.iter().flat_map(of).collect();
+    let topology = call.node().topology();
+    let row = |(connected, facts): (_, Arc<ConsumerFacts>)| {
+        let queue = topology.queue_by_id(facts.queue)?.name.clone();
+        Some(Row { connected, facts, queue })
+    };
+    consumers.into_iter().filter_map(row).collect()
 }
 
 /// The consumers of a channel.

@@ -30,7 +30,7 @@ pub fn list(call: &Call) -> Answer {
             rows.extend(topology.exchanges(vhost).map(row));
         }
     }
-    list::answer(call, rows, |row: &Row| &row.name, |rows| render(call, rows))
+    list::answer(call, rows, |row: &Row| [&*row.name], |rows| render(call, rows))
 }
 
 /// `GET /exchanges/:vhost/:name`.

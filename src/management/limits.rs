@@ -15,7 +15,7 @@ pub fn list_of_vhosts(call: &Call) -> Answer {
     let vhosts = call.vhosts()?;
     let topology = call.node().topology();
     let limited = vhosts.iter().map(|vhost| (&**vhost, topology.vhost_limits(vhost)));
-    list::answer_whole(call, describe("vhost", limited))
+    list::answer_items(call, describe("vhost", limited), ["vhost"])
 }
 
 /// `GET /user-limits`, with or without a user: those that have limits.
@@ -29,7 +29,8 @@ pub fn list_of_users(call: &Call) -> Answer {
         return Err(Refusal::no_such_object());
     }
     let users = topology.users().filter(|(name, _)| wanted.is_empty() || *name == wanted);
-    list::answer_whole(call, describe("user", users.map(|(name, user)| (name, &user.limits))))
+    let limited = users.map(|(name, user)| (name, &user.limits));
+    list::answer_items(call, describe("user", limited), ["user"])
 }
 
 /// `PUT /vhost-limits/:vhost/:limit`.

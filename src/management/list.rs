@@ -12,21 +12,21 @@ use super::call::{Answer, Call};
 use super::page::{Counts, Page};
 use super::reply::Reply;
 
-/// Answers with a list that comes in pages if the client asks for them. `render` gives `None` for
-/// rows that are gone in the meantime.
+/// Answers with a list that comes in pages if the client asks for them. `names` are those that a row is
+/// found by; `render` gives `None` for rows that are gone in the meantime.
 ///
 /// # Errors
 /// If the client asks for a page that is not there.
-pub fn answer<R>(
+pub fn answer<R, const N: usize>(
     call: &Call,
     mut rows: Vec<R>,
-    name: impl Fn(&R) -> &str,
+    names: impl Fn(&R) -> [&str; N],
     render: impl Fn(&[&R]) -> Vec<Option<Value>>,
 ) -> Answer {
     let total = rows.len();
     let page = Page::of(call)?;
     if let Some(page) = &page {
-        rows.retain(|row| page.wants(name(row)));
+        rows.retain(|row| names(row).iter().any(|name| page.wants(name)));
     }
     let counts = Counts { total, filtered: rows.len() };
     let range = page.as_ref().map_or(Ok(0..rows.len()), |page| page.range(rows.len()))?;
@@ -44,6 +44,23 @@ pub fn answer<R>(
             Ok(Reply::json(&page.envelope(counts, items)))
         }
     }
+}
+
+/// Answers with a list of items, which are found by what is at these paths.
+///
+/// # Errors
+/// As [`answer`].
+pub fn answer_items<const N: usize>(
+    call: &Call,
+    items: impl IntoIterator<Item = Value>,
+    paths: [&str; N],
+) -> Answer {
+    if !Page::is_wanted(call) {
+        return answer_whole(call, items);
+    }
+    let render = |items: &[&Value]| items.iter().map(|item| Some((*item).clone())).collect();
+    let items = items.into_iter().collect();
+    answer(call, items, |item: &Value| paths.map(|path| text_at(item, path)), render)
 }
 
 /// Answers with a list that never comes in pages.
@@ -108,6 +125,11 @@ impl<'a> Order<'a> {
         let ordering = compare(a, b);
         if self.descending { ordering.reverse() } else { ordering }
     }
+}
+
+/// The text at a dotted path, empty if there is none.
+fn text_at<'a>(item: &'a Value, path: &str) -> &'a str {
+    at(item, path).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// What is at a dotted path.

@@ -48,6 +48,11 @@ impl Page {
         Ok(Some(page))
     }
 
+    /// Whether a call asks for a page.
+    pub fn is_wanted(call: &Call) -> bool {
+        call.parameter("page").is_some()
+    }
+
     fn parse(number: &str, size: Option<&str>) -> Result<Page, Refusal> {
         let size = size.unwrap_or(PAGE_SIZE);
         let parsed = number.parse().ok().zip(size.parse().ok());

@@ -17,7 +17,7 @@ use super::reply::Reply;
 
 /// `GET /parameters`, with or without a component and a virtual host.
 pub fn list(call: &Call) -> Answer {
-    list::answer_whole(call, described(call))
+    list::answer_items(call, described(call), ["name", "component"])
 }
 
 /// `GET /parameters/:component/:vhost/:name`.
@@ -124,7 +124,7 @@ fn find(call: &Call, name: &ParameterName) -> Vec<TopologyCommand> {
 
 /// `GET /global-parameters`.
 pub fn list_global(call: &Call) -> Answer {
-    list::answer_whole(call, global(call, |_| true))
+    list::answer_items(call, global(call, |_| true), ["name"])
 }
 
 /// `GET /global-parameters/:name`.

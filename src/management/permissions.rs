@@ -17,7 +17,7 @@ use super::reply::Reply;
 /// `GET /permissions`, `/vhosts/:vhost/permissions` and `/users/:user/permissions`.
 pub fn list(call: &Call) -> Answer {
     check_there(call)?;
-    list::answer_whole(call, described(call, &call.node().topology()))
+    list::answer_items(call, described(call, &call.node().topology()), ["user", "vhost"])
 }
 
 /// `GET /permissions/:vhost/:user`.
@@ -43,7 +43,7 @@ pub fn clear(call: &Call) -> Answer {
 /// `GET /topic-permissions`, with or without a virtual host and a user.
 pub fn list_topics(call: &Call) -> Answer {
     check_there(call)?;
-    list::answer_whole(call, described_topics(call, &call.node().topology()))
+    list::answer_items(call, described_topics(call, &call.node().topology()), TOPICS_FOUND_BY)
 }
 
 /// `GET /topic-permissions/:vhost/:user`, with or without an exchange: a list, too.
@@ -51,7 +51,7 @@ pub fn show_topics(call: &Call) -> Answer {
     let found = described_topics(call, &call.node().topology());
     match found.is_empty() {
         true => Err(Refusal::no_such_object()),
-        false => list::answer_whole(call, found),
+        false => list::answer_items(call, found, TOPICS_FOUND_BY),
     }
 }
 
@@ -189,6 +189,8 @@ fn topics_of_user<'a>(
         })
     })
 }
+
+const TOPICS_FOUND_BY: [&str; 3] = ["user", "vhost", "exchange"];
 
 fn pattern(fields: &Fields, name: &str) -> Result<NamePattern, Refusal> {
     let text = fields.text(name)?.unwrap_or_default();

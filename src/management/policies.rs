@@ -58,7 +58,7 @@ fn list_of(call: &Call, kind: PolicyKind) -> Answer {
         let policies = topology.policies(vhost, kind);
         policies.map(|(name, policy)| describe(vhost, name, policy)).collect::<Vec<_>>()
     };
-    list::answer_whole(call, vhosts.iter().flat_map(of_vhost).collect::<Vec<_>>())
+    list::answer_items(call, vhosts.iter().flat_map(of_vhost).collect::<Vec<_>>(), ["name"])
 }
 
 fn show_of(call: &Call, kind: PolicyKind) -> Answer {

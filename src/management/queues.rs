@@ -32,7 +32,7 @@ pub fn list(call: &Call) -> Answer {
         let queues = vhosts.iter().flat_map(|vhost| topology.queues(vhost));
         queues.map(|queue| Row { id: queue.id, name: queue.name.clone() }).collect()
     };
-    list::answer(call, rows, |row: &Row| &row.name, |rows| render(call, rows))
+    list::answer(call, rows, |row: &Row| [&*row.name], |rows| render(call, rows))
 }
 
 /// `GET /users/:user/queues`: the exclusive ones of the user's connections.
@@ -51,7 +51,7 @@ pub fn of_user(call: &Call) -> Answer {
             .filter(|queue| queue.spec.exclusive.is_some_and(|owner| theirs.contains(&owner)));
         owned.map(|queue| Row { id: queue.id, name: queue.name.clone() }).collect()
     };
-    list::answer(call, rows, |row: &Row| &row.name, |rows| render(call, rows))
+    list::answer(call, rows, |row: &Row| [&*row.name], |rows| render(call, rows))
 }
 
 /// `GET /queues/:vhost/:name`.

@@ -30,14 +30,20 @@ pub fn describe_caller(caller: &Caller) -> Value {
 /// `GET /users`.
 pub fn list(call: &Call) -> Answer {
     let topology = call.node().topology();
-    list::answer_whole(call, topology.users().map(|(name, user)| describe(name, user)))
+    answer(call, topology.users())
 }
 
 /// `GET /users/without-permissions`: those who may enter no virtual host.
 pub fn list_without_permissions(call: &Call) -> Answer {
     let topology = call.node().topology();
-    let idle = topology.users().filter(|(_, user)| user.permissions.is_empty());
-    list::answer_whole(call, idle.map(|(name, user)| describe(name, user)))
+    answer(call, topology.users().filter(|(_, user)| user.permissions.is_empty()))
+}
+
+fn answer<'a>(call: &Call, users: impl Iterator<Item = (&'a str, &'a User)>) -> Answer {
+    let render = |users: &[&(&str, &User)]| {
+        users.iter().map(|(name, user)| Some(describe(name, user))).collect()
+    };
+    list::answer(call, users.collect(), |(name, _): &(&str, &User)| [*name], render)
 }
 
 /// `GET /users/:user`.

@@ -14,8 +14,9 @@ use super::{list, node, sampler, totals};
 
 /// `GET /vhosts`.
 pub fn list(call: &Call) -> Answer {
-    let vhosts = call.vhosts()?;
-    list::answer_whole(call, vhosts.iter().map(|vhost| describe(call, vhost)))
+    let render =
+        |vhosts: &[&Arc<str>]| vhosts.iter().map(|vhost| Some(describe(call, vhost))).collect();
+    list::answer(call, call.vhosts()?, |vhost: &Arc<str>| [&**vhost], render)
 }
 
 /// `GET /vhosts/:vhost`.

@@ -15,6 +15,7 @@ mod metrics;
 mod mqtt;
 mod openapi;
 mod operator;
+mod pages;
 mod roles;
 mod scripts;
 mod sessions;

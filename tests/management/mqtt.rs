@@ -23,7 +23,8 @@ impl Client {
         client
     }
 
-    fn subscribe(&mut self, filter: &str, options: u8) {
+    /// Subscribes, and waits until that is done.
+    pub fn subscribe(&mut self, filter: &str, options: u8) {
         let mut body = b"\x00\x01\x02\x0b\x07".to_vec();
         body.extend(text(filter));
         body.push(options);

@@ -21,7 +21,7 @@ pub fn list(call: &Call) -> Answer {
     sessions.sort_unstable_by(|a, b| a.client_id.cmp(&b.client_id));
     let peers = call.node().connections.all();
     let render = |sessions: &[&SessionFacts]| render(call, &peers, sessions);
-    list::answer(call, sessions, |session| &session.client_id, render)
+    list::answer(call, sessions, |session: &SessionFacts| [&*session.client_id], render)
 }
 
 /// `GET /mqtt/sessions/:client_id`.

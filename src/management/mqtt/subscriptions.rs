@@ -64,7 +64,7 @@ fn filter(binding: &BindingEntry<'_>) -> String {
 
 fn answer(call: &Call, rows: Vec<Row>) -> Answer {
     let render = |rows: &[&Row]| rows.iter().map(|row| Some(describe(row))).collect();
-    list::answer(call, rows, |row: &Row| &row.filter, render)
+    list::answer(call, rows, |row: &Row| [&*row.client_id, &*row.filter], render)
 }
 
 fn describe(row: &Row) -> Value {

@@ -226,17 +226,8 @@ const RANGES: &[&str] = &[
     "node_stats_incr",
 ];
 const LIST: &[&str] = &["sort", "sort_reverse", "columns"];
-const PAGE: &[&str] = &[
-    "page",
-    "page_size",
-    "name",
-    "use_regex",
-    "sort",
-    "sort_reverse",
-    "columns",
-    "disable_stats",
-    "enable_queue_totals",
-];
+const PAGE: &[&str] =
+    &["page", "page_size", "name", "use_regex", "sort", "sort_reverse", "columns"];
 
 #[cfg(test)]
 mod tests {
