@@ -31,8 +31,12 @@ pub fn answer<R, const N: usize>(
     let counts = Counts { total, filtered: rows.len() };
     let range = page.as_ref().map_or(Ok(0..rows.len()), |page| page.range(rows.len()))?;
     let mut rows: Vec<&R> = rows.iter().collect();
-    if let Some(order) = Order::of(call) {
-        rows = order.sort_rows(&rows, &render);
+    match Order::of(call) {
+        None => {}
+        Some(order) if order.path == "name" && N == 1 => {
+            order.sort_by_name(&mut rows, |row| names(row)[0])
+        }
+        Some(order) => rows = order.sort_rows(&rows, &render),
     }
     let rows = rows.get(range).unwrap_or_default();
     let items = rows.chunks(BATCH).flat_map(|batch| render(batch).into_iter().flatten());
@@ -55,9 +59,6 @@ pub fn answer_items<const N: usize>(
     items: impl IntoIterator<Item = Value>,
     paths: [&str; N],
 ) -> Answer {
-    if !Page::is_wanted(call) {
-        return answer_whole(call, items);
-    }
     let render = |items: &[&Value]| items.iter().map(|item| Some((*item).clone())).collect();
     let items = items.into_iter().collect();
     answer(call, items, |item: &Value| paths.map(|path| text_at(item, path)), render)
@@ -104,6 +105,14 @@ impl<'a> Order<'a> {
     fn of(call: &'a Call) -> Option<Self> {
         let path = call.parameter("sort").filter(|path| !path.is_empty())?;
         Some(Order { path, descending: call.flag("sort_reverse") })
+    }
+
+    /// What a row has one name for need not become JSON.
+    fn sort_by_name<'r, R>(&self, rows: &mut [&'r R], name: impl Fn(&'r R) -> &'r str) {
+        rows.sort_by(|a, b| match self.descending {
+            true => name(b).cmp(name(a)),
+            false => name(a).cmp(name(b)),
+        });
     }
 
     /// Keeps of each row only what the order looks at.
