@@ -200,7 +200,8 @@ impl Row<'_> {
     }
 }
 
-fn kind_name(destination: &Destination) -> &'static str {
+/// The name of the kind of a destination.
+pub fn kind_name(destination: &Destination) -> &'static str {
     match destination {
         Destination::Queue(_) => "queue",
         Destination::Exchange(_) => "exchange",

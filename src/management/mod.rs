@@ -24,6 +24,7 @@ mod consumers;
 mod definitions;
 mod error;
 mod exchanges;
+mod explain;
 mod fields;
 mod get;
 mod health;

@@ -17,7 +17,7 @@ use super::messages::{self, lease, stream, take};
 use super::mqtt::{self, retained, sessions, subscriptions};
 use super::{
     aliveness, attempts, bindings, channels, compatibility, connections, consumers, definitions,
-    exchanges, get, health, limits, login, memory, node, openapi, overview, parameters,
+    exchanges, explain, get, health, limits, login, memory, node, openapi, overview, parameters,
     permissions, policies, publish, queues, quorum, settings, users, vhosts,
 };
 
@@ -231,6 +231,7 @@ const EXCHANGES: &[Route] = &[
     get("/exchanges/{vhost}/{exchange}/bindings/source", Management, bindings::from_exchange),
     get("/exchanges/{vhost}/{exchange}/bindings/destination", Management, bindings::to_exchange),
     post("/exchanges/{vhost}/{exchange}/publish", Management, publish::publish),
+    get("/exchanges/{vhost}/{exchange}/route", Management, explain::route),
 ];
 
 const QUEUES: &[Route] = &[
@@ -275,6 +276,7 @@ const MQTT: &[Route] = &[
     get("/mqtt/retained/{topic}", Management, retained::show),
     delete("/mqtt/retained/{topic}", Management, retained::delete),
     post("/mqtt/publish", Management, mqtt::publish::publish),
+    get("/mqtt/route", Management, explain::route_of_topic),
 ];
 
 const BINDINGS: &[Route] = &[

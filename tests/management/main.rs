@@ -7,6 +7,7 @@ mod definitions;
 mod definitions_at_work;
 mod definitions_round_trip;
 mod endpoints;
+mod explain;
 mod health;
 mod limits;
 mod lists;

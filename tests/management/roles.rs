@@ -72,6 +72,7 @@ const ROUTES: &str = "
     GET /exchanges/{vhost}/{exchange}/bindings/source v
     GET /exchanges/{vhost}/{exchange}/bindings/destination v
     POST /exchanges/{vhost}/{exchange}/publish w
+    GET /exchanges/{vhost}/{exchange}/route v
     GET /queues m
     GET /queues/detailed m
     GET /queues/{vhost} v
@@ -101,6 +102,7 @@ const ROUTES: &str = "
     GET /mqtt/retained/{topic} w
     DELETE /mqtt/retained/{topic} w
     POST /mqtt/publish w
+    GET /mqtt/route v
     DELETE /mqtt/sessions/{client_id} a
     GET /bindings m
     GET /bindings/{vhost} v

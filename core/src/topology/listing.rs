@@ -140,7 +140,11 @@ impl Topology {
         })
     }
 
-    fn entry<'a>(&'a self, vhost: &'a Vhost, bound: &'a Bound) -> Option<BindingEntry<'a>> {
+    pub(super) fn entry<'a>(
+        &'a self,
+        vhost: &'a Vhost,
+        bound: &'a Bound,
+    ) -> Option<BindingEntry<'a>> {
         let binding = &bound.binding;
         let destination_name = match &binding.destination {
             Destination::Queue(id) => &*self.queues.get(id)?.name,
@@ -198,7 +202,7 @@ fn sorted<'a>(entries: impl Iterator<Item = BindingEntry<'a>>) -> Vec<BindingEnt
 }
 
 /// Every queue is bound to the default exchange by its name.
-fn implicit(queue: &QueueEntry) -> BindingEntry<'_> {
+pub(super) fn implicit(queue: &QueueEntry) -> BindingEntry<'_> {
     BindingEntry {
         source: "",
         destination: Destination::Queue(queue.id),

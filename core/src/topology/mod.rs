@@ -23,6 +23,7 @@ mod declare;
 mod delay;
 mod delete;
 mod error;
+mod explain;
 mod limit;
 mod listing;
 mod parameter;
@@ -44,6 +45,7 @@ pub use binding::{Binding, Destination, Share, Subscription, SubscriptionOptions
 pub use command::{CommandFormatError, TopologyCommand};
 pub use delay::Delayed;
 pub use error::{Resource, ResourceKind, TopologyError, TopologyErrorKind};
+pub use explain::{Explanation, Step};
 pub use limit::{Limit, Limits};
 pub use listing::BindingEntry;
 pub use parameter::ParameterName;

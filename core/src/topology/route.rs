@@ -110,12 +110,9 @@ impl Topology {
         }
         let source = vhost.exchange(address.exchange)?;
         let random = address.random;
-        let mut walk = Walk { vhost, keys, headers, publisher, random, found: Found::default() };
-        walk.found.is_per_message = !more.is_empty();
-        walk.visit(source);
-        if !walk.found.exchanges.is_empty() {
-            walk.visit_reachable(source);
-        }
+        let found = Found { is_per_message: !more.is_empty(), ..Found::default() };
+        let mut walk = Walk { vhost, keys, headers, publisher, random, found, trail: () };
+        walk.run(source);
         let mut routes = walk.found.into_routes(self.separates_subscriptions);
         self.name_duplicates(&mut routes, headers);
         Ok(routes)
@@ -163,19 +160,37 @@ impl Topology {
     }
 }
 
-struct Walk<'a> {
-    vhost: &'a Vhost,
+/// From exchange to exchange.
+pub(super) struct Walk<'a, 'k, T> {
+    pub(super) vhost: &'a Vhost,
     /// One at least.
-    keys: SmallVec<[&'a str; 1]>,
-    headers: &'a dyn Headers,
-    publisher: Option<QueueId>,
-    random: u64,
-    found: Found<'a>,
+    pub(super) keys: SmallVec<[&'k str; 1]>,
+    pub(super) headers: &'k dyn Headers,
+    pub(super) publisher: Option<QueueId>,
+    pub(super) random: u64,
+    pub(super) found: Found<'a>,
+    pub(super) trail: T,
+}
+
+/// Who is told which way a message takes.
+pub(super) trait Trail<'a> {
+    /// By this binding.
+    fn took(&mut self, bound: &'a Bound);
+
+    /// By the alternate exchange of this one.
+    fn fell_back(&mut self, exchange: &'a ExchangeEntry, alternate: &'a str);
+}
+
+/// Nobody, and it costs nothing.
+impl Trail<'_> for () {
+    fn took(&mut self, _: &Bound) {}
+
+    fn fell_back(&mut self, _: &ExchangeEntry, _: &str) {}
 }
 
 /// What the bindings visited so far lead to.
 #[derive(Default)]
-struct Found<'a> {
+pub(super) struct Found<'a> {
     queues: SmallVec<[(QueueId, &'a Bound); 4]>,
     shared: Vec<(&'a Arc<Share>, QueueId, &'a Bound)>,
     exchanges: Vec<&'a str>,
@@ -185,10 +200,18 @@ struct Found<'a> {
     is_per_message: bool,
 }
 
-impl<'a> Walk<'a> {
+impl<'a, T: Trail<'a>> Walk<'a, '_, T> {
+    /// Visits an exchange, and what it leads to.
+    pub(super) fn run(&mut self, source: &'a ExchangeEntry) {
+        self.visit(source);
+        if !self.found.exchanges.is_empty() {
+            self.visit_reachable(source);
+        }
+    }
+
     fn visit(&mut self, exchange: &'a ExchangeEntry) {
         self.random = mix(self.random.wrapping_add(1));
-        let Walk { vhost, keys, headers, publisher, random, found } = self;
+        let Walk { vhost, keys, headers, publisher, random, found, trail } = self;
         if let Some(queue) = exchange.own_queue {
             let durable = exchange.spec.durable;
             found.is_per_message = true;
@@ -212,13 +235,20 @@ impl<'a> Walk<'a> {
                     Destination::Queue(queue) if bound.leaves_out(*queue, *publisher) => {}
                     // A binding that matches another key as well counts once.
                     Destination::Queue(_) if number > 0 && found.has(bound) => {}
-                    Destination::Queue(queue) => found.add(*queue, bound),
-                    Destination::Exchange(name) => found.exchanges.push(name),
+                    Destination::Queue(queue) => {
+                        trail.took(bound);
+                        found.add(*queue, bound);
+                    }
+                    Destination::Exchange(name) => {
+                        trail.took(bound);
+                        found.exchanges.push(name);
+                    }
                 }
             });
         }
-        if !leads_somewhere {
-            found.exchanges.extend(exchange.alternate());
+        if !leads_somewhere && let Some(alternate) = exchange.alternate() {
+            trail.fell_back(exchange, alternate);
+            found.exchanges.push(alternate);
         }
     }
 

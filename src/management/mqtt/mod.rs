@@ -18,7 +18,7 @@ use crate::server::DEFAULT_VHOST;
 ///
 /// # Errors
 /// If the caller does not see it.
-fn vhost(call: &Call) -> Result<Arc<str>, Refusal> {
+pub fn vhost(call: &Call) -> Result<Arc<str>, Refusal> {
     call.caller.check_sees(DEFAULT_VHOST)?;
     Ok(DEFAULT_VHOST.into())
 }
