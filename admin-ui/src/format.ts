@@ -3,7 +3,8 @@
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
+const shortClock = new Intl.DateTimeFormat(undefined, { timeStyle: "short", hourCycle: "h23" });
 
 export const NOTHING = "–";
 
@@ -38,6 +39,10 @@ export function time(value: number | string | undefined | null): string {
 
 export function timeOfDay(value: number): string {
   return clock.format(new Date(value));
+}
+
+export function hourAndMinute(value: number): string {
+  return shortClock.format(new Date(value));
 }
 
 /** A length of time, given in milliseconds: the two largest units. */

@@ -1,13 +1,13 @@
 // Live charts of what the API keeps histories of.
 //
-// Each chart is a picture with a legend: a table that says the newest value of each line in words, so that
-// nobody needs to see the picture.
+// Each chart is a picture with a legend that says the newest value of each line, so that nobody needs to see
+// the picture.
 
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { NOTHING } from "../format";
+import { bytes, hourAndMinute, NOTHING, timeOfDay } from "../format";
 import { isSystemDark, recall, store, theme } from "../settings";
 
 /** The companion `x_details` of a number `x`. */
@@ -114,19 +114,16 @@ export function Chart({ title, lines, format }: ChartProps) {
   return (
     <figure class="chart">
       <figcaption>{title}</figcaption>
-      <div ref={frame} class="plot" role="img" aria-label={`${title}: a line chart; its newest values are in the table that follows`} hidden={!hasPoints} />
+      <div ref={frame} class="plot" role="img" aria-label={`${title}: a line chart; its newest values are in the list that follows`} hidden={!hasPoints} />
       {!hasPoints && <p class="hint">A line appears once there are two samples; one is taken every five seconds.</p>}
-      <table class="legend">
-        <caption class="unseen">{title}, newest values</caption>
-        <tbody>
-          {lines.map((line, n) => (
-            <tr key={line.label}>
-              <th scope="row"><span class={`swatch line-${n}`} aria-hidden="true" />{line.label}</th>
-              <td>{newest(line, data[n + 1], format)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <ul class="legend" aria-label={`${title}, newest values`}>
+        {lines.map((line, n) => (
+          <li key={line.label}>
+            <span><span class={`swatch line-${n}`} aria-hidden="true" />{line.label}</span>
+            <b>{newest(line, data[n + 1], format)}</b>
+          </li>
+        ))}
+      </ul>
     </figure>
   );
 }
@@ -160,21 +157,26 @@ function series({ details, isCounter }: Line): Map<number, number> {
 }
 
 const HEIGHT = 180;
+const POWERS_OF_TWO = Array.from({ length: 50 }, (_, n) => 2 ** n);
 
 function options(element: HTMLElement, lines: Line[], format: (value: number) => string): uPlot.Options {
   const style = getComputedStyle(element);
   const swatches = [...(element.parentElement?.querySelectorAll(".swatch") ?? [])];
   const colors = swatches.map((swatch) => getComputedStyle(swatch).backgroundColor);
+  const isInBytes = format(2048) === bytes(2048);
   const axis = { stroke: style.color, grid: { stroke: style.borderTopColor, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
   return {
     width: element.clientWidth || 400,
     height: HEIGHT,
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
+    scales: {
+      x: { range: (_, from, to) => [Math.min(from, to - chosen.value), to] },
+      y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] },
+    },
     axes: [
-      { ...axis, space: 70 },
-      { ...axis, size: 74, space: 34, values: (_, values) => values.map((value) => format(value)) },
+      { ...axis, size: 28, space: 80, values: (_, values, __, ___, stepS) => values.map((value) => (stepS < 60 ? timeOfDay : hourAndMinute)(value * 1000)) },
+      { ...axis, size: 74, space: 34, ...(isInBytes ? { incrs: POWERS_OF_TWO } : {}), values: (_, values) => values.map(format).map((text, n, all) => (text === all[n - 1] ? "" : text)) },
     ],
     series: [
       {},

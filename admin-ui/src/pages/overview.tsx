@@ -81,7 +81,7 @@ export function Overview() {
               <Chart
                 title="Messages per second"
                 format={rate}
-                lines={[counter("Published", "publish"), counter("Delivered and got", "deliver_get"), counter("Acknowledged", "ack"), counter("Confirmed", "confirm"), counter("Redelivered", "redeliver"), counter("Unroutable, returned", "return_unroutable"), counter("Unroutable, dropped", "drop_unroutable")]}
+                lines={[counter("Published", "publish"), counter("Delivered", "deliver_get"), counter("Acknowledged", "ack"), counter("Confirmed", "confirm"), counter("Redelivered", "redeliver"), counter("Unroutable, returned", "return_unroutable"), counter("Unroutable, dropped", "drop_unroutable")]}
               />
             </Panel>
             <Panel title="Messages in queues">
