@@ -3,7 +3,7 @@
 import { vhost as chosenVhost } from "../settings";
 import { link } from "../router";
 
-const DEFAULT_EXCHANGE = "amq.default";
+export const DEFAULT_EXCHANGE = "amq.default";
 
 export function QueueLink({ vhost, name }: { vhost: string; name: string }) {
   return <a href={link`queues/${vhost}/${name}`}>{name}</a>;
