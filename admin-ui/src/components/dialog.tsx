@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 interface Question {
   title: string;
@@ -10,6 +10,8 @@ interface Question {
   body: ComponentChildren;
   /** The words on the button. */
   action: string;
+  /** What has to be typed before the button works: for what is not to happen by a slip of the hand. */
+  typed?: string;
   answer: (yes: boolean) => void;
 }
 
@@ -30,13 +32,21 @@ export function confirm(asked: Omit<Question, "answer">): Promise<boolean> {
 
 export function Confirmation() {
   const asked = question.value;
+  const [typed, setTyped] = useState("");
+  useEffect(() => setTyped(""), [asked]);
   if (!asked) return null;
   return (
     <Dialog title={asked.title} onClose={() => asked.answer(false)}>
       <div>{asked.body}</div>
+      {asked.typed !== undefined && (
+        <p class="field">
+          <label for="typed">Type <q>{asked.typed}</q> to go on</label>
+          <input id="typed" autocomplete="off" spellcheck={false} value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />
+        </p>
+      )}
       <div class="buttons">
         <button type="button" autofocus onClick={() => asked.answer(false)}>Cancel</button>
-        <button type="button" class="danger" onClick={() => asked.answer(true)}>{asked.action}</button>
+        <button type="button" class="danger" disabled={asked.typed !== undefined && typed !== asked.typed} onClick={() => asked.answer(true)}>{asked.action}</button>
       </div>
     </Dialog>
   );

@@ -155,6 +155,6 @@ function NodePanel({ node }: { node: NodeData }) {
   );
 }
 
-function Meter({ used, of, words }: { used: number; of: number; words: string }) {
+export function Meter({ used, of, words }: { used: number; of: number; words: string }) {
   return <><meter min={0} max={of || 1} high={(of || 1) * 0.8} value={used} aria-label={words} /> {words}</>;
 }
