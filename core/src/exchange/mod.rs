@@ -2,12 +2,14 @@
 //!
 //! A table knows bindings by number only. What they lead to is the topology's business.
 
+mod binding_ids;
 mod check;
 mod headers;
 mod rendezvous;
 mod slots;
 mod table;
 
+pub(crate) use binding_ids::BindingIds;
 pub use check::ExchangeError;
 pub(crate) use check::{DELAYED_TYPE, HASH_HEADER, HASH_PROPERTY, check_arguments, check_binding};
 pub use headers::{Headers, HeadersError, Property};

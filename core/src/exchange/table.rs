@@ -11,7 +11,7 @@ use super::check::{HashOn, weight};
 use super::headers::{HeaderMatch, Headers};
 use super::rendezvous::{Rendezvous, stable_hash};
 use super::slots::Slots;
-use super::{ExchangeError, ExchangeKind, ExchangeSpec};
+use super::{BindingIds, ExchangeError, ExchangeKind, ExchangeSpec};
 use crate::topic::{Pattern, Syntax, Trie};
 use crate::value::{Table, Value};
 
@@ -22,9 +22,9 @@ pub(crate) struct BindingId(pub(crate) u32);
 /// The bindings of one exchange, arranged for its type.
 #[derive(Debug, Clone)]
 pub(crate) enum RoutingTable {
-    Direct(HashMap<Arc<str>, BTreeSet<BindingId>, RandomState>),
+    Direct(HashMap<Arc<str>, BindingIds, RandomState>),
     Fanout(BTreeSet<BindingId>),
-    Topic(Trie<BTreeSet<BindingId>>),
+    Topic(Trie<BindingIds>),
     Headers(BTreeMap<BindingId, HeaderMatch>),
     Hash(HashRouting),
     Random(Slots<()>),
@@ -109,7 +109,7 @@ impl RoutingTable {
         match self {
             RoutingTable::Direct(keys) => {
                 let Some(ids) = keys.get_mut(criteria.key) else { return };
-                ids.remove(&id);
+                ids.remove(id);
                 if ids.is_empty() {
                     keys.remove(criteria.key);
                 }
@@ -119,7 +119,7 @@ impl RoutingTable {
             }
             RoutingTable::Topic(trie) => {
                 let Some(ids) = trie.get_mut(criteria.pattern()) else { return };
-                ids.remove(&id);
+                ids.remove(id);
                 if ids.is_empty() {
                     trie.remove(criteria.pattern());
                 }
@@ -136,11 +136,11 @@ impl RoutingTable {
     pub(crate) fn for_each_match(&self, asked: &Asked<'_>, mut visit: impl FnMut(BindingId)) {
         match self {
             RoutingTable::Direct(keys) => {
-                keys.get(asked.key).into_iter().flatten().copied().for_each(visit);
+                keys.get(asked.key).into_iter().flat_map(BindingIds::iter).for_each(visit);
             }
             RoutingTable::Fanout(all) => all.iter().copied().for_each(visit),
             RoutingTable::Topic(trie) => {
-                trie.for_each_match(asked.key, |ids| ids.iter().copied().for_each(&mut visit));
+                trie.for_each_match(asked.key, |ids| ids.iter().for_each(&mut visit));
             }
             RoutingTable::Headers(all) => {
                 let matching = all.iter().filter(|(_, wanted)| wanted.matches(asked.headers));

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::binding::Bound;
 use super::delete::unlink;
-use super::vhost::Vhost;
+use super::vhost::{Exchanges, Vhost};
 use super::{
     Applied, Binding, Destination, Mode, Outcome, Queues, Resource, SubscriptionOptions, Topology,
     TopologyError, arguments,
 };
-use crate::exchange::{ExchangeKind, check_binding, stable_hash};
+use crate::exchange::{BindingIds, ExchangeKind, check_binding, stable_hash};
 
 impl Topology {
     pub(super) fn bind(
@@ -93,8 +93,7 @@ fn takes_no_more(vhost: &Vhost, queues: &Queues, binding: &Binding) -> Result<bo
         Destination::Queue(id) => queues.get(id).map(|queue| &queue.bindings),
         Destination::Exchange(name) => vhost.exchanges.get(name).map(|exchange| &exchange.incoming),
     };
-    let is_bound =
-        || incoming.is_some_and(|ids| ids.intersection(&source.outgoing).next().is_some());
+    let is_bound = || incoming.is_some_and(|ids| ids.meet(&source.outgoing));
     Ok(kind.binds_once() && is_bound())
 }
 
@@ -119,15 +118,24 @@ fn link(vhost: &mut Vhost, queues: &mut Queues, mut bound: Bound) -> Result<(), 
         }
         source.outgoing.insert(id);
     }
-    match &binding.destination {
-        Destination::Queue(queue) => {
-            queues.get_mut(queue).map(|queue| queue.bindings.insert(id));
-        }
-        Destination::Exchange(name) => {
-            vhost.exchanges.get_mut(name).map(|exchange| exchange.incoming.insert(id));
-        }
+    if let Some(ids) = incoming_mut(&mut vhost.exchanges, queues, &binding.destination) {
+        ids.insert(id);
     }
     Ok(())
+}
+
+/// The bindings that lead to a destination.
+pub(super) fn incoming_mut<'a>(
+    exchanges: &'a mut Exchanges,
+    queues: &'a mut Queues,
+    destination: &Destination,
+) -> Option<&'a mut BindingIds> {
+    match destination {
+        Destination::Queue(id) => queues.get_mut(id).map(|queue| &mut queue.bindings),
+        Destination::Exchange(name) => {
+            exchanges.get_mut(name).map(|exchange| &mut exchange.incoming)
+        }
+    }
 }
 
 /// A hash of what a destination is called: it is the same for a queue that is declared again.

@@ -99,7 +99,7 @@ impl Topology {
         if let Some(owner) = queue.spec.exclusive {
             self.exclusive.entry(owner).or_default().insert(id);
         }
-        self.queues.insert(id, queue);
+        self.queues.insert(id, Box::new(queue));
         Applied::queue(Outcome::Created, id)
     }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::bind::incoming_mut;
 use super::vhost::{Vhost, is_predeclared};
 use super::{
-    Applied, Destination, ExchangeEntry, Mode, Outcome, QueueEntry, Queues, Resource, Topology,
-    TopologyCommand, TopologyError,
+    Applied, ExchangeEntry, Mode, Outcome, QueueEntry, Queues, Resource, Topology, TopologyCommand,
+    TopologyError,
 };
 use crate::exchange::BindingId;
 use crate::id::QueueId;
@@ -54,14 +55,14 @@ impl Topology {
         let mut applied = Applied { deleted_queues: vec![id], ..Outcome::Deleted.into() };
         let Some(vhost) = self.vhosts.get_mut(&queue.vhost) else { return applied };
         vhost.queue_ids.remove(&queue.name);
-        let unlinked = queue.bindings.iter().map(|id| unlink(vhost, &mut self.queues, *id));
+        let unlinked = queue.bindings.iter().map(|id| unlink(vhost, &mut self.queues, id));
         let sources = unlinked.flatten().collect();
         self.cascade(&queue.vhost, sources, mode, &mut applied);
         applied
     }
 
     /// Takes a queue out of everything but its virtual host.
-    pub(super) fn forget_queue(&mut self, id: QueueId) -> Option<QueueEntry> {
+    pub(super) fn forget_queue(&mut self, id: QueueId) -> Option<Box<QueueEntry>> {
         let queue = self.queues.remove(&id)?;
         if let Some(owner) = queue.spec.exclusive
             && let Some(owned) = self.exclusive.get_mut(&owner)
@@ -115,13 +116,8 @@ pub(super) fn unlink(vhost: &mut Vhost, queues: &mut Queues, id: BindingId) -> O
         source.outgoing.remove(&id);
         source.table.remove(id, binding.criteria());
     }
-    match &binding.destination {
-        Destination::Queue(queue) => {
-            queues.get_mut(queue).map(|queue| queue.bindings.remove(&id));
-        }
-        Destination::Exchange(name) => {
-            vhost.exchanges.get_mut(name).map(|exchange| exchange.incoming.remove(&id));
-        }
+    if let Some(ids) = incoming_mut(&mut vhost.exchanges, queues, &binding.destination) {
+        ids.remove(id);
     }
     Some(binding.source)
 }
@@ -137,6 +133,6 @@ fn take_exchange(
         unlink(vhost, queues, *id);
     }
     // A binding of the exchange to itself is gone already.
-    let sources = exchange.incoming.iter().filter_map(|id| unlink(vhost, queues, *id)).collect();
+    let sources = exchange.incoming.iter().filter_map(|id| unlink(vhost, queues, id)).collect();
     Some((exchange, sources))
 }

@@ -70,7 +70,7 @@ impl Topology {
     ) -> Result<Explanation<'_>, TopologyError> {
         let vhost = self.vhost(address.vhost)?;
         if address.exchange.is_empty() {
-            let queue = vhost.queue_ids.get(address.key).and_then(|id| self.queues.get(id));
+            let queue = vhost.queue_ids.get(address.key).and_then(|id| self.queue_by_id(*id));
             let bindings = queue.map(implicit).into_iter().collect();
             return Ok(Explanation { bindings, is_whole: true, reached: BTreeMap::new() });
         }

@@ -44,7 +44,7 @@ impl Topology {
     /// The queues of a virtual host, by name; none if it does not exist.
     pub fn queues(&self, vhost: &str) -> Vec<&QueueEntry> {
         let ids = self.vhosts.get(vhost).into_iter().flat_map(|vhost| vhost.queue_ids.values());
-        let mut queues: Vec<_> = ids.filter_map(|id| self.queues.get(id)).collect();
+        let mut queues: Vec<_> = ids.filter_map(|id| self.queue_by_id(*id)).collect();
         queues.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         queues
     }
@@ -82,7 +82,7 @@ impl Topology {
         let Some(entry) = self.queues.get(&queue) else { return Vec::new() };
         let Ok(vhost) = self.vhost(&entry.vhost) else { return Vec::new() };
         let shares: Vec<_> =
-            entry.bindings.iter().filter_map(|id| vhost.bindings.bound(*id).share()).collect();
+            entry.bindings.iter().filter_map(|id| vhost.bindings.bound(id).share()).collect();
         if shares.is_empty() {
             return Vec::new();
         }
@@ -100,7 +100,7 @@ impl Topology {
     /// does not exist.
     pub fn bindings_of_queue(&self, id: QueueId) -> Vec<BindingEntry<'_>> {
         let Some(queue) = self.queues.get(&id) else { return Vec::new() };
-        let explicit = self.entries(&queue.vhost, &queue.bindings);
+        let explicit = self.entries(&queue.vhost, queue.bindings.iter());
         sorted(explicit.chain(Some(implicit(queue))))
     }
 
@@ -115,7 +115,7 @@ impl Topology {
             return sorted(self.queues(vhost).into_iter().map(implicit));
         }
         match self.exchange(vhost, exchange) {
-            Ok(exchange) => sorted(self.entries(vhost, &exchange.outgoing)),
+            Ok(exchange) => sorted(self.entries(vhost, exchange.outgoing.iter().copied())),
             Err(_) => Vec::new(),
         }
     }
@@ -123,7 +123,7 @@ impl Topology {
     /// The bindings that lead to an exchange; none if it does not exist.
     pub fn bindings_to(&self, vhost: &str, exchange: &str) -> Vec<BindingEntry<'_>> {
         match self.exchange(vhost, exchange) {
-            Ok(exchange) => sorted(self.entries(vhost, &exchange.incoming)),
+            Ok(exchange) => sorted(self.entries(vhost, exchange.incoming.iter())),
             Err(_) => Vec::new(),
         }
     }
@@ -131,12 +131,12 @@ impl Topology {
     fn entries<'a>(
         &'a self,
         vhost: &str,
-        ids: impl IntoIterator<Item = &'a BindingId>,
+        ids: impl Iterator<Item = BindingId>,
     ) -> impl Iterator<Item = BindingEntry<'a>> {
         let vhost = self.vhosts.get(vhost);
-        ids.into_iter().filter_map(move |id| {
+        ids.filter_map(move |id| {
             let vhost = vhost?;
-            self.entry(vhost, vhost.bindings.bound(*id))
+            self.entry(vhost, vhost.bindings.bound(id))
         })
     }
 

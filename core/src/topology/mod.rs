@@ -89,7 +89,8 @@ pub struct Topology {
 }
 
 type Vhosts = BTreeMap<Arc<str>, Vhost>;
-type Queues = HashMap<QueueId, QueueEntry, RandomState>;
+/// Each in memory of its own: tables are half empty.
+type Queues = HashMap<QueueId, Box<QueueEntry>, RandomState>;
 
 /// Whether consequences are drawn now, or follow in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,7 +41,7 @@ impl Topology {
     /// `no queue 'q' in vhost '/'`, or no such virtual host.
     pub fn queue(&self, vhost: &str, name: &str) -> Result<&QueueEntry, TopologyError> {
         let id = self.vhost(vhost)?.queue_ids.get(name);
-        let queue = id.and_then(|id| self.queues.get(id));
+        let queue = id.and_then(|id| self.queue_by_id(*id));
         queue.ok_or_else(|| TopologyError::NotFound(Resource::queue(name, vhost)))
     }
 
@@ -64,7 +64,7 @@ impl Topology {
 
     /// A queue by its identity.
     pub fn queue_by_id(&self, id: QueueId) -> Option<&QueueEntry> {
-        self.queues.get(&id)
+        self.queues.get(&id).map(|queue| &**queue)
     }
 
     /// The queues that end with a connection, in the order of their ids.

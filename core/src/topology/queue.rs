@@ -1,13 +1,12 @@
 //! What the topology knows of a queue: its name, its properties and its bindings, not its messages.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::queue_arguments::{self, QUEUE_TYPE};
 use super::{InForce, Resource, TopologyError, arguments};
-use crate::exchange::{BindingId, ExchangeSpec};
+use crate::exchange::{BindingIds, ExchangeSpec};
 use crate::id::{ConnectionId, QueueId};
 use crate::value::{Table, Value};
 
@@ -22,7 +21,7 @@ pub struct QueueEntry {
     pub vhost: Arc<str>,
     /// Its properties.
     pub spec: QueueSpec,
-    pub(super) bindings: BTreeSet<BindingId>,
+    pub(super) bindings: BindingIds,
     pub(super) in_force: Option<Box<InForce>>,
 }
 
@@ -144,7 +143,7 @@ impl QueueKind {
 
 impl QueueEntry {
     pub(super) fn new(id: QueueId, vhost: Arc<str>, name: Arc<str>, spec: QueueSpec) -> Self {
-        QueueEntry { id, name, vhost, spec, bindings: BTreeSet::new(), in_force: None }
+        QueueEntry { id, name, vhost, spec, bindings: BindingIds::default(), in_force: None }
     }
 
     /// The queue in which an exchange keeps messages.

@@ -38,7 +38,7 @@ impl Topology {
     fn durable_queues(&self) -> impl Iterator<Item = TopologyCommand> {
         let mut queues: Vec<_> = self.queues.values().filter(|queue| is_declared(queue)).collect();
         queues.sort_unstable_by_key(|queue| queue.id);
-        queues.into_iter().map(declare_queue)
+        queues.into_iter().map(|queue| declare_queue(queue))
     }
 
     fn durable_bindings<'a>(

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::binding::Bindings;
 use super::policy::Policies;
 use super::{Applied, InForce, Limits, Mode, Outcome, Resource, Topology, TopologyError};
-use crate::exchange::{BindingId, ExchangeKind, ExchangeSpec, RoutingTable};
+use crate::exchange::{BindingId, BindingIds, ExchangeKind, ExchangeSpec, RoutingTable};
 use crate::id::QueueId;
 
 /// A declared exchange.
@@ -30,7 +30,7 @@ pub struct ExchangeEntry {
     /// The bindings it is the source of.
     pub(super) outgoing: BTreeSet<BindingId>,
     /// The bindings it is the destination of.
-    pub(super) incoming: BTreeSet<BindingId>,
+    pub(super) incoming: BindingIds,
     pub(super) in_force: Option<Box<InForce>>,
 }
 
@@ -71,10 +71,12 @@ pub struct VhostFacts {
     pub protected: bool,
 }
 
+pub(super) type Exchanges = BTreeMap<Arc<str>, ExchangeEntry>;
+
 #[derive(Debug, Clone)]
 pub(super) struct Vhost {
     pub(super) name: Arc<str>,
-    pub(super) exchanges: BTreeMap<Arc<str>, ExchangeEntry>,
+    pub(super) exchanges: Exchanges,
     /// Its order never shows: listings are sorted.
     pub(super) queue_ids: HashMap<Arc<str>, QueueId, RandomState>,
     pub(super) bindings: Bindings,
@@ -86,15 +88,14 @@ pub(super) struct Vhost {
 impl ExchangeEntry {
     pub(super) fn new(name: Arc<str>, spec: ExchangeSpec) -> Self {
         let table = RoutingTable::new(&spec);
-        let (outgoing, incoming) = (BTreeSet::new(), BTreeSet::new());
         ExchangeEntry {
             name,
             spec,
             own_queue: None,
             traffic: Arc::default(),
             table,
-            outgoing,
-            incoming,
+            outgoing: BTreeSet::new(),
+            incoming: BindingIds::default(),
             in_force: None,
         }
     }
