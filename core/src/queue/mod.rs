@@ -28,6 +28,7 @@ mod ready;
 mod replay;
 mod settle;
 mod state;
+mod stats;
 #[cfg(test)]
 mod testing;
 mod unacked;
@@ -36,14 +37,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use backlog::{DiscardedPage, PageEntries, PageFetch};
-pub use command::{
-    Got, InExclusiveUse, Overflow, Placement, QueueSettings, QueueStats, Settlement,
-};
+pub use command::{Got, InExclusiveUse, Overflow, Placement, QueueSettings, Settlement};
 pub use consumer::{ConsumerOptions, SharedPrefetch};
 pub use deduplication::DeduplicationSettings;
 pub use effect::{Death, DeathReason, Delivery, Effects, Fetch, PAGE_LEN_MAX, PageOut, Spill};
 pub use peek::{Peeked, PeekedMessage, PeekedPage};
 pub use state::{RestoreFrom, Restored, StoredEntry};
+pub use stats::QueueStats;
 
 use crate::{ConsumerId, EntryIndex, Facts, Message, Position, QueueId, Reference, Subscription};
 use consumer::{Consumers, Holder};
@@ -51,6 +51,7 @@ use deduplication::Deduplication;
 use entry::{Entry, NEVER, Stored};
 use pace::Pace;
 use ready::Ready;
+use stats::Counts;
 use unacked::{Held, Unacked};
 
 /// See the module's documentation.
@@ -82,7 +83,7 @@ pub struct Queue {
     unsettled_from: EntryIndex,
     /// What earlier records say of it is in its state already.
     as_of: Position,
-    stats: QueueStats,
+    counts: Counts,
 }
 
 impl Queue {
@@ -106,7 +107,7 @@ impl Queue {
             resident_bytes: 0,
             unsettled_from: EntryIndex(0),
             as_of: Position(0),
-            stats: QueueStats::default(),
+            counts: Counts::default(),
         }
     }
 
@@ -137,19 +138,6 @@ impl Queue {
     /// The consumer that alone is served, if there may be one only.
     pub fn active_consumer(&self) -> Option<ConsumerId> {
         self.consumers.active()
-    }
-
-    /// Counts for management.
-    pub fn stats(&self) -> QueueStats {
-        QueueStats {
-            ready: self.ready.len(),
-            unacked: self.unacked.len(),
-            ready_bytes: self.ready.extent().size_bytes,
-            unacked_bytes: self.unacked.bytes(),
-            resident_bytes: self.resident_bytes as u64,
-            consumers: self.consumers.len(),
-            ..self.stats
-        }
     }
 
     /// Gives a message its place; `None` if it is not kept at all: MQTT does not queue QoS 0 for a
@@ -202,7 +190,7 @@ impl Queue {
         now_ms: u64,
         fx: &mut Effects,
     ) -> bool {
-        self.stats.published += 1;
+        self.counts.published += 1;
         let stored = match reference {
             Some(reference) if placement.durable => Stored::Durable(reference),
             _ => Stored::No,
@@ -248,7 +236,7 @@ impl Queue {
     /// Hands out what can be handed out, and drops what has no place or time here any more.
     pub fn pump(&mut self, now_ms: u64, fx: &mut Effects) {
         self.is_published = false;
-        self.stats.pumped_at_ms = now_ms;
+        self.counts.pumped_at_ms = now_ms;
         if !self.consumers.is_empty() {
             self.serve(now_ms, fx);
         }
@@ -335,7 +323,7 @@ impl Queue {
                 if self.fetching {
                     return Got::Fetching;
                 }
-                self.stats.got_empty += 1;
+                self.counts.got_empty += 1;
                 return Got::Empty;
             };
             if front.is_expired(now_ms) {
@@ -348,8 +336,8 @@ impl Queue {
             }
             let Some(entry) = self.ready.pop() else { return Got::Empty };
             self.give_memory(entry.resident_bytes(), fx);
-            self.stats.got += u64::from(!no_ack);
-            self.stats.got_no_ack += u64::from(no_ack);
+            self.counts.got += u64::from(!no_ack);
+            self.counts.got_no_ack += u64::from(no_ack);
             let held = (!no_ack).then(|| Holder::uncounted(holder, now_ms));
             return match self.release_to(entry, holder, held, fx) {
                 Some(delivery) => Got::Message(delivery, self.ready.len()),
@@ -392,8 +380,8 @@ impl Queue {
         let shared = consumer.options.shared.clone();
         let held =
             (!no_ack).then_some(Holder { consumer: id, shared, counted: true, since_ms: now_ms });
-        self.stats.delivered += u64::from(!no_ack);
-        self.stats.delivered_no_ack += u64::from(no_ack);
+        self.counts.delivered += u64::from(!no_ack);
+        self.counts.delivered_no_ack += u64::from(no_ack);
         if let Some(delivery) = self.release_to(entry, id, held, fx) {
             fx.deliveries.push(delivery);
         }
@@ -408,7 +396,7 @@ impl Queue {
         fx: &mut Effects,
     ) -> Option<Delivery> {
         let redelivered = entry.deliveries > 0;
-        self.stats.redelivered += u64::from(redelivered);
+        self.counts.redelivered += u64::from(redelivered);
         let delivery_count = if self.settings.counts_deliveries { entry.deliveries } else { 0 };
         entry.deliveries = entry.deliveries.saturating_add(1);
         let message = match held {

@@ -28,7 +28,7 @@ impl Queue {
     /// To be asked after each batch that was published: whether a publisher should wait until
     /// [`Queue::is_behind`] says no.
     pub(crate) fn is_outpaced(&mut self, now_ms: u64) -> bool {
-        self.pace.note((self.stats.published, self.stats.delivered_in_all()), now_ms);
+        self.pace.note((self.counts.published, self.counts.delivered_in_all()), now_ms);
         !self.pace.is_lost && self.has_waiting(BEHIND_BYTES)
     }
 

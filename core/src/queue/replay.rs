@@ -26,7 +26,7 @@ impl Queue {
         if placement.subscription.is_some() {
             self.next_sequence = self.next_sequence.max(placement.sequence + 1);
         }
-        self.stats.published += 1;
+        self.counts.published += 1;
         let facts = message.facts();
         let entry = Entry {
             stored: Stored::Durable(reference),

@@ -44,7 +44,7 @@ impl Queue {
         match settlement {
             Settlement::Requeue => self.put_back(held.entry, fx),
             Settlement::Ack => {
-                self.stats.acked += 1;
+                self.counts.acked += 1;
                 self.finish(&held.entry, fx);
             }
             Settlement::Discard => self.part_with(held.entry, DeathReason::Rejected, fx),
