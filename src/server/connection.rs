@@ -102,10 +102,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
         }
     }
 
-    /// Runs until the conversation is over or the socket is gone. In a box, because a future has room
-    /// for what it is called with and for what it works on.
-    pub async fn run(mut self: Box<Self>) {
-        poll_fn(|context| self.poll(context)).await;
+    /// Runs until the conversation is over or the socket is gone. A task has room for all that its
+    /// future may ever be, so what it works on is in boxes.
+    pub fn run(self: Box<Self>) -> impl Future<Output = ()> {
+        let (mut talk, mut end) = (Some(self), None);
+        poll_fn(move |context| {
+            if let Some(connection) = &mut talk {
+                ready!(connection.poll(context));
+                end = talk.take().map(|connection| Box::pin(connection.end()));
+            }
+            end.as_mut().map_or(Poll::Ready(()), |end| end.as_mut().poll(context))
+        })
+    }
+
+    async fn end(mut self: Box<Self>) {
         self.frontend.close();
         // What was handed out meanwhile goes back: its consumers are gone.
         while self.peer.outbox.take(&mut self.mail, None) {
