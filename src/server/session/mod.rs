@@ -35,7 +35,8 @@ pub const QUEUE_PREFIX: &str = "mqtt.";
 /// All sessions of a node.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    by_client: HashMap<Arc<str>, Session>,
+    /// Each in memory of its own: tables are half empty.
+    by_client: HashMap<Arc<str>, Box<Session>>,
     clients: HashMap<QueueId, Arc<str>>,
     /// What the journal says of sessions, until they are restored.
     recorded: HashMap<QueueId, SessionRecord>,
@@ -152,7 +153,7 @@ impl Node {
             ends_at: None,
         };
         opened.promise = opened.promise.max(self.record_session(&session, Urgency::Promise));
-        sessions.by_client.insert(opening.client_id, session);
+        sessions.by_client.insert(opening.client_id, Box::new(session));
         Ok(opened)
     }
 
@@ -356,7 +357,7 @@ impl Node {
                 self.record_session(&session, Urgency::Lazy);
             }
             sessions.clients.insert(queue, client_id.clone());
-            sessions.by_client.insert(client_id, session);
+            sessions.by_client.insert(client_id, Box::new(session));
         }
     }
 
@@ -456,7 +457,7 @@ impl Sessions {
 
     /// Those that outlive their connections, in no order.
     pub fn lasting(&self) -> impl Iterator<Item = &Session> {
-        self.by_client.values().filter(|session| session.expiry_s > 0)
+        self.by_client.values().map(|session| &**session).filter(|session| session.expiry_s > 0)
     }
 
     /// A record of a session: it counts until the next one of the same.
@@ -466,7 +467,8 @@ impl Sessions {
 
     fn find(&mut self, queue: QueueId) -> Option<&mut Session> {
         let client = self.clients.get(&queue)?;
-        self.by_client.get_mut(client).filter(|session| session.queue == queue)
+        let session = self.by_client.get_mut(client)?;
+        Some(&mut **session).filter(|session| session.queue == queue)
     }
 
     fn held_by(&mut self, queue: QueueId, consumer: ConsumerId) -> Option<&mut Session> {
@@ -477,11 +479,11 @@ impl Sessions {
     fn remove(&mut self, client_id: &str) -> Option<Session> {
         let session = self.by_client.remove(client_id)?;
         self.clients.remove(&session.queue);
-        Some(session)
+        Some(*session)
     }
 
     fn forget(&mut self, queue: QueueId) -> Option<Session> {
         let client = self.clients.remove(&queue)?;
-        self.by_client.remove(&client)
+        self.by_client.remove(&client).map(|session| *session)
     }
 }
