@@ -118,7 +118,7 @@ impl Call {
     /// Copies what the caller publishes or gets, if it is traced.
     pub fn tap(&self, vhost: &Arc<str>, tap: Tap<'_>) {
         if self.node().firehose.is_on() {
-            let (vhost, user) = (vhost.clone(), self.caller.name.clone());
+            let (vhost, user) = (vhost.clone(), self.caller.name.as_str().into());
             let connection = "HTTP".to_owned();
             self.node().tap_as(&Party { vhost, user, connection, channel: 0 }, tap);
         }

@@ -31,7 +31,7 @@ pub fn list(call: &Call) -> Answer {
 /// `GET /connections/username/:user`.
 pub fn of_user(call: &Call) -> Answer {
     let mut connected = visible(call)?;
-    connected.retain(|it| it.login.user == call.part("user"));
+    connected.retain(|it| *it.login.user == *call.part("user"));
     answer_list(call, connected)
 }
 
@@ -50,7 +50,7 @@ pub fn sessions(call: &Call) -> Answer {
 /// `DELETE /connections/:connection`.
 pub fn close(call: &Call) -> Answer {
     let connected = find(call)?;
-    if connected.login.user != call.caller.name {
+    if *connected.login.user != *call.caller.name {
         call.caller.check_administrator()?;
     }
     close_one(call, &connected);
@@ -63,7 +63,7 @@ pub fn close_of_user(call: &Call) -> Answer {
         call.caller.check_administrator()?;
     }
     let connected = visible(call)?;
-    let theirs = connected.iter().filter(|it| it.login.user == call.part("user"));
+    let theirs = connected.iter().filter(|it| *it.login.user == *call.part("user"));
     theirs.for_each(|it| close_one(call, it));
     Ok(Reply::no_content())
 }
@@ -77,7 +77,7 @@ pub fn visible(call: &Call) -> Result<Vec<Connected>, Refusal> {
     let connected = call.node().connections.all().into_iter().filter_map(Connected::of);
     let sees = |it: &Connected| {
         vhosts.contains(&it.login.vhost)
-            && (call.caller.is_monitoring() || it.login.user == call.caller.name)
+            && (call.caller.is_monitoring() || *it.login.user == *call.caller.name)
     };
     Ok(connected.filter(sees).collect())
 }
@@ -140,11 +140,11 @@ fn describe(call: &Call, connected: &Connected) -> Value {
         ("frame_max", json!(login.frame_max)),
         ("channel_max", json!(login.channel_max)),
         ("channels", json!(peer.activity().channels.len())),
-        ("client_properties", arguments::to_json(&login.properties)),
+        ("client_properties", arguments::to_json(&login.properties())),
         ("connected_at", json!(peer.connected_at_ms)),
     ];
     object.extend(fields.map(|(name, value)| (name.to_owned(), value)));
-    if let Some(client_id) = login.properties.get("client_id").and_then(|id| id.as_str()) {
+    if let Some(client_id) = login.properties().get("client_id").and_then(|id| id.as_str()) {
         object.insert("variable_map".to_owned(), json!({ "client_id": client_id }));
     }
     if let Some(client_name) = &login.client_name {

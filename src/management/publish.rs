@@ -88,7 +88,7 @@ pub fn send(
     }
     let mut publisher = Publisher::new(None);
     if !call.caller.is_operator() {
-        publisher = publisher.on_behalf_of(&call.caller.name);
+        publisher = publisher.on_behalf_of(&call.caller.name.as_str().into());
     }
     let to = (message.exchange(), message.routing_key());
     let routed = publisher.route(call.node(), vhost, to, headers).map_err(refused)?;

@@ -40,7 +40,7 @@ pub fn of_user(call: &Call) -> Answer {
     let user = call.part("user");
     let peers = call.node().connections.all().into_iter();
     let theirs: Vec<ConnectionId> = peers
-        .filter(|peer| peer.login().is_some_and(|login| login.user == user))
+        .filter(|peer| peer.login().is_some_and(|login| *login.user == *user))
         .map(|peer| peer.id)
         .collect();
     let vhosts = call.vhosts()?;

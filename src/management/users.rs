@@ -96,7 +96,7 @@ pub fn delete_many(call: &Call) -> Answer {
 fn end_all_of(call: &Call, user: &str) {
     call.api.sessions.end_of(user);
     let reason = format!("user '{user}' is deleted");
-    call.node().connections.close_where(&reason, |login| login.user == user);
+    call.node().connections.close_where(&reason, |login| *login.user == *user);
 }
 
 /// How a password is given: as it is, or by its hash. An empty hash is for no login by password.

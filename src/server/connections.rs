@@ -1,10 +1,11 @@
 //! The connections of a node: who they are, and how to reach them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use leveret_core::{ConnectionId, QueueId, Table};
+use leveret_core::{ConnectionId, QueueId, Table, Value};
 
 use super::address::Link;
 use super::clock;
@@ -55,13 +56,13 @@ pub struct Login {
     /// What it speaks.
     pub protocol: Dialect,
     /// The user.
-    pub user: String,
+    pub user: Arc<str>,
     /// The vhost.
     pub vhost: Arc<str>,
     /// The name that the client gave itself: AMQP `connection_name`, MQTT client identifier.
-    pub client_name: Option<String>,
-    /// AMQP client properties, or what comes closest.
-    pub properties: Table,
+    pub client_name: Option<Arc<str>>,
+    /// What else it said of itself.
+    pub introduction: Introduction,
     /// The largest frame, in bytes; 0 where there is no such thing.
     pub frame_max: u32,
     /// The highest channel number; 0 where there is no such thing.
@@ -70,6 +71,15 @@ pub struct Login {
     pub heartbeat: u16,
     /// How it logged in.
     pub mechanism: &'static str,
+}
+
+/// What a client says of itself beside its name.
+#[derive(Debug, Clone)]
+pub enum Introduction {
+    /// AMQP: the client properties.
+    Properties(Table),
+    /// MQTT: whether it asked for a new session.
+    CleanStart(bool),
 }
 
 /// What a connection does, for management; written by its frontend.
@@ -241,6 +251,22 @@ impl Connections {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ConnectionId, Arc<Peer>>> {
         self.list.lock().expect("nothing panics while it holds the connections")
+    }
+}
+
+impl Login {
+    /// AMQP client properties, or what comes closest.
+    pub fn properties(&self) -> Cow<'_, Table> {
+        let clean_start = match &self.introduction {
+            Introduction::Properties(properties) => return Cow::Borrowed(properties),
+            Introduction::CleanStart(clean_start) => *clean_start,
+        };
+        let properties = [
+            ("client_id", Value::from(self.client_name.as_deref().unwrap_or_default())),
+            ("product", Value::from("MQTT client")),
+            ("clean_start", Value::Bool(clean_start)),
+        ];
+        Cow::Owned(properties.into_iter().collect())
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Party {
     /// The virtual host.
     pub vhost: Arc<str>,
     /// The user.
-    pub user: String,
+    pub user: Arc<str>,
     /// The name of the connection.
     pub connection: String,
     /// The channel; 0 where there is no such thing.

@@ -82,8 +82,8 @@ impl Publisher {
     }
 
     /// From now on in the name of a user, with what that user may do.
-    pub fn on_behalf_of(self, user: &str) -> Self {
-        Publisher { user: Some(user.into()), batch: None, ..self }
+    pub fn on_behalf_of(self, user: &Arc<str>) -> Self {
+        Publisher { user: Some(user.clone()), batch: None, ..self }
     }
 
     /// From now on as the MQTT client of this identifier.

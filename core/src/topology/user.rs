@@ -80,6 +80,11 @@ impl Topology {
         self.users.get(name)
     }
 
+    /// The name of a user: if there is that user, one that all share who ask for it.
+    pub fn user_name(&self, name: &str) -> Arc<str> {
+        self.users.get_key_value(name).map_or_else(|| name.into(), |(known, _)| known.clone())
+    }
+
     /// All users, by name.
     pub fn users(&self) -> impl Iterator<Item = (&str, &User)> {
         self.users.iter().map(|(name, user)| (&**name, user))

@@ -139,6 +139,11 @@ impl Topology {
         Outcome::Created.into()
     }
 
+    /// The name of a virtual host: if it is there, one that all share who ask for it.
+    pub fn vhost_name(&self, name: &str) -> Arc<str> {
+        self.vhosts.get(name).map_or_else(|| name.into(), |vhost| vhost.name.clone())
+    }
+
     /// What is known of a virtual host, if it is there.
     pub fn vhost_facts(&self, vhost: &str) -> Option<&VhostFacts> {
         self.vhosts.get(vhost).map(|vhost| &vhost.facts)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leveret_core::{ConnectionId, Value as Field};
+use leveret_core::ConnectionId;
 use serde_json::{Map, Value, json};
 
 use super::subscriptions;
@@ -11,7 +11,7 @@ use crate::management::call::{Answer, Call};
 use crate::management::error::Refusal;
 use crate::management::reply::Reply;
 use crate::management::{list, totals};
-use crate::server::connections::Peer;
+use crate::server::connections::{Introduction, Peer};
 use crate::server::session::{NEVER, SessionFacts};
 
 /// `GET /mqtt/sessions`.
@@ -90,7 +90,7 @@ fn client(call: &Call, peers: &[Arc<Peer>], id: ConnectionId) -> Option<Value> {
     let at = peers.binary_search_by_key(&id, |peer| peer.id).ok()?;
     let peer = &peers[at];
     let login = peer.login()?;
-    if !call.caller.is_monitoring() && login.user != call.caller.name {
+    if !call.caller.is_monitoring() && *login.user != *call.caller.name {
         return None;
     }
     Some(json!({
@@ -98,7 +98,7 @@ fn client(call: &Call, peers: &[Arc<Peer>], id: ConnectionId) -> Option<Value> {
         "user": login.user,
         "protocol": peer.protocol(&login),
         "keep_alive": login.heartbeat,
-        "clean_start": login.properties.get("clean_start") == Some(&Field::Bool(true)),
+        "clean_start": matches!(login.introduction, Introduction::CleanStart(true)),
         "connected_at": peer.connected_at_ms,
         "peer_host": peer.link.peer.host(),
         "peer_port": peer.link.peer.port(),

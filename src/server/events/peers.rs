@@ -51,7 +51,7 @@ impl Node {
             ("timeout", i64::from(heartbeat).into()),
             ("frame_max", i64::from(frame_max).into()),
             ("channel_max", i64::from(channel_max).into()),
-            ("client_properties", Value::Table(login.properties.clone())),
+            ("client_properties", Value::Table(login.properties().into_owned())),
             ("connected_at", (peer.connected_at_ms as i64).into()),
             ("node", text(node_name())),
         ];

@@ -87,7 +87,7 @@ fn about(tap: Tap<'_>, party: &Party, queues: &ArrayBuilder) -> TableBuilder {
     about.insert("vhost", &*party.vhost);
     about.insert("connection", party.connection.as_str());
     about.insert("channel", i32::from(party.channel));
-    about.insert("user", party.user.as_str());
+    about.insert("user", &*party.user);
     match tap {
         Tap::Publish(..) => {
             about.insert("routed_queues", queues.as_array());

@@ -6,7 +6,7 @@ use std::time::Instant;
 use leveret_amqp::{MethodId, ReplyCode, method};
 
 use super::{Amqp, from_table};
-use crate::server::connections::Login;
+use crate::server::connections::{Introduction, Login};
 use crate::server::counts::Dialect;
 use crate::server::logins::{Credentials, Verdict};
 use crate::server::publisher::Publisher;
@@ -25,7 +25,7 @@ impl Amqp {
         let credentials = Credentials { user: login.user, password: login.password, from };
         let verdict = self.node.begin_login(credentials, &self.peer.outbox);
         let mechanism = if login.mechanism == "AMQPLAIN" { "AMQPLAIN" } else { "PLAIN" };
-        let user = login.user.into();
+        let user = self.node.topology().user_name(login.user);
         self.login = Some(Box::new(WaitingLogin { user, mechanism, verdict }));
         self.finish_login(now);
     }
@@ -46,10 +46,10 @@ impl Amqp {
         self.user = user;
         self.peer.set_login(Login {
             protocol: Dialect::Amqp091,
-            user: self.user.to_string(),
+            user: self.user.clone(),
             vhost: self.vhost.clone(),
-            client_name: self.connection.connection_name().map(str::to_owned),
-            properties: from_table(self.connection.client_properties()),
+            client_name: self.connection.connection_name().map(Arc::from),
+            introduction: Introduction::Properties(from_table(self.connection.client_properties())),
             frame_max: 0,
             channel_max: 0,
             heartbeat: 0,
@@ -59,7 +59,7 @@ impl Amqp {
     }
 
     pub(super) fn handle_open(&mut self, now: Instant, vhost: &str) {
-        let vhost: Arc<str> = vhost.into();
+        let vhost = self.node.topology().vhost_name(vhost);
         match self.enter(&vhost) {
             Ok(admission) => self.admission = Some(admission),
             Err(text) => {

@@ -108,11 +108,12 @@ impl Amqp {
         now: Instant,
     ) -> Self {
         let publisher = Publisher::new(None);
+        let vhost = node.topology().vhost_name(DEFAULT_VHOST);
         Amqp {
             node,
             peer,
             connection: Connection::new(config, now),
-            vhost: DEFAULT_VHOST.into(),
+            vhost,
             user: "".into(),
             login: None,
             admission: None,

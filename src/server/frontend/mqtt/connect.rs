@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use leveret_core::{
-    Actor, Body, ConsumerOptions, Draft, Encoding, Facts, Message, TopologyError, Value,
-    key_to_topic, topic_to_key,
+    Actor, Body, ConsumerOptions, Draft, Encoding, Facts, Message, TopologyError, key_to_topic,
+    topic_to_key,
 };
 use leveret_mqtt::{Awaiting, ConnAck, Connect, InFlight, Reason, ReasonCode, SessionState};
 
@@ -14,7 +14,7 @@ use super::reader::Reader;
 use super::topic::is_reserved;
 use super::{Mqtt, Promise, Session, TAKEN_OVER, TOPIC_EXCHANGE, delayed};
 use crate::server::clock;
-use crate::server::connections::Login;
+use crate::server::connections::{Introduction, Login};
 use crate::server::publisher::Publisher;
 use crate::server::scram;
 use crate::server::session::{Opened, Opening, Will};
@@ -71,7 +71,7 @@ impl Arrival {
 impl Mqtt {
     /// Lets a client in whose user is known. `authentication` is the last word to it on that.
     pub(super) fn enter(&mut self, arrival: Arrival, user: &str, authentication: &str) {
-        let user: Arc<str> = user.into();
+        let user = self.node.topology().user_name(user);
         match self.node.admit(&self.peer, &user, &self.vhost) {
             Ok(admission) => self.admission = Some(admission),
             Err(error) => {
@@ -113,16 +113,10 @@ impl Mqtt {
         };
         self.peer.set_login(Login {
             protocol: dialect(self.connection.version()),
-            user: user.to_string(),
+            user: user.clone(),
             vhost: self.vhost.clone(),
-            client_name: Some(client_id.to_string()),
-            properties: [
-                ("client_id", Value::from(&*client_id)),
-                ("product", Value::from("MQTT client")),
-                ("clean_start", Value::Bool(arrival.clean_start)),
-            ]
-            .into_iter()
-            .collect(),
+            client_name: Some(client_id.clone()),
+            introduction: Introduction::CleanStart(arrival.clean_start),
             frame_max: 0,
             channel_max: 0,
             heartbeat: arrival.keep_alive_s,

@@ -133,11 +133,12 @@ impl Mqtt {
         now: Instant,
     ) -> Self {
         let publisher = Publisher::new(None);
+        let vhost = node.topology().vhost_name(DEFAULT_VHOST);
         Mqtt {
             node,
             peer,
             connection: Connection::new(config, now),
-            vhost: DEFAULT_VHOST.into(),
+            vhost,
             session: None,
             login: None,
             admission: None,
