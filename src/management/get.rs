@@ -176,8 +176,8 @@ impl TakenMessage {
 pub fn message_to_json(message: &Message, base64: bool, truncate: usize) -> Value {
     let body = message.body();
     let shown = &body[..body.len().min(truncate)];
-    let (payload, encoding) = match std::str::from_utf8(shown) {
-        Ok(text) if !base64 => (text.to_owned(), "string"),
+    let (payload, encoding) = match text(shown, shown.len() < body.len()) {
+        Some(text) if !base64 => (text.to_owned(), "string"),
         _ => (STANDARD.encode(shown), "base64"),
     };
     json!({
@@ -188,6 +188,17 @@ pub fn message_to_json(message: &Message, base64: bool, truncate: usize) -> Valu
         "payload": payload,
         "payload_encoding": encoding,
     })
+}
+
+/// The bytes as text, if they are. Where they are cut off, half a letter may be lost.
+fn text(bytes: &[u8], is_cut: bool) -> Option<&str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if is_cut && error.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()
+        }
+        Err(_) => None,
+    }
 }
 
 /// Entries are told apart by their index, so that one holder does for all requests.

@@ -166,7 +166,9 @@ impl Node {
         let counts = &self.dead_letters.counts;
         counts.of(death.reason).add(1);
         counts.placed.add(u64::from(!routed.is_empty()));
-        (!routed.is_empty()).then(|| (Arc::new(buried.message), routed))
+        let letter = Arc::new(buried.message);
+        self.firehose.show(&queue.vhost, &letter);
+        (!routed.is_empty()).then_some((letter, routed))
     }
 
     /// A message whose delay is over, for the exchange that kept it.

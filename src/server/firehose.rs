@@ -3,6 +3,8 @@
 //!
 //! A copy is published at once by whoever publishes or delivers, and no lock is held then. Copies of
 //! copies are not made.
+//!
+//! Onlookers see what is published in the same place, each by itself.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +15,7 @@ use leveret_core::{Delivery, Message};
 use super::Node;
 use super::connections::Peer;
 use super::frontend::amqp::copy;
+use super::onlooker::Onlooker;
 use super::publisher::Routed;
 
 /// The exchange that copies go to, in the virtual host that is traced.
@@ -21,9 +24,17 @@ pub const EXCHANGE: &str = "amq.rabbitmq.trace";
 /// Which virtual hosts are traced.
 #[derive(Debug, Default)]
 pub struct Firehose {
-    /// Whether any is: this is all that a message costs while none is.
+    /// Whether any is, or somebody looks on: this is all that a message costs if not.
     is_on: AtomicBool,
-    traced: Mutex<BTreeSet<Arc<str>>>,
+    /// Whether any virtual host is traced.
+    is_tracing: AtomicBool,
+    watched: Mutex<Watched>,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    traced: BTreeSet<Arc<str>>,
+    onlookers: Vec<Arc<Onlooker>>,
 }
 
 /// Who publishes or gets a message.
@@ -43,13 +54,13 @@ pub struct Party {
 #[derive(Debug, Clone, Copy)]
 pub enum Tap<'a> {
     /// A message that a client publishes, and where it goes.
-    Publish(&'a Message, &'a Routed),
+    Publish(&'a Arc<Message>, &'a Routed),
     /// A message that a client gets.
     Deliver(&'a Delivery),
 }
 
 impl Firehose {
-    /// Whether any virtual host is traced.
+    /// Whether any virtual host is traced, or somebody looks on.
     #[inline]
     pub fn is_on(&self) -> bool {
         self.is_on.load(Ordering::Relaxed)
@@ -57,21 +68,49 @@ impl Firehose {
 
     /// Whether a virtual host is traced.
     pub fn traces(&self, vhost: &str) -> bool {
-        self.is_on() && self.lock().contains(vhost)
+        self.is_tracing.load(Ordering::Relaxed) && self.lock().traced.contains(vhost)
     }
 
     /// Begins or ends to trace a virtual host.
     pub fn set(&self, vhost: &Arc<str>, is_traced: bool) {
-        let mut traced = self.lock();
+        let mut watched = self.lock();
         match is_traced {
-            true => traced.insert(vhost.clone()),
-            false => traced.remove(vhost),
+            true => watched.traced.insert(vhost.clone()),
+            false => watched.traced.remove(vhost),
         };
-        self.is_on.store(!traced.is_empty(), Ordering::Relaxed);
+        self.note(&watched);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
-        self.traced.lock().expect("nothing panics while it holds the list")
+    /// Shows an onlooker what is published from now on.
+    pub fn look_on(&self, onlooker: &Arc<Onlooker>) {
+        let mut watched = self.lock();
+        watched.onlookers.push(onlooker.clone());
+        self.note(&watched);
+    }
+
+    /// Shows an onlooker nothing any more.
+    pub fn look_away(&self, onlooker: &Arc<Onlooker>) {
+        let mut watched = self.lock();
+        watched.onlookers.retain(|known| !Arc::ptr_eq(known, onlooker));
+        self.note(&watched);
+    }
+
+    /// Shows onlookers what is published.
+    #[inline]
+    pub fn show(&self, vhost: &str, message: &Arc<Message>) {
+        if self.is_on() {
+            self.lock().onlookers.iter().for_each(|onlooker| onlooker.show(vhost, message));
+        }
+    }
+
+    fn note(&self, watched: &Watched) {
+        let is_tracing = !watched.traced.is_empty();
+        self.is_tracing.store(is_tracing, Ordering::Relaxed);
+        self.is_on.store(is_tracing || !watched.onlookers.is_empty(), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().expect("nothing panics while it holds the list")
     }
 }
 
@@ -96,6 +135,10 @@ impl Node {
 
     #[cold]
     fn tap_peer(&self, peer: &Peer, channel: u16, tap: Tap<'_>) {
+        let is_copied = self.firehose.is_tracing.load(Ordering::Relaxed);
+        if !is_copied && matches!(tap, Tap::Deliver(_)) {
+            return;
+        }
         let Some(login) = peer.login() else { return };
         let (vhost, user, connection) = (login.vhost, login.user, peer.name());
         self.tap_as(&Party { vhost, user, connection, channel }, tap);
@@ -103,6 +146,9 @@ impl Node {
 
     /// As [`Node::tap`], for whoever has no connection.
     pub fn tap_as(&self, party: &Party, tap: Tap<'_>) {
+        if let Tap::Publish(message, _) = tap {
+            self.firehose.show(&party.vhost, message);
+        }
         if !self.firehose.traces(&party.vhost) || tap.message().exchange() == EXCHANGE {
             return;
         }

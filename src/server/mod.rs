@@ -26,6 +26,7 @@ pub mod host;
 pub mod http;
 pub mod listener;
 pub mod logins;
+pub mod onlooker;
 pub mod outbox;
 pub mod password;
 pub mod pause;

@@ -309,6 +309,7 @@ impl Node {
     /// before anybody is told.
     pub fn publish_now(&self, vhost: &Arc<str>, message: &Arc<Message>) -> Option<Position> {
         let retained = message.facts().retain.then(|| self.retain(vhost, message));
+        self.firehose.show(vhost, message);
         let mut publisher = Publisher::new(None);
         let (exchange, key) = (message.exchange(), message.routing_key());
         match publisher.route(self, vhost, (exchange, key), &*headers_of(message)) {
@@ -326,9 +327,11 @@ impl Node {
         let address = Address { vhost, exchange, key, random: random_number() };
         let routes = self.topology().route(address, &*headers_of(&message), None);
         let Ok(routes) = routes else { return };
+        let message = Arc::new(message);
+        self.firehose.show(vhost, &message);
         let routed = Arc::new(Routed::group(&routes, self.shard_count())).choose(self);
         let mut publisher = Publisher::new(None);
-        publisher.add(self, Arc::new(message), routed, (None, None));
+        publisher.add(self, message, routed, (None, None));
         publisher.flush(self);
     }
 }

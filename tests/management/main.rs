@@ -22,6 +22,7 @@ mod scripts;
 mod sessions;
 mod statistics;
 mod support;
+mod tap;
 mod topology;
 
 use std::io::{Read as _, Write as _};

@@ -32,6 +32,12 @@ impl Client {
         assert_eq!(self.read().0, 0x90);
     }
 
+    /// Publishes with QoS 0.
+    pub fn publish(&mut self, topic: &str, payload: &[u8]) {
+        let body = [&*text(topic), b"\0", payload].concat();
+        self.send(0x30, &body);
+    }
+
     fn send(&mut self, kind: u8, body: &[u8]) {
         let length = u8::try_from(body.len()).unwrap();
         assert!(length < 128);

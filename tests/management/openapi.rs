@@ -258,7 +258,7 @@ fn every_operation_answers_as_described() {
     let description = Description::of(&api);
     let (mut wrong, mut failing) = (BTreeSet::new(), BTreeSet::new());
     for operation in description.operations() {
-        if operation.path.ends_with("/stream") {
+        if operation.path.ends_with("/stream") || operation.path.ends_with("/tap") {
             continue;
         }
         let mut succeeds = false;

@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::{Api, DEADLINE};
@@ -182,16 +184,19 @@ fn what_cannot_be_asked_for_is_refused() {
 }
 
 /// The lines of a stream.
-struct Events(BufReader<TcpStream>);
+pub struct Events(BufReader<TcpStream>);
 
 impl Events {
     fn open(api: &Api, query: &str) -> Events {
+        Events::at(api, "guest:guest", &format!("{MESSAGES}/stream{query}"))
+    }
+
+    /// A stream at any path, in somebody's name.
+    pub fn at(api: &Api, login: &str, path: &str) -> Events {
         let mut socket = TcpStream::connect(api.address).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        let head = format!(
-            "GET /api/{MESSAGES}/stream{query} HTTP/1.0\r\n\
-             authorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\r\n"
-        );
+        let login = STANDARD.encode(login);
+        let head = format!("GET /api/{path} HTTP/1.0\r\nauthorization: Basic {login}\r\n\r\n");
         socket.write_all(head.as_bytes()).unwrap();
         let mut events = Events(BufReader::new(socket));
         let head: Vec<String> =
@@ -208,7 +213,7 @@ impl Events {
     }
 
     /// The lines up to an empty one.
-    fn event(&mut self) -> Vec<String> {
+    pub fn event(&mut self) -> Vec<String> {
         std::iter::from_fn(|| Some(self.line()).filter(|line| !line.is_empty())).collect()
     }
 }

@@ -19,6 +19,15 @@ pub fn places() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(WAITING_MAX))
 }
 
+/// A place for a request that waits.
+///
+/// # Errors
+/// If too many do.
+pub fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
+    let place = places.clone().try_acquire_owned();
+    place.map_err(|_| Refusal::unavailable("too many requests wait for messages"))
+}
+
 /// See the module's documentation. Dropped, it gives back what it did not give out; what it gave out
 /// stays with its holder.
 pub struct Consumer {
@@ -44,9 +53,7 @@ impl Consumer {
         prefetch: u32,
         places: &Arc<Semaphore>,
     ) -> Result<Consumer, Refusal> {
-        let place = places.clone().try_acquire_owned();
-        let place =
-            place.map_err(|_| Refusal::unavailable("too many requests wait for messages"))?;
+        let place = place(places)?;
         let id = ConsumerId { connection: node.connections.next_id(), number: 1 };
         let consumer = Consumer {
             node: node.clone(),

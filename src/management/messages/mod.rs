@@ -8,6 +8,7 @@
 //! GET    …/queues/:vhost/:queue/messages/stream                 take them as they come
 //! DELETE …/queues/:vhost/:queue/messages/:token                 acknowledge
 //! POST   …/queues/:vhost/:queue/messages/:token/requeue         give back
+//! GET    …/exchanges/:vhost/:exchange/tap                       look at what is published, as it comes
 //! GET    …/queues/:vhost/:queue/peek                            look
 //! ```
 
@@ -18,6 +19,7 @@ pub mod peek;
 pub mod publish;
 pub mod stream;
 pub mod take;
+pub mod tap;
 
 use std::time::Duration;
 

@@ -154,7 +154,7 @@ impl Drop for Stream {
 }
 
 /// The events of a stream as the body of an answer.
-struct Events(mpsc::Receiver<Bytes>);
+pub struct Events(pub mpsc::Receiver<Bytes>);
 
 impl hyper::body::Body for Events {
     type Data = Bytes;
@@ -168,12 +168,13 @@ impl hyper::body::Body for Events {
     }
 }
 
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// What the answer is.
+pub const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// Messages that may wait for their acknowledgement, if the request does not say.
 const PREFETCH: usize = 100;
 const PREFETCH_MAX: usize = 1_000;
 /// After so long without a message a line without a meaning is sent, so that nobody in between takes
 /// the connection for dead.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
+pub const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// How long a client may read nothing.
-const SEND_MAX: Duration = Duration::from_secs(60);
+pub const SEND_MAX: Duration = Duration::from_secs(60);

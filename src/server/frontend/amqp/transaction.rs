@@ -61,8 +61,8 @@ impl Amqp {
         let (mut traced, mut fates) = (Vec::new(), Vec::new());
         for publish in std::mem::take(&mut self.channel(channel).uncommitted) {
             let routed = self.route(&publish)?;
-            if self.node.firehose.traces(&self.vhost) {
-                traced.push((publish.message.clone(), routed.clone()));
+            if self.node.firehose.is_on() {
+                traced.push((Arc::new(publish.message.clone()), routed.clone()));
             }
             let body_bytes = publish.message.body().len();
             fates.push((body_bytes, fate(&routed, publish.mandatory)));
