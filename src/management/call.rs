@@ -348,7 +348,11 @@ fn check_vhosts(
     }
 }
 
-async fn wait_until_durable(node: &Node, position: Position) -> Result<(), Refusal> {
+/// Waits until a position of the journal is safe.
+///
+/// # Errors
+/// If it never will be.
+pub async fn wait_until_durable(node: &Node, position: Position) -> Result<(), Refusal> {
     let mut durable = node.storage.durable();
     let reached = durable.wait_for(|now| now.through > position || now.failed.is_some()).await;
     match reached.is_ok_and(|now| now.through > position) {

@@ -13,7 +13,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 
 use super::auth::Who::{self, Administrator, Anybody, Management, Monitoring, Policymaker};
 use super::call::{Answer, Api, Call, Endpoint, respond, respond_on_thread};
-use super::messages::{self, lease, stream, take, tap};
+use super::messages::{self, lease, moving, stream, take, tap};
 use super::mqtt::{self, retained, sessions, subscriptions};
 use super::{
     aliveness, attempts, bindings, channels, compatibility, connections, consumers, definitions,
@@ -264,6 +264,9 @@ const MESSAGES: &[Route] = &[
     delete("/queues/{vhost}/{queue}/messages/{token}", Management, lease::acknowledge),
     post("/queues/{vhost}/{queue}/messages/{token}/requeue", Management, lease::requeue),
     get("/queues/{vhost}/{queue}/peek", Management, messages::peek::peek),
+    waiting("POST", "/queues/{vhost}/{queue}/move", Management, |call| {
+        Box::pin(moving::move_messages(call))
+    }),
     waiting("GET", "/exchanges/{vhost}/{exchange}/tap", Management, |call| {
         Box::pin(std::future::ready(tap::of_exchange(call)))
     }),

@@ -13,6 +13,7 @@ mod limits;
 mod lists;
 mod messages;
 mod metrics;
+mod moving;
 mod mqtt;
 mod openapi;
 mod operator;

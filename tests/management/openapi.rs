@@ -117,6 +117,7 @@ impl Description {
             }
             _ => match name {
                 "node" => json!(self.node),
+                "destination" => json!("other"),
                 "expiration" => json!("1000"),
                 "user_id" => json!("guest"),
                 "password_hash" | "hashing_algorithm" => Value::Null,
@@ -244,6 +245,7 @@ fn prepare(api: &Api) {
     let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
     assert_eq!(api.put("vhosts/v", json!({})).status, 201);
     assert_eq!(api.put("queues/v/v", json!({})).status, 201);
+    assert_eq!(api.put("queues/v/other", json!({})).status, 201);
     assert_eq!(api.put("exchanges/v/v", json!({})).status, 201);
     assert_eq!(api.put("users/somebody", json!({"password": "p"})).status, 201);
     assert_eq!(api.put("permissions/v/somebody", all).status, 201);

@@ -95,6 +95,7 @@ const ROUTES: &str = "
     DELETE /queues/{vhost}/{queue}/messages/{token} w
     POST /queues/{vhost}/{queue}/messages/{token}/requeue w
     GET /queues/{vhost}/{queue}/peek w
+    POST /queues/{vhost}/{queue}/move w
     GET /mqtt/sessions v
     GET /mqtt/sessions/{client_id} v
     GET /mqtt/sessions/{client_id}/subscriptions v

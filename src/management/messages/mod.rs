@@ -8,6 +8,7 @@
 //! GET    …/queues/:vhost/:queue/messages/stream                 take them as they come
 //! DELETE …/queues/:vhost/:queue/messages/:token                 acknowledge
 //! POST   …/queues/:vhost/:queue/messages/:token/requeue         give back
+//! POST   …/queues/:vhost/:queue/move                            take what waits to another queue
 //! GET    …/exchanges/:vhost/:exchange/tap                       look at what is published, as it comes
 //! GET    …/queues/:vhost/:queue/peek                            look
 //! ```
@@ -15,6 +16,7 @@
 pub mod consumer;
 pub mod headers;
 pub mod lease;
+pub mod moving;
 pub mod peek;
 pub mod publish;
 pub mod stream;
