@@ -204,7 +204,7 @@ function Filter({ name, isRegex, label }: { name: string; isRegex: boolean; labe
 function Pages({ page, count }: { page: number; count: number }) {
   const to = (page: number) => () => setParameters({ page: page > 1 ? String(page) : "" });
   return (
-    <nav class="pages" aria-label="Pages">
+    <nav class="pages" aria-label="Pages of the list">
       <button type="button" disabled={page <= 1} onClick={to(1)}>First</button>
       <button type="button" disabled={page <= 1} onClick={to(page - 1)}>Previous</button>
       <span>Page {number(page)} of {number(count)}</span>
