@@ -39,21 +39,23 @@ export function layOut(nodes: GraphNode[], edges: GraphEdge[]): Layout {
   const known = new Set(nodes.map((node) => node.id));
   const joined = join(edges.filter((edge) => known.has(edge.from) && known.has(edge.to)));
   const columns = order(inColumns(nodes, joined), joined);
+  const column = new Map(columns.flatMap((column, n) => column.map((node) => [node.id, n] as const)));
+  const runsBack = joined.some(({ from, to }) => (column.get(from) ?? 0) >= (column.get(to) ?? 0));
+  const side = MARGIN + (runsBack ? DIP : 0);
   const rows = Math.max(0, ...columns.map((column) => column.length));
   const boxes: Box[] = columns.flatMap((column, n) => {
     const top = MARGIN + ((rows - column.length) * (HEIGHT + GAP_Y)) / 2;
-    return column.map((node, row) => ({ node, x: MARGIN + n * (WIDTH + GAP_X), y: top + row * (HEIGHT + GAP_Y) }));
+    return column.map((node, row) => ({ node, x: side + n * (WIDTH + GAP_X), y: top + row * (HEIGHT + GAP_Y) }));
   });
   const at = new Map(boxes.map((box) => [box.node.id, box]));
   const paths = joined.flatMap((edge) => {
     const [from, to] = [at.get(edge.from), at.get(edge.to)];
     return from && to ? [{ ...edge, ...curve(from, to) }] : [];
   });
-  const runsBack = paths.some((path) => path.isBack);
   return {
     boxes,
     paths,
-    width: columns.length * (WIDTH + GAP_X) - GAP_X + 2 * MARGIN + (runsBack ? 2 * DIP : 0),
+    width: columns.length * (WIDTH + GAP_X) - GAP_X + 2 * side,
     height: rows * (HEIGHT + GAP_Y) - GAP_Y + 2 * MARGIN + (runsBack ? DIP : 0),
   };
 }
@@ -127,19 +129,19 @@ function order(columns: GraphNode[][], edges: Joined[]): GraphNode[][] {
   });
 }
 
-function curve(from: Box, to: Box): { d: string; labelX: number; labelY: number; isBack: boolean } {
+function curve(from: Box, to: Box): { d: string; labelX: number; labelY: number } {
   const [x1, y1] = [from.x + WIDTH, from.y + HEIGHT / 2];
   const [x2, y2] = [to.x, to.y + HEIGHT / 2];
   if (x2 > x1) {
-    // Flat at both ends, so that the arrow points into the box. The key stands near the end, where lines of
-    // one source are apart.
+    // Flat at both ends, so that the arrow points into the box. The key stands in the last gap.
     const bend = GAP_X * 0.45;
     const d = `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
-    const t = x2 - x1 > GAP_X ? 0.85 : 0.62;
+    const t = x2 - x1 > GAP_X ? 0.88 : 0.5;
     const along = (a: number, b: number, c: number, e: number) => (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t ** 2 * c + t ** 3 * e;
-    return { d, labelX: along(x1, x1 + bend, x2 - bend, x2), labelY: along(y1, y1, y2, y2) - 4, isBack: false };
+    return { d, labelX: along(x1, x1 + bend, x2 - bend, x2), labelY: along(y1, y1, y2, y2) + 4 };
   }
-  const low = Math.max(from.y, to.y) + HEIGHT + DIP * 0.7;
-  const d = `M${x1} ${y1}C${x1 + DIP * 2} ${low} ${x1} ${low} ${(x1 + x2) / 2} ${low}S${x2 - DIP * 2} ${low} ${x2} ${y2}`;
-  return { d, labelX: (x1 + x2) / 2, labelY: low - 4, isBack: true };
+  // Out to the right, below both boxes, and in from the left.
+  const low = Math.max(from.y, to.y) + HEIGHT + DIP * 0.5;
+  const d = `M${x1} ${y1}C${x1 + DIP} ${y1} ${x1 + DIP} ${low} ${x1 - DIP / 2} ${low}H${x2 + DIP / 2}C${x2 - DIP} ${low} ${x2 - DIP} ${y2} ${x2} ${y2}`;
+  return { d, labelX: (x1 + x2) / 2, labelY: low + 4 };
 }

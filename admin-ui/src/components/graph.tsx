@@ -40,7 +40,7 @@ export function Graph({ title, nodes, edges, focus }: GraphProps) {
   return (
     <figure class="graph">
       <div class="graph-frame" tabIndex={0} role="group" aria-label={title}>
-        <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="presentation" aria-hidden="true">
+        <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label={`${title}, drawn`}>
           <defs>
             <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
               <path d="M0 0 8 4 0 8z" />
@@ -82,8 +82,7 @@ function Node({ box: { node, x, y }, isFocus }: { box: Box; isFocus: boolean }) 
       <text x={x + WIDTH / 2} y={y + 32}>{short(node.label, LABEL_CHARS)}</text>
     </g>
   );
-  // Whoever uses the keyboard finds the links in the tables and in the words.
-  return node.href && !isFocus ? <a href={node.href} tabIndex={-1}>{drawn}</a> : drawn;
+  return node.href && !isFocus ? <a href={node.href}>{drawn}</a> : drawn;
 }
 
 function Line({ path }: { path: Path }) {
