@@ -1,9 +1,9 @@
 // The body of a message: as JSON, text, octets or base64, to copy and to keep as a file.
 
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { bytes } from "../format";
-import { tell } from "./notices";
-import { hexDump, octets, prettyJson, toBase64, toText } from "./octets";
+import { explain, tell } from "./notices";
+import { hexDump, isPacked, octets, prettyJson, toBase64, toText, unpack } from "./octets";
 
 interface BodyProps {
   payload: string;
@@ -11,6 +11,7 @@ interface BodyProps {
   /** How long it is; what was sent to the browser may be the beginning only. */
   length: number | undefined;
   contentType?: string | undefined;
+  contentEncoding?: string | undefined;
   name: string;
 }
 
@@ -19,12 +20,16 @@ type Form = "JSON" | "Text" | "Hex" | "Base64";
 /** What is shown at the most; the file has it all. */
 const SHOWN_BYTES_MAX = 64 * 1024;
 
-export function Body({ payload, encoding, length, contentType, name }: BodyProps) {
-  const whole = useMemo(() => octets(payload, encoding), [payload, encoding]);
-  const size = length ?? whole.length;
-  const missing = size - whole.length;
+export function Body({ payload, encoding, length, contentType, contentEncoding, name }: BodyProps) {
+  const sent = useMemo(() => octets(payload, encoding), [payload, encoding]);
+  const [unpacked, setUnpacked] = useState<Uint8Array<ArrayBuffer> | null>(null);
+  useEffect(() => setUnpacked(null), [sent]);
+  const size = length ?? sent.length;
+  const missing = size - sent.length;
+  const whole = unpacked ?? sent;
+  const unpackIt = () => unpack(sent, contentEncoding ?? "").then(setUnpacked, (error) => tell("failed", explain(error)));
   const text = useMemo(() => toText(whole, missing > 0), [whole, missing]);
-  const json = useMemo(() => (text === undefined || whole.length > SHOWN_BYTES_MAX ? undefined : prettyJson(text)), [text]);
+  const json = useMemo(() => (text === undefined || whole.length > SHOWN_BYTES_MAX ? undefined : prettyJson(text)), [whole, text]);
   const [chosen, choose] = useState<Form | null>(null);
   const forms: Form[] = [...(json === undefined ? [] : ["JSON" as const]), ...(text === undefined ? [] : ["Text" as const]), "Hex", "Base64"];
   const isStructure = json !== undefined && /^[[{]/.test(json);
@@ -37,9 +42,10 @@ export function Body({ payload, encoding, length, contentType, name }: BodyProps
         <div class="forms" role="group" aria-label="Show the body as">
           {forms.map((each) => <button key={each} type="button" class="chip" aria-pressed={each === form} onClick={() => choose(each)}>{each}</button>)}
         </div>
-        <span class="soft">{bytes(size)}{contentType && `, ${contentType}`}</span>
+        <span class="soft">{bytes(size)}{contentType && `, ${contentType}`}{unpacked ? `, unpacked ${bytes(unpacked.length)}` : contentEncoding && `, ${contentEncoding}`}</span>
+        {isPacked(contentEncoding) && missing === 0 && !unpacked && <button type="button" class="chip" onClick={() => void unpackIt()}>Unpack</button>}
         <button type="button" class="chip" onClick={() => void copy(written(form, whole, text, json))}>Copy</button>
-        <button type="button" class="chip" onClick={() => save(whole, name)}>Download</button>
+        <button type="button" class="chip" onClick={() => save(whole, unpacked ? `unpacked-${name}` : name)}>Download</button>
       </div>
       <pre tabIndex={0} role="group" aria-label="Body" class={form === "Hex" ? "hex" : ""}>{shown(form, whole, text, json)}</pre>
       {missing > 0 && <p class="hint">These are the first {bytes(whole.length)}; {bytes(missing)} more were not fetched.</p>}

@@ -58,6 +58,7 @@ export function MessageView({ message, vhost, queue, actions }: MessageViewProps
         encoding={message.payload_encoding}
         length={message.payload_bytes}
         contentType={properties.content_type}
+        contentEncoding={properties.content_encoding}
         name={fileName(properties)}
       />
       <div class="columns">

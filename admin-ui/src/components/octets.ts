@@ -21,6 +21,34 @@ export function toText(bytes: Uint8Array, isCut: boolean): string | undefined {
   }
 }
 
+/** How bodies are packed that a browser can unpack, by their content encoding. */
+const PACKINGS: Record<string, CompressionFormat> = { gzip: "gzip", "x-gzip": "gzip", deflate: "deflate" };
+
+export function isPacked(contentEncoding: string | undefined): boolean {
+  return contentEncoding !== undefined && contentEncoding.toLowerCase() in PACKINGS;
+}
+
+/** Throws with words for the user if the octets are not packed that way, or are too many. */
+export async function unpack(packed: Uint8Array<ArrayBuffer>, contentEncoding: string): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream(PACKINGS[contentEncoding.toLowerCase()] ?? "gzip"));
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  const reader = stream.getReader();
+  for (;;) {
+    const { done, value } = await reader.read().catch(() => {
+      throw new Error(`The body says that it is packed with ${contentEncoding}, and is not, or not all of it.`);
+    });
+    if (done) break;
+    pieces.push(value);
+    size += value.length;
+    if (size > UNPACKED_BYTES_MAX) {
+      await reader.cancel();
+      throw new Error("Unpacked, the body would be too large for this page. Download it.");
+    }
+  }
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
+}
+
 /** Lines of 16 octets: where they are, the octets, and what of them is ASCII. */
 export function hexDump(bytes: Uint8Array): string {
   const lines: string[] = [];
@@ -64,6 +92,8 @@ function lineBreak(depth: number): string {
   return `\n${"  ".repeat(Math.min(depth, INDENT_MAX))}`;
 }
 
+/** A small body may unpack to one that no browser holds. */
+const UNPACKED_BYTES_MAX = 16 * 1024 * 1024;
 const CALL_ARGUMENTS_MAX = 8192;
 /** Deeper than this, lines are not indented further: a body of brackets alone would grow by its square. */
 const INDENT_MAX = 40;
