@@ -3,6 +3,8 @@
 import type { ComponentType } from "preact";
 import { may } from "../session";
 import { Overview } from "./overview";
+import { Queue } from "./queue";
+import { Queues } from "./queues";
 
 export interface Route {
   /** The parts of the address; `:` stands for any value, which the page is given in `parts`. */
@@ -16,6 +18,8 @@ export interface Route {
 
 export const ROUTES: Route[] = [
   { path: "", page: Overview, nav: { group: "", title: "Overview" } },
+  { path: "queues", page: Queues, nav: { group: "Messages", title: "Queues" } },
+  { path: "queues/:/:", page: Queue },
 ];
 
 /** The page of an address, and the values in it. */
