@@ -2,6 +2,7 @@
 
 import type { ComponentType } from "preact";
 import { may } from "../session";
+import { Messages } from "./messages";
 import { Overview } from "./overview";
 import { Queue } from "./queue";
 import { Queues } from "./queues";
@@ -20,6 +21,7 @@ export const ROUTES: Route[] = [
   { path: "", page: Overview, nav: { group: "", title: "Overview" } },
   { path: "queues", page: Queues, nav: { group: "Messages", title: "Queues" } },
   { path: "queues/:/:", page: Queue },
+  { path: "queues/:/:/messages", page: Messages },
 ];
 
 /** The page of an address, and the values in it. */
