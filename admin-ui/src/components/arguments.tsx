@@ -112,8 +112,12 @@ interface Row {
 }
 
 /** A field of arguments; its value goes into a hidden input as JSON, read by {@link parseArguments}. */
-export function ArgumentsInput(props: { name: string; label: string; suggestions?: Suggestion[]; value?: Record<string, Json> }) {
-  const [rows, setRows] = useState<Row[]>(() => Object.entries(props.value ?? {}).map(([key, value]) => toRow(key, value)));
+export function ArgumentsInput(props: { name: string; label: string; suggestions?: Suggestion[]; value?: Record<string, Json>; onChange?: (text: string) => void }) {
+  const [rows, setAll] = useState<Row[]>(() => Object.entries(props.value ?? {}).map(([key, value]) => toRow(key, value)));
+  const setRows = (rows: Row[]) => {
+    setAll(rows);
+    props.onChange?.(JSON.stringify(rows));
+  };
   const change = (at: number, changes: Partial<Row>) => setRows(rows.map((row, n) => (n === at ? { ...row, ...changes } : row)));
   const rename = (at: number, key: string) => {
     const known = props.suggestions?.find((suggestion) => suggestion.key === key);
