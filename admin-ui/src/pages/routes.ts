@@ -3,6 +3,9 @@
 import type { ComponentType } from "preact";
 import { may } from "../session";
 import { Messages } from "./messages";
+import { Bindings } from "./bindings";
+import { Exchange } from "./exchange";
+import { Exchanges } from "./exchanges";
 import { Overview } from "./overview";
 import { Queue } from "./queue";
 import { Queues } from "./queues";
@@ -22,6 +25,9 @@ export const ROUTES: Route[] = [
   { path: "queues", page: Queues, nav: { group: "Messages", title: "Queues" } },
   { path: "queues/:/:", page: Queue },
   { path: "queues/:/:/messages", page: Messages },
+  { path: "exchanges", page: Exchanges, nav: { group: "Messages", title: "Exchanges" } },
+  { path: "exchanges/:/:", page: Exchange },
+  { path: "bindings", page: Bindings, nav: { group: "Messages", title: "Bindings" } },
 ];
 
 /** The page of an address, and the values in it. */
