@@ -9,6 +9,7 @@ import { Exchanges } from "./exchanges";
 import { Overview } from "./overview";
 import { Queue } from "./queue";
 import { Queues } from "./queues";
+import { RouteTester } from "./route-tester";
 
 export interface Route {
   /** The parts of the address; `:` stands for any value, which the page is given in `parts`. */
@@ -28,6 +29,7 @@ export const ROUTES: Route[] = [
   { path: "exchanges", page: Exchanges, nav: { group: "Messages", title: "Exchanges" } },
   { path: "exchanges/:/:", page: Exchange },
   { path: "bindings", page: Bindings, nav: { group: "Messages", title: "Bindings" } },
+  { path: "routes", page: RouteTester, nav: { group: "Tools", title: "Route tester" } },
 ];
 
 /** The page of an address, and the values in it. */
