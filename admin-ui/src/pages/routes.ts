@@ -6,6 +6,7 @@ import { Messages } from "./messages";
 import { Bindings } from "./bindings";
 import { Exchange } from "./exchange";
 import { Exchanges } from "./exchanges";
+import { Live } from "./live";
 import { Overview } from "./overview";
 import { Queue } from "./queue";
 import { Queues } from "./queues";
@@ -30,6 +31,7 @@ export const ROUTES: Route[] = [
   { path: "exchanges/:/:", page: Exchange },
   { path: "bindings", page: Bindings, nav: { group: "Messages", title: "Bindings" } },
   { path: "routes", page: RouteTester, nav: { group: "Tools", title: "Route tester" } },
+  { path: "live", page: Live, nav: { group: "Tools", title: "Live view" } },
 ];
 
 /** The page of an address, and the values in it. */
