@@ -16,6 +16,13 @@ struct Row<'a> {
     name: String,
 }
 
+impl Row<'_> {
+    fn names(&self) -> [&str; 3] {
+        let [_, user, client] = self.connected.names();
+        [&self.name, user, client]
+    }
+}
+
 /// `GET /channels` and `/vhosts/:vhost/channels`.
 pub fn list(call: &Call) -> Answer {
     answer(call, &connections::visible(call)?)
@@ -42,7 +49,7 @@ pub fn show(call: &Call) -> Answer {
 fn answer(call: &Call, connected: &[Connected]) -> Answer {
     let rows = connected.iter().flat_map(rows).collect();
     let render = |rows: &[&Row<'_>]| rows.iter().map(|row| Some(describe(call, row))).collect();
-    list::answer(call, rows, |row: &Row<'_>| [&*row.name], render)
+    list::answer(call, rows, Row::names, render)
 }
 
 fn rows(connected: &Connected) -> Vec<Row<'_>> {

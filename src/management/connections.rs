@@ -100,6 +100,11 @@ impl Connected {
         Some(Connected { peer, login, name })
     }
 
+    /// What it is found by: its name, its user and what the client calls itself.
+    pub fn names(&self) -> [&str; 3] {
+        [&self.name, &self.login.user, self.login.client_name.as_deref().unwrap_or_default()]
+    }
+
     /// The client's address.
     pub fn peer_host(&self) -> String {
         self.peer.link.peer.host()
@@ -109,7 +114,7 @@ impl Connected {
 fn answer_list(call: &Call, connected: Vec<Connected>) -> Answer {
     let render =
         |connected: &[&Connected]| connected.iter().map(|it| Some(describe(call, it))).collect();
-    list::answer(call, connected, |it: &Connected| [&*it.name], render)
+    list::answer(call, connected, Connected::names, render)
 }
 
 fn close_one(call: &Call, connected: &Connected) {

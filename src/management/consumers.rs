@@ -35,8 +35,8 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn names(&self) -> [&str; 2] {
-        [&self.facts.tag, &self.queue]
+    fn names(&self) -> [&str; 3] {
+        [&self.facts.tag, &self.queue, &self.connected.name]
     }
 }
 
