@@ -25,8 +25,8 @@ export function query(base: string, parameters: Record<string, string | number |
 /** Told when the broker does not know the session any more. */
 export const onSessionEnd = { notify: () => {} };
 
-export async function call<T>(method: string, target: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const headers: Record<string, string> = { "X-Requested-With": "leveret" };
+export async function call<T>(method: string, target: string, body?: unknown, signal?: AbortSignal, more?: Record<string, string>): Promise<T> {
+  const headers: Record<string, string> = { ...more, "X-Requested-With": "leveret" };
   let content: BodyInit | undefined;
   if (body instanceof URLSearchParams || body instanceof Blob) content = body;
   else if (body !== undefined) {

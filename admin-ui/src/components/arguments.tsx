@@ -111,8 +111,8 @@ interface Row {
   value: string;
 }
 
-/** A field of arguments; its value goes into a hidden input as JSON, read by {@link parseArguments}. */
-export function ArgumentsInput(props: { name: string; label: string; suggestions?: Suggestion[]; value?: Record<string, Json>; onChange?: (text: string) => void }) {
+/** A field of arguments; its value goes into a hidden input as JSON, read by {@link parseArguments}. With `isText` nothing else is entered. */
+export function ArgumentsInput(props: { name: string; label: string; suggestions?: Suggestion[]; value?: Record<string, Json>; onChange?: (text: string) => void; isText?: boolean }) {
   const [rows, setAll] = useState<Row[]>(() => Object.entries(props.value ?? {}).map(([key, value]) => toRow(key, value)));
   const setRows = (rows: Row[]) => {
     setAll(rows);
@@ -132,14 +132,16 @@ export function ArgumentsInput(props: { name: string; label: string; suggestions
         const known = props.suggestions?.find((suggestion) => suggestion.key === row.key);
         const explained = row.value && meaning(row.key, row.type === "boolean" ? row.value === "true" : row.value);
         return (
-          <div class="row" key={n}>
+          <div class={props.isText ? "row text" : "row"} key={n}>
             <input aria-label={`${props.label}: name ${n + 1}`} value={row.key} placeholder="name" spellcheck={false} onInput={(event) => rename(n, event.currentTarget.value)} />
-            <select aria-label={`${props.label}: type of ${row.key || n + 1}`} value={row.type} onChange={(event) => change(n, { type: event.currentTarget.value as Row["type"] })}>
-              <option value="string">text</option>
-              <option value="number">number</option>
-              <option value="boolean">true/false</option>
-              <option value="json">JSON</option>
-            </select>
+            {!props.isText && (
+              <select aria-label={`${props.label}: type of ${row.key || n + 1}`} value={row.type} onChange={(event) => change(n, { type: event.currentTarget.value as Row["type"] })}>
+                <option value="string">text</option>
+                <option value="number">number</option>
+                <option value="boolean">true/false</option>
+                <option value="json">JSON</option>
+              </select>
+            )}
             <input aria-label={`${props.label}: value of ${row.key || n + 1}`} value={row.value} placeholder={known?.placeholder ?? "value"} spellcheck={false} onInput={(event) => change(n, { value: event.currentTarget.value })} />
             <button type="button" class="bare" aria-label={`Remove ${row.key || "this row"}`} onClick={() => setRows(rows.filter((_, at) => at !== n))}>✕</button>
             {explained && <small>{explained}</small>}
@@ -150,7 +152,7 @@ export function ArgumentsInput(props: { name: string; label: string; suggestions
         {unused.map(({ key, type }) => (
           <button key={key} type="button" class="chip" onClick={() => setRows([...rows, { key, type, value: type === "boolean" ? "true" : "" }])}>{key}</button>
         ))}
-        <button type="button" class="chip" onClick={() => setRows([...rows, { key: "", type: "string", value: "" }])}>other…</button>
+        <button type="button" class="chip" onClick={() => setRows([...rows, { key: "", type: "string", value: "" }])}>{props.suggestions ? "other…" : "add…"}</button>
       </div>
     </fieldset>
   );
@@ -177,6 +179,11 @@ export function parseArguments(text: string): Record<string, Json> {
     result[key.trim()] = parseValue(key, type, value);
   }
   return result;
+}
+
+/** What an {@link ArgumentsInput} holds, as pairs of texts: the user properties of MQTT are nothing else. */
+export function parsePairs(text: string): [string, string][] {
+  return (JSON.parse(text) as Row[]).filter(({ key }) => key !== "").map(({ key, value }) => [key, value]);
 }
 
 function parseValue(key: string, type: Row["type"], value: string): Json {

@@ -1,7 +1,9 @@
 // Names of things as links to their pages.
 
+import { path } from "../api";
 import { vhost as chosenVhost } from "../settings";
 import { link } from "../router";
+import { may } from "../session";
 
 export const DEFAULT_EXCHANGE = "amq.default";
 
@@ -21,7 +23,9 @@ export function ChannelLink({ name, label }: { name: string; label?: string }) {
   return <a href={link`channels/${name}`}>{label ?? name}</a>;
 }
 
+/** Administrators alone may open the page of a user. */
 export function UserLink({ name }: { name: string }) {
+  if (!may("administrator")) return <>{name}</>;
   return <a href={link`users/${name}`}>{name}</a>;
 }
 
@@ -31,6 +35,11 @@ export function VhostLink({ name }: { name: string }) {
 
 export function SessionLink({ clientId }: { clientId: string }) {
   return <a href={link`mqtt/sessions/${clientId}`}>{clientId}</a>;
+}
+
+/** The list of connections or channels, of the virtual host that was chosen or of all. */
+export function clientsOf(kind: "connections" | "channels"): string {
+  return chosenVhost.value ? path`vhosts/${chosenVhost.value}/${kind}` : kind;
 }
 
 /** The list of a kind of thing, of the virtual host that was chosen or of all. */
