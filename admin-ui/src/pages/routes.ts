@@ -7,6 +7,11 @@ import { Bindings } from "./bindings";
 import { Exchange } from "./exchange";
 import { Exchanges } from "./exchanges";
 import { Live } from "./live";
+import { Channel } from "./channel";
+import { Channels } from "./channels";
+import { Connection } from "./connection";
+import { Connections } from "./connections";
+import { Consumers } from "./consumers";
 import { Overview } from "./overview";
 import { Queue } from "./queue";
 import { Queues } from "./queues";
@@ -32,6 +37,11 @@ export const ROUTES: Route[] = [
   { path: "bindings", page: Bindings, nav: { group: "Messages", title: "Bindings" } },
   { path: "routes", page: RouteTester, nav: { group: "Tools", title: "Route tester" } },
   { path: "live", page: Live, nav: { group: "Tools", title: "Live view" } },
+  { path: "connections", page: Connections, nav: { group: "Clients", title: "Connections" } },
+  { path: "connections/:", page: Connection },
+  { path: "channels", page: Channels, nav: { group: "Clients", title: "Channels" } },
+  { path: "channels/:", page: Channel },
+  { path: "consumers", page: Consumers, nav: { group: "Clients", title: "Consumers" } },
 ];
 
 /** The page of an address, and the values in it. */
