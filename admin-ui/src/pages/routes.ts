@@ -12,10 +12,15 @@ import { Channels } from "./channels";
 import { Connection } from "./connection";
 import { Connections } from "./connections";
 import { Consumers } from "./consumers";
+import { MqttSession } from "./mqtt-session";
 import { Overview } from "./overview";
 import { Queue } from "./queue";
 import { Queues } from "./queues";
 import { RouteTester } from "./route-tester";
+import { RetainedTopics } from "./retained";
+import { RetainedTopic } from "./retained-topic";
+import { Sessions } from "./sessions";
+import { Subscriptions } from "./subscriptions";
 
 export interface Route {
   /** The parts of the address; `:` stands for any value, which the page is given in `parts`. */
@@ -42,6 +47,11 @@ export const ROUTES: Route[] = [
   { path: "channels", page: Channels, nav: { group: "Clients", title: "Channels" } },
   { path: "channels/:", page: Channel },
   { path: "consumers", page: Consumers, nav: { group: "Clients", title: "Consumers" } },
+  { path: "mqtt/sessions", page: Sessions, nav: { group: "MQTT", title: "Sessions" } },
+  { path: "mqtt/sessions/:", page: MqttSession },
+  { path: "mqtt/subscriptions", page: Subscriptions, nav: { group: "MQTT", title: "Subscriptions" } },
+  { path: "mqtt/retained", page: RetainedTopics, nav: { group: "MQTT", title: "Retained topics" } },
+  { path: "mqtt/retained/:", page: RetainedTopic },
 ];
 
 /** The page of an address, and the values in it. */
