@@ -12,6 +12,7 @@ import { Channels } from "./channels";
 import { Connection } from "./connection";
 import { Connections } from "./connections";
 import { Consumers } from "./consumers";
+import { MqttClient } from "./mqtt-client";
 import { MqttSession } from "./mqtt-session";
 import { Overview } from "./overview";
 import { Queue } from "./queue";
@@ -52,6 +53,7 @@ export const ROUTES: Route[] = [
   { path: "mqtt/subscriptions", page: Subscriptions, nav: { group: "MQTT", title: "Subscriptions" } },
   { path: "mqtt/retained", page: RetainedTopics, nav: { group: "MQTT", title: "Retained topics" } },
   { path: "mqtt/retained/:", page: RetainedTopic },
+  { path: "mqtt/client", page: MqttClient, nav: { group: "MQTT", title: "MQTT client" } },
 ];
 
 /** The page of an address, and the values in it. */
