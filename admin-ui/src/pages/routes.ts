@@ -22,6 +22,20 @@ import { RetainedTopics } from "./retained";
 import { RetainedTopic } from "./retained-topic";
 import { Sessions } from "./sessions";
 import { Subscriptions } from "./subscriptions";
+import { Definitions } from "./definitions";
+import { Health } from "./health";
+import { Limits } from "./limits";
+import { Node } from "./node";
+import { Nodes } from "./nodes";
+import { Overview } from "./overview";
+import { GlobalParameter, Parameter } from "./parameter";
+import { Parameters } from "./parameters";
+import { OperatorPolicies, Policies } from "./policies";
+import { OperatorPolicy, Policy } from "./policy-page";
+import { User } from "./user";
+import { Users } from "./users";
+import { Vhost } from "./vhost";
+import { Vhosts } from "./vhosts";
 
 export interface Route {
   /** The parts of the address; `:` stands for any value, which the page is given in `parts`. */
@@ -54,6 +68,22 @@ export const ROUTES: Route[] = [
   { path: "mqtt/retained", page: RetainedTopics, nav: { group: "MQTT", title: "Retained topics" } },
   { path: "mqtt/retained/:", page: RetainedTopic },
   { path: "mqtt/client", page: MqttClient, nav: { group: "MQTT", title: "MQTT client" } },
+  { path: "users", page: Users, nav: { group: "Administration", title: "Users" }, right: "administrator" },
+  { path: "users/:", page: User, right: "administrator" },
+  { path: "vhosts", page: Vhosts, nav: { group: "Administration", title: "Virtual hosts" } },
+  { path: "vhosts/:", page: Vhost, right: "administrator" },
+  { path: "policies", page: Policies, nav: { group: "Administration", title: "Policies" } },
+  { path: "policies/:/:", page: Policy, right: "policymaker" },
+  { path: "operator-policies", page: OperatorPolicies, nav: { group: "Administration", title: "Operator policies" } },
+  { path: "operator-policies/:/:", page: OperatorPolicy, right: "administrator" },
+  { path: "limits", page: Limits, nav: { group: "Administration", title: "Limits" } },
+  { path: "parameters", page: Parameters, nav: { group: "Administration", title: "Parameters" }, right: "policymaker" },
+  { path: "parameters/:/:/:", page: Parameter, right: "policymaker" },
+  { path: "global-parameters/:", page: GlobalParameter, right: "policymaker" },
+  { path: "definitions", page: Definitions, nav: { group: "Administration", title: "Definitions" }, right: "administrator" },
+  { path: "nodes", page: Nodes, nav: { group: "Administration", title: "Nodes" }, right: "monitoring" },
+  { path: "nodes/:", page: Node, right: "monitoring" },
+  { path: "health", page: Health, nav: { group: "Administration", title: "Health checks" } },
 ];
 
 /** The page of an address, and the values in it. */
