@@ -4,6 +4,7 @@ import { del, path, put } from "../api";
 import { Form, Input } from "../components/form";
 import { tell } from "../components/notices";
 import { Panel } from "../components/page";
+import "./admin.css";
 
 export type Limits = Record<string, number>;
 
@@ -34,7 +35,7 @@ export function LimitsPanel({ kind, name, limits, onDone }: { kind: "user" | "vh
           onDone();
         }}
       >
-        <div class="columns">
+        <div class="columns narrow">
           {LIMITS[kind].map((limit) => (
             <Input key={limit.name} label={limit.label} name={limit.name} type="number" min={0} value={limits[limit.name]} hint={limit.hint} />
           ))}

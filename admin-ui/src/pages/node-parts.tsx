@@ -2,13 +2,14 @@
 
 import { useState } from "preact/hooks";
 import { del, path } from "../api";
+import { Chart } from "../components/chart";
 import { confirm } from "../components/dialog";
 import { Table } from "../components/list";
 import { attempt, Failure } from "../components/notices";
 import { Badge, Fold, Panel } from "../components/page";
 import { bytes, number } from "../format";
 import { usePoll } from "../poll";
-import { Meter } from "./overview";
+import type { NodeData } from "./overview";
 
 /** What parts of the memory are called in the API, in words. */
 const PARTS: Record<string, string> = {
@@ -29,8 +30,8 @@ const PARTS: Record<string, string> = {
   reserved_unallocated: "Reserved, not allocated",
 };
 
-export function Memory({ node, limit }: { node: string; limit: number }) {
-  const { data, error } = usePoll<{ memory: Record<string, number> & { total: { rss: number } } }>(path`nodes/${node}/memory`);
+export function Memory({ node: { name, mem_limit, mem_used, mem_used_details } }: { node: NodeData }) {
+  const { data, error } = usePoll<{ memory: Record<string, number> & { total: { rss: number } } }>(path`nodes/${name}/memory`);
   const { total, ...parts } = data?.memory ?? { total: { rss: 0 } };
   const rows = Object.entries(parts).filter((part): part is [string, number] => typeof part[1] === "number" && part[1] > 0).sort((a, b) => b[1] - a[1]);
   return (
@@ -44,15 +45,21 @@ export function Memory({ node, limit }: { node: string; limit: number }) {
             rowKey={([name]) => name}
             columns={[
               { id: "part", title: "Part", cell: ([name]) => PARTS[name] ?? name },
-              { id: "share", title: "Share", cell: ([, size]) => <Meter used={size} of={total.rss} words={`${Math.round((size * 100) / Math.max(1, total.rss))} %`} /> },
+              { id: "share", title: "Share", cell: ([, size]) => <Share of={size} in={total.rss} /> },
               { id: "size", title: "Size", isNumber: true, cell: ([, size]) => bytes(size) },
             ]}
           />
-          <p class="hint">{bytes(total.rss)} together, {bytes(limit)} at most.</p>
+          <p class="hint">{bytes(total.rss)} together, {bytes(mem_limit)} at most.</p>
         </>
       )}
+      <Chart title="Memory over time" format={bytes} lines={[{ label: "Used", details: mem_used_details, now: mem_used }]} />
     </Panel>
   );
+}
+
+function Share({ of, in: whole }: { of: number; in: number }) {
+  const words = `${Math.round((of * 100) / Math.max(1, whole))} %`;
+  return <><meter min={0} max={whole || 1} value={of} aria-label={words} /> {words}</>;
 }
 
 interface Attempts {

@@ -74,9 +74,8 @@ export function Node({ parts: [name = ""] }: { parts: string[] }) {
                 ]}
               />
             </Panel>
-            <Memory node={name} limit={node.mem_limit} />
-            <Panel title="Memory and disk over time">
-              <Chart title="Memory" format={bytes} lines={[{ label: "Used", details: node.mem_used_details, now: node.mem_used }]} />
+            <Memory node={node} />
+            <Panel title="Disk over time">
               <Chart title="Disk" format={bytes} lines={[{ label: "Free", details: node.disk_free_details, now: node.disk_free }]} />
             </Panel>
             <Panel title="Connections and files over time">
@@ -94,8 +93,8 @@ export function Node({ parts: [name = ""] }: { parts: string[] }) {
             )}
             <LoginAttempts node={name} />
             <Kinds title="Exchange types" of={node.exchange_types} />
-            <Kinds title="Ways to log in" of={node.auth_mechanisms} />
             <Features />
+            <Kinds title="Ways to log in" of={node.auth_mechanisms} />
             {may("administrator") && overview && (
               <Panel title="Name of the cluster" hint="What tools and dashboards call this broker. The node keeps its name.">
                 <Form

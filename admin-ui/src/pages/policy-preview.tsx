@@ -51,7 +51,7 @@ function Matching(props: PreviewProps & { of: "queue" | "exchange"; page: Page<T
   if (page.filtered_count === 0) return <p class="hint">No {of} in {vhost} matches. It will be for those that are declared later.</p>;
   const state = (thing: Thing) => {
     const other = rival(props, policies, of, thing);
-    return other ? <><Badge tone="warn">not in force</Badge> {other.name} comes first (priority {other.priority})</> : <Badge tone="good">in force</Badge>;
+    return other ? <><Badge tone="warn">not in force</Badge> <b>{other.name}</b> comes first (priority {other.priority})</> : <Badge tone="good">in force</Badge>;
   };
   return (
     <>
