@@ -34,6 +34,8 @@ interface Queue {
 export function User({ parts: [name = ""] }: { parts: string[] }) {
   const { data, error, refresh } = usePoll<UserData>(path`users/${name}`);
   const isMe = name === me.value?.name;
+  // A new form for each password: nothing of the last one stays in it.
+  const [turn, setTurn] = useState(0);
   return (
     <Page
       title={name}
@@ -60,11 +62,12 @@ export function User({ parts: [name = ""] }: { parts: string[] }) {
           </Panels>
           <Fold title="Change the password">
             <Form
+              key={turn}
               action="Change the password"
-              resets
               onSubmit={async (values) => {
                 await put(path`users/${name}`, { ...passwordOf(values), tags: data.tags });
                 tell("done", `The password of ${name} is changed.`);
+                setTurn(turn + 1);
                 refresh();
               }}
             >
