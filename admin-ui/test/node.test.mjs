@@ -103,7 +103,7 @@ test("definitions of one virtual host go into another", async () => {
   await form.getByRole("button", { name: "Import" }).click();
   await confirm(page, "Import");
   await form.locator(".report.done").waitFor();
-  assert.deepEqual((await broker.api("GET", "queues/v")).map((queue) => queue.name).toSorted(), ["a", "b", "lasting"]);
+  assert.deepEqual((await broker.api("GET", "queues/v")).map((queue) => queue.name), ["lasting"]);
 });
 
 test("the list of nodes leads to the node", async () => {

@@ -22,6 +22,7 @@ after(async () => {
   await broker?.remove();
 });
 
+const form = () => page.locator("main form").first();
 const preview = () => page.getByRole("region", { name: "Preview" });
 
 test("without policies the page says what they are for", async () => {
@@ -33,21 +34,21 @@ test("without policies the page says what they are for", async () => {
 test("a policy is added, with a preview of what it is for", async () => {
   await visit(page, "#/policies", "Policies");
   await page.getByText("Add a policy").click();
-  await page.getByLabel("Name", { exact: true }).fill("short");
-  await page.getByLabel("Pattern").fill("^orders\\.");
+  await form().getByLabel("Name", { exact: true }).fill("short");
+  await form().getByLabel("Pattern").fill("^orders\\.");
   await preview().getByText("2 queues of / match").waitFor();
   await preview().getByRole("link", { name: "orders.us" }).waitFor();
   assert.equal(await preview().getByRole("link", { name: "other" }).count(), 0);
-  await page.getByLabel("Pattern").fill("^orders");
-  await page.getByLabel("For", { exact: true }).selectOption("all");
+  await form().getByLabel("Pattern").fill("^orders");
+  await form().getByLabel("For", { exact: true }).selectOption("all");
   await preview().getByText("1 exchange of / matches").waitFor();
-  await page.getByLabel("Pattern").fill("^nothing$");
+  await form().getByLabel("Pattern").fill("^nothing$");
   await preview().getByText("No queue in / matches").waitFor();
-  await page.getByLabel("Pattern").fill("(");
+  await form().getByLabel("Pattern").fill("(");
   await preview().getByRole("alert").waitFor();
-  await page.getByLabel("Pattern").fill("^orders\\.");
-  await page.getByLabel("For", { exact: true }).selectOption("queues");
-  await page.getByLabel("Priority").fill("5");
+  await form().getByLabel("Pattern").fill("^orders\\.");
+  await form().getByLabel("For", { exact: true }).selectOption("queues");
+  await form().getByLabel("Priority").fill("5");
   await page.getByRole("button", { name: "message-ttl" }).click();
   await page.getByLabel("Definition: value of message-ttl").fill("60000");
   await page.getByText("Messages expire after 1 min").waitFor();
@@ -71,13 +72,13 @@ test("the preview says which policy is in force, as the broker does", async () =
     assert.equal(said.includes("not in force"), policy !== "short", `${name}: ${said}, ${policy}`);
     if (policy !== "short") assert.ok(said.includes(policy), said);
   }
-  await page.getByLabel("Priority").fill("7");
+  await form().getByLabel("Priority").fill("7");
   await eventually(async () => (await preview().getByText("not in force").count()) === 0, "with a higher priority it comes first");
 });
 
 test("a policy is changed; what makes no sense is refused in words", async () => {
   await visit(page, "#/policies/%2F/short", "short");
-  await page.getByLabel("Priority").fill("7");
+  await form().getByLabel("Priority").fill("7");
   await page.getByRole("button", { name: "max-length", exact: true }).click();
   await page.getByLabel("Definition: value of max-length", { exact: true }).fill("many");
   await page.getByRole("button", { name: "Save" }).click();
@@ -97,7 +98,7 @@ test("a policy is changed; what makes no sense is refused in words", async () =>
 test("a policy that is there is not replaced by a new one", async () => {
   await visit(page, "#/policies", "Policies");
   await page.getByText("Add a policy").click();
-  await page.getByLabel("Name", { exact: true }).fill("short");
+  await form().getByLabel("Name", { exact: true }).fill("short");
   await page.getByRole("button", { name: "expires" }).click();
   await page.getByLabel("Definition: value of expires").fill("1000");
   await page.getByRole("button", { name: "Add", exact: true }).click();
@@ -121,8 +122,8 @@ test("policies are deleted, one on its page and several from the list", async ()
 test("an operator policy is added, changed and deleted", async () => {
   await visit(page, "#/operator-policies", "Operator policies");
   await page.getByText("Add an operator policy").click();
-  await page.getByLabel("Name", { exact: true }).fill("cap");
-  await page.getByLabel("Pattern").fill(".*");
+  await form().getByLabel("Name", { exact: true }).fill("cap");
+  await form().getByLabel("Pattern").fill(".*");
   assert.equal(await page.getByRole("button", { name: "dead-letter-exchange" }).count(), 0, "only what operators can set");
   await page.getByRole("button", { name: "max-length", exact: true }).click();
   await page.getByLabel("Definition: value of max-length", { exact: true }).fill("50");
@@ -143,14 +144,14 @@ test("an operator policy is added, changed and deleted", async () => {
 test("parameters are set, changed and deleted", async () => {
   await visit(page, "#/parameters", "Parameters");
   await page.getByText("Set a parameter").click();
-  await page.getByLabel("Value (JSON)").first().fill("{max-queues: 3}");
+  await form().getByLabel("Value (JSON)").fill("{max-queues: 3}");
   await page.getByRole("button", { name: "Set the parameter" }).click();
   await page.getByRole("alert").filter({ hasText: "no valid JSON" }).waitFor();
-  await page.getByLabel("Value (JSON)").first().fill('{"max-queues": 3000}');
+  await form().getByLabel("Value (JSON)").fill('{"max-queues": 3000}');
   await page.getByRole("button", { name: "Set the parameter" }).click();
   await noteOf(page, "The parameter limits is set");
   assert.deepEqual((await broker.api("GET", "vhost-limits/%2F"))[0].value, { "max-queues": 3000 });
-  await page.getByLabel("Component").fill("shovel");
+  await form().getByLabel("Component").fill("shovel");
   await page.getByRole("button", { name: "Set the parameter" }).click();
   await page.getByRole("alert").filter({ hasText: "component shovel not found" }).waitFor();
   await page.getByRole("link", { name: "limits", exact: true }).first().waitFor();
@@ -172,10 +173,10 @@ test("parameters are set, changed and deleted", async () => {
 test("global parameters are set, changed and deleted", async () => {
   await visit(page, "#/parameters", "Parameters");
   await page.getByText("Set a global parameter").click();
-  const form = page.locator("details", { hasText: "Set a global parameter" });
-  await form.getByLabel("Name").fill("team");
-  await form.getByLabel("Value (JSON)").fill('"payments"');
-  await form.getByRole("button", { name: "Set the global parameter" }).click();
+  const global = page.locator("details", { hasText: "Set a global parameter" });
+  await global.getByLabel("Name").fill("team");
+  await global.getByLabel("Value (JSON)").fill('"payments"');
+  await global.getByRole("button", { name: "Set the global parameter" }).click();
   await page.getByRole("link", { name: "team" }).click();
   await page.getByRole("heading", { level: 1, name: "team" }).waitFor();
   await page.getByLabel("Value (JSON)").fill("[1, 2]");

@@ -21,14 +21,15 @@ after(async () => {
 });
 
 const panel = (title) => page.locator("section.panel", { has: page.getByRole("heading", { name: title, exact: true }) });
+const form = () => page.locator("main form").first();
 const names = async () => (await broker.api("GET", "vhosts")).map((vhost) => vhost.name);
 
 test("a virtual host is added, and one that is there is not replaced", async () => {
   await visit(page, "#/vhosts", "Virtual hosts");
   await page.getByText("Add a virtual host").click();
-  await page.getByLabel("Name", { exact: true }).fill("shop/eu");
-  await page.getByLabel("Description").fill("Orders of Europe");
-  await page.getByLabel("Tags").fill("prod, eu");
+  await form().getByLabel("Name", { exact: true }).fill("shop/eu");
+  await form().getByLabel("Description").fill("Orders of Europe");
+  await form().getByLabel("Tags").fill("prod, eu");
   await assertAccessible(page);
   await page.getByRole("button", { name: "Add the virtual host" }).click();
   await page.getByRole("heading", { level: 1, name: "shop/eu" }).waitFor();
@@ -41,7 +42,7 @@ test("a virtual host is added, and one that is there is not replaced", async () 
 
   await visit(page, "#/vhosts", "Virtual hosts");
   await page.getByText("Add a virtual host").click();
-  await page.getByLabel("Name", { exact: true }).fill("shop/eu");
+  await form().getByLabel("Name", { exact: true }).fill("shop/eu");
   await page.getByRole("button", { name: "Add the virtual host" }).click();
   await page.getByRole("alert").filter({ hasText: "There is a virtual host shop/eu already" }).waitFor();
   assert.equal((await broker.api("GET", "vhosts/shop%2Feu")).description, "Orders of Europe");
@@ -74,17 +75,17 @@ test("limits are set on its page and in the overview of limits", async () => {
   const ofVhosts = panel("Limits of virtual hosts");
   await ofVhosts.getByRole("cell", { name: "7", exact: true }).waitFor();
   await ofVhosts.getByText("Set a limit").click();
-  await ofVhosts.getByLabel("Virtual host").fill("/");
+  await ofVhosts.getByLabel("Virtual host", { exact: true }).fill("/");
   await ofVhosts.getByLabel("Limit", { exact: true }).selectOption("max-connections");
   await ofVhosts.getByLabel("Value").fill("1000");
   await ofVhosts.getByRole("button", { name: "Set the limit" }).click();
   await ofVhosts.getByRole("cell", { name: (1000).toLocaleString("en-US"), exact: true }).waitFor();
-  await ofVhosts.getByLabel("Virtual host").fill("nowhere");
+  await ofVhosts.getByLabel("Virtual host", { exact: true }).fill("nowhere");
   await ofVhosts.getByRole("button", { name: "Set the limit" }).click();
   await ofVhosts.getByRole("alert").waitFor();
   const ofUsers = panel("Limits of users");
   await ofUsers.getByText("Set a limit").click();
-  await ofUsers.getByLabel("User").fill("guest");
+  await ofUsers.getByLabel("User", { exact: true }).fill("guest");
   await ofUsers.getByLabel("Limit", { exact: true }).selectOption("max-channels");
   await ofUsers.getByLabel("Value").fill("500");
   await ofUsers.getByRole("button", { name: "Set the limit" }).click();
