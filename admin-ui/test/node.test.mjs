@@ -54,7 +54,7 @@ test("what an import would do is said before it is done", async () => {
   await form.getByLabel("Document").fill("[]");
   await form.getByRole("alert").filter({ hasText: "It is no object" }).waitFor();
   await form.getByLabel("Document").fill(JSON.stringify({ rabbitmq_version: "4.1.0", queues: [{ name: "a", vhost: "/" }, { name: "b", vhost: "/" }], users: [{ name: "new", password_hash: "", tags: [] }] }));
-  await form.getByText("(from RabbitMQ 4.1.0) 1 user, 2 queues").waitFor();
+  await form.getByText("(from RabbitMQ 4.1.0) has 1 user, 2 queues").waitFor();
   await form.getByRole("button", { name: "Import" }).click();
   await page.locator("dialog[open]").getByText("Users, policies, parameters and limits of the same name are replaced").waitFor();
   await assertAccessible(page);

@@ -124,6 +124,9 @@ test("permissions are given with presets, tried, edited and taken away", async (
   assert.deepEqual(await broker.api("GET", "permissions/%2F/anna"), { user: "anna", vhost: "/", configure: "^anna\\.", write: "^(?!amq\\.).*", read: "" });
 
   await form.getByRole("button", { name: "Edit /" }).click();
+  await form.getByRole("button", { name: "Cancel" }).click();
+  await form.getByText("Give permissions").waitFor();
+  await form.getByRole("button", { name: "Edit /" }).click();
   await form.getByLabel("Read", { exact: true }).fill("(");
   await form.getByLabel("Try a name").fill("x");
   await form.getByText("cannot tell here").first().waitFor();
@@ -254,6 +257,15 @@ test("hostile names are text in the list and on their pages", async () => {
   await confirm(page, "Delete");
   await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
   assert.ok(!(await broker.api("GET", "users")).some((user) => user.name === HOSTILE[0]));
+});
+
+test("users without permissions are found", async () => {
+  await broker.api("PUT", "users/idle", { password: "x", tags: "" });
+  await visit(page, "#/users", "Users");
+  await page.getByRole("link", { name: "guest" }).waitFor();
+  await page.getByLabel("Only those without permissions").check();
+  await page.getByRole("link", { name: "idle" }).waitFor();
+  await eventually(async () => (await page.getByRole("link", { name: "guest" }).count()) === 0, "others are not shown");
 });
 
 test("ten thousand users are shown a page at a time", async () => {

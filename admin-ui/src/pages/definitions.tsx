@@ -11,13 +11,14 @@ import { describe, type Described } from "./definitions-words";
 import "./admin.css";
 
 export function Definitions() {
-  const vhosts = useVhostNames();
+  const [outcome, setOutcome] = useState<Outcome | null>(null);
+  const vhosts = useVhostNames(outcome);
   return (
     <Page title="Definitions">
       <p class="hint">Users, virtual hosts, permissions, policies, parameters, limits, exchanges, queues and bindings as one JSON document, in the form of RabbitMQ. Messages are not in it.</p>
       <Panels>
         <Export vhosts={vhosts} />
-        <Import vhosts={vhosts} />
+        <Import vhosts={vhosts} outcome={outcome} onOutcome={setOutcome} />
       </Panels>
     </Page>
   );
@@ -42,14 +43,13 @@ interface Outcome {
   lines: string[];
 }
 
-function Import({ vhosts }: { vhosts: string[] }) {
+function Import({ vhosts, outcome, onOutcome }: { vhosts: string[]; outcome: Outcome | null; onOutcome: (outcome: Outcome | null) => void }) {
   const [text, setText] = useState("");
   const [vhost, setVhost] = useState("");
-  const [outcome, setOutcome] = useState<Outcome | null>(null);
   const described = text.trim() ? describe(text, vhost) : undefined;
   const change = (text: string) => {
     setText(text);
-    setOutcome(null);
+    onOutcome(null);
   };
   return (
     <Panel title="Import" hint="All or nothing: if anything is wrong, nothing is imported, and all that is wrong is listed. Nothing is deleted.">
@@ -60,7 +60,7 @@ function Import({ vhosts }: { vhosts: string[] }) {
           if (described.flaw) throw new Error(described.flaw);
           const body = <><Words of={described} /><p>Users, policies, parameters and limits of the same name are replaced, with their passwords. Queues and exchanges that are there stay as they are.</p></>;
           if (!(await confirm({ title: `Import into ${vhost || "the broker"}?`, body, action: "Import" }))) return;
-          setOutcome(await run(text, vhost));
+          onOutcome(await run(text, vhost));
         }}
       >
         <div class="field">
@@ -91,7 +91,7 @@ function Words({ of }: { of: Described }) {
   if (of.counts.length === 0) return <p class="hint">There is nothing in the document that could be imported.</p>;
   return (
     <>
-      <p class="hint">In the document{of.origin && <> (from {of.origin})</>} {of.counts.join(", ")}.</p>
+      <p class="hint">The document{of.origin && <> (from {of.origin})</>} has {of.counts.join(", ")}.</p>
       {of.remarks.map((remark) => <p key={remark} class="hint">{remark}</p>)}
     </>
   );

@@ -26,7 +26,7 @@ function ParameterPage({ name, target, facts, canEdit }: { name: string; target:
   };
   const text = JSON.stringify(data?.value, null, 2);
   return (
-    <Page title={name} kind={{ label: "Parameters", href: "#/parameters" }} actions={canEdit && <button type="button" class="danger" onClick={remove}>Delete the parameter</button>}>
+    <Page title={name} kind={{ label: "Parameters", href: "#/parameters" }} actions={canEdit && data && <button type="button" class="danger" onClick={remove}>Delete the parameter</button>}>
       {error && <Failure error={error} />}
       {data && (
         <Panel title="Parameter">

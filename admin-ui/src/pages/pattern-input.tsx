@@ -1,21 +1,23 @@
 // A field for a pattern, with the patterns that are wanted most.
 
 import { Input } from "../components/form";
-import { PRESETS } from "./patterns";
+import { NAME_PRESETS, PRESETS } from "./patterns";
 
 interface PatternInputProps {
   label: string;
   hint: string;
   value: string;
   onInput: (value: string) => void;
+  /** Whether it is for routing keys, not for names. */
+  ofTopics?: boolean;
 }
 
-export function PatternInput({ label, hint, value, onInput }: PatternInputProps) {
+export function PatternInput({ label, hint, value, onInput, ofTopics }: PatternInputProps) {
   return (
     <div class="pattern-input">
       <Input label={label} name={label.toLowerCase()} value={value} onInput={onInput} hint={hint} />
       <div class="chips">
-        {PRESETS.map((preset) => (
+        {(ofTopics ? PRESETS : NAME_PRESETS).map((preset) => (
           <button key={preset.label} type="button" class="chip" aria-label={`${label}: ${preset.label}`} aria-pressed={value === preset.pattern} onClick={() => onInput(preset.pattern)}>{preset.label}</button>
         ))}
       </div>

@@ -31,5 +31,7 @@ function literally(text: string): string {
 export const PRESETS: { label: string; pattern: string }[] = [
   { label: "everything", pattern: ".*" },
   { label: "nothing", pattern: "" },
-  { label: "all but amq.*", pattern: "^(?!amq\\.).*" },
 ];
+
+/** For names, of which those that begin with amq. are the broker's own. */
+export const NAME_PRESETS = [...PRESETS, { label: "all but amq.*", pattern: "^(?!amq\\.).*" }];

@@ -70,19 +70,20 @@ export function PermissionsPanel({ user, vhost }: { user?: string; vhost?: strin
         empty={user === undefined ? "No user can connect to this virtual host." : "The user cannot connect to any virtual host. Give it permissions in one."}
       />
       <EditFold title={edited ? `Permissions of ${edited.user} in ${edited.vhost}` : "Give permissions"} edits={edited !== null}>
-        <PermissionForm key={edited ? `${edited.vhost}\n${edited.user}` : ""} user={user ?? edited?.user} vhost={vhost ?? edited?.vhost} patterns={edited ?? EVERYTHING} onDone={changed} />
+        <PermissionForm key={edited ? `${edited.vhost}\n${edited.user}` : ""} user={user ?? edited?.user} vhost={vhost ?? edited?.vhost} edited={edited} onDone={changed} />
       </EditFold>
     </Panel>
   );
 }
 
-function PermissionForm({ user, vhost, patterns, onDone }: { user: string | undefined; vhost: string | undefined; patterns: Patterns; onDone: () => void }) {
-  const [now, setNow] = useState(patterns);
+function PermissionForm({ user, vhost, edited, onDone }: { user: string | undefined; vhost: string | undefined; edited: Permission | null; onDone: () => void }) {
+  const [now, setNow] = useState<Patterns>(edited ?? EVERYTHING);
   const vhosts = useVhostNames();
   return (
     <>
       <Form
         action="Set permissions"
+        buttons={edited && <button type="button" onClick={onDone}>Cancel</button>}
         onSubmit={async (values) => {
           const [inVhost, ofUser] = [vhost ?? values.text("vhost"), user ?? values.text("user")];
           const { configure, write, read } = now;

@@ -25,7 +25,7 @@ function PolicyPage({ kind, parts: [vhost = "", name = ""] }: { kind: PolicyKind
     <Page
       title={name}
       kind={{ label: kind === "policies" ? "Policies" : "Operator policies", href: `#/${kind}` }}
-      actions={<button type="button" class="danger" onClick={remove}>Delete the policy</button>}
+      actions={data && <button type="button" class="danger" onClick={remove}>Delete the policy</button>}
     >
       {error && <Failure error={error} />}
       {data && (

@@ -35,7 +35,7 @@ export function PolicyPreview(props: PreviewProps) {
   const error = queues.error ?? exchanges.error;
   return (
     <section class="tester" aria-label="Preview">
-      <h3>What it is for now</h3>
+      <h3>What it would be for now</h3>
       {pattern === "" && <p class="hint">An empty pattern matches no name. <code>.*</code> matches all.</p>}
       {error && <Failure error={error} />}
       {queues.data && <Matching {...props} of="queue" page={queues.data} policies={policies ?? []} />}
@@ -51,7 +51,7 @@ function Matching(props: PreviewProps & { of: "queue" | "exchange"; page: Page<T
   if (page.filtered_count === 0) return <p class="hint">No {of} in {vhost} matches. It will be for those that are declared later.</p>;
   const state = (thing: Thing) => {
     const other = rival(props, policies, of, thing);
-    return other ? <><Badge tone="warn">not in force</Badge> <b>{other.name}</b> comes first (priority {other.priority})</> : <Badge tone="good">in force</Badge>;
+    return other ? <><Badge tone="warn">another</Badge> <b>{other.name}</b>, with the priority {other.priority}</> : <Badge tone="good">this policy</Badge>;
   };
   return (
     <>
@@ -63,7 +63,7 @@ function Matching(props: PreviewProps & { of: "queue" | "exchange"; page: Page<T
         columns={[
           { id: "name", title: of === "queue" ? "Queue" : "Exchange", cell: (thing) => (of === "queue" ? <QueueLink vhost={thing.vhost} name={thing.name} /> : <ExchangeLink vhost={thing.vhost} name={thing.name} />) },
           { id: "type", title: "Type", cell: (thing) => thing.type },
-          { id: "state", title: "This policy", cell: state },
+          { id: "state", title: "In force then", cell: state },
         ]}
       />
     </>

@@ -79,6 +79,7 @@ function TopicForm({ user, vhost, edited, onDone }: { user: string | undefined; 
     <>
       <Form
         action="Set topic permission"
+        buttons={edited && <button type="button" onClick={onDone}>Cancel</button>}
         onSubmit={async (values) => {
           const [inVhost, ofUser] = [vhost ?? values.text("vhost"), user ?? values.text("user")];
           const exchange = values.text("exchange");
@@ -91,8 +92,8 @@ function TopicForm({ user, vhost, edited, onDone }: { user: string | undefined; 
           {user === undefined && <Input label="User" name="user" required />}
           {vhost === undefined && <Select label="Virtual host" name="vhost" options={vhosts} />}
           <Input label="Exchange" name="exchange" required value={edited?.exchange ?? "amq.topic"} />
-          <PatternInput label="Publish" hint="Routing keys. {username}, {vhost} and {client_id} stand for those of the client." value={write} onInput={setWrite} />
-          <PatternInput label="Subscribe" hint="Binding keys; for MQTT, filters." value={read} onInput={setRead} />
+          <PatternInput ofTopics label="Publish" hint="Routing keys. {username}, {vhost} and {client_id} stand for those of the client." value={write} onInput={setWrite} />
+          <PatternInput ofTopics label="Subscribe" hint="Binding keys; for MQTT, filters." value={read} onInput={setRead} />
         </div>
       </Form>
       <TopicTester write={write} read={read} user={user ?? ""} vhost={vhost ?? ""} />

@@ -41,7 +41,7 @@ export function User({ parts: [name = ""] }: { parts: string[] }) {
       title={name}
       kind={{ label: "Users", href: "#/users" }}
       badges={data && <><Tags of={data.tags} />{isMe && <Badge>you</Badge>}</>}
-      actions={<button type="button" class="danger" onClick={() => remove(name, isMe)}>Delete the user</button>}
+      actions={data && <button type="button" class="danger" onClick={() => remove(name, isMe)}>Delete the user</button>}
     >
       {error && <Failure error={error} />}
       {data && (

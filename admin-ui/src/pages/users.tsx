@@ -36,18 +36,19 @@ function algorithmName(name: string): string {
 
 export function Users() {
   const [version, setVersion] = useState(0);
+  const [isIdle, setIdle] = useState(false);
   return (
-    <Page title="Users">
+    <Page title="Users" actions={<label><input type="checkbox" checked={isIdle} onChange={(event) => setIdle(event.currentTarget.checked)} /> Only those without permissions</label>}>
       <List<UserData>
         id="users"
         caption="users"
-        target="users"
+        target={isIdle ? "users/without-permissions" : "users"}
         columns={COLUMNS}
         rowKey={(row) => row.name}
         rowName={(row) => row.name}
         sort="name"
         version={version}
-        empty={<p>There is no user: only whoever works on the broker’s machine can come in, with <code>leveretctl add_user</code>.</p>}
+        empty={isIdle ? <p>All users have permissions in a virtual host.</p> : <p>There is no user: only whoever works on the broker’s machine can come in, with <code>leveretctl add_user</code>.</p>}
         actions={[{
           label: "Delete",
           question: (rows) => ({

@@ -1,8 +1,14 @@
 // The virtual hosts that the user sees, for fields that ask for one.
 
-import { usePoll } from "../poll";
+import { useEffect, useState } from "preact/hooks";
+import { get } from "../api";
 
-export function useVhostNames(): string[] {
-  const { data } = usePoll<{ name: string }[]>("vhosts?columns=name");
-  return (data ?? []).map(({ name }) => name);
+/** Asked for once, and again when `after` changes: after what may have added some. */
+export function useVhostNames(after?: unknown): string[] {
+  const [names, setNames] = useState<string[]>([]);
+  useEffect(() => {
+    // Without them a field is empty; what else the page asks for says why.
+    get<{ name: string }[]>("vhosts?columns=name").then((vhosts) => setNames(vhosts.map(({ name }) => name)), () => {});
+  }, [after]);
+  return names;
 }

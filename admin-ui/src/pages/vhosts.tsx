@@ -81,7 +81,7 @@ export function Vhosts() {
             }}
           >
             <p class="hint">It begins with the predeclared exchanges. You get all permissions in it.</p>
-            <Input label="Name" name="name" required hint="Clients name it when they connect, as in amqp://host/name. MQTT clients write it before their user’s name: name:user." />
+            <Input label="Name" name="name" required hint="Clients name it when they connect, as in amqp://host/name. MQTT clients are in the virtual host /." />
             <VhostFields />
             <Check label="Protected from deletion" name="protected_from_deletion" />
           </Form>
