@@ -6,8 +6,8 @@ import { Table } from "../components/list";
 import { explain } from "../components/notices";
 import { Badge, Page } from "../components/page";
 import { plural, time } from "../format";
-import { may } from "../session";
 import { vhost as chosen } from "../settings";
+import "./admin.css";
 
 interface Check {
   target: string;
@@ -62,12 +62,11 @@ export function Health() {
         rows={[...CHECKS, alive]}
         rowKey={(check) => check.target}
         columns={[
-          { id: "result", title: "Result", cell: ({ target }) => (target === alive.target && !results[target] ? <button type="button" title="It declares the queue aliveness-test and sends a message through it." onClick={() => void run([target])}>Run<span class="unseen"> the test with a message</span></button> : <Mark of={results[target]} />) },
+          { id: "result", title: "Result", cell: ({ target }) => (target === alive.target && !results[target] ? <span class="row-actions"><button type="button" title="It declares the queue aliveness-test and sends a message through it." onClick={() => void run([target])}>Run<span class="unseen"> the test with a message</span></button></span> : <Mark of={results[target]} />) },
           { id: "asks", title: "Check", cell: (check) => <Told of={check} result={results[check.target]} /> },
           { id: "target", title: "For scripts", cell: ({ target }) => <code>/api/{target}</code> },
         ]}
       />
-      {may("monitoring") && <p class="hint">What the broker uses and has: <a href="#/nodes">nodes</a>.</p>}
     </Page>
   );
 }

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { del, type Page as ApiPage, path, put, query } from "../api";
+import { del, get, type Page as ApiPage, path, put, query } from "../api";
 import { confirm } from "../components/dialog";
 import { Form } from "../components/form";
 import { ConnectionLink, QueueLink, VhostLink } from "../components/links";
@@ -65,7 +65,10 @@ export function User({ parts: [name = ""] }: { parts: string[] }) {
               key={turn}
               action="Change the password"
               onSubmit={async (values) => {
-                await put(path`users/${name}`, { ...passwordOf(values), tags: data.tags });
+                const password = passwordOf(values);
+                // Tags that are left out are taken away; somebody else may have changed them.
+                const { tags } = await get<UserData>(path`users/${name}`);
+                await put(path`users/${name}`, { ...password, tags });
                 tell("done", `The password of ${name} is changed.`);
                 setTurn(turn + 1);
                 refresh();
