@@ -111,8 +111,11 @@ test("permissions are given with presets, tried, edited and taken away", async (
   await form.getByRole("button", { name: "Write: all but amq.*" }).click();
   await form.getByRole("button", { name: "Read: nothing" }).click();
   await form.getByLabel("Try a name").fill("orders");
-  const answers = async () => (await form.locator(".tester li").allTextContents()).map((text) => text.split(" ")[0]);
   // Publish, bind others, declare; consume, bind, declare.
+  const answers = async () => {
+    await form.getByRole("heading", { name: `The queue ${await form.getByLabel("Try a name").inputValue()}`, exact: true }).waitFor();
+    return (await form.locator(".tester li").allTextContents()).map((text) => text.split(" ")[0]);
+  };
   assert.deepEqual(await answers(), ["yes", "no", "no", "no", "yes", "no"]);
   await form.getByLabel("Try a name").fill("amq.topic");
   assert.deepEqual(await answers(), ["no", "no", "no", "no", "no", "no"]);
@@ -155,6 +158,7 @@ test("what the tester says is what the broker does", async () => {
     await form.getByLabel("Configure", { exact: true }).fill(pattern);
     for (const name of names) {
       await form.getByLabel("Try a name").fill(name);
+      await form.getByRole("heading", { name: `The queue ${name}`, exact: true }).waitFor();
       const said = (await form.locator(".tester li").last().textContent()).startsWith("yes");
       const answer = await fetch(`${broker.url}/api/queues/%2F/${e(name)}`, { method: "PUT", headers: { Authorization: `Basic ${btoa("probe:secret")}` }, body: "{}" });
       assert.equal(said, answer.ok, `${pattern} and ${name}`);

@@ -113,6 +113,27 @@ test("permissions are given from its page", async () => {
   assert.deepEqual(await broker.api("GET", "permissions/shop%2Feu/worker"), { user: "worker", vhost: "shop/eu", configure: "", write: ".*", read: ".*" });
 });
 
+test("of many permissions some are shown, and all are found", async () => {
+  const people = Array.from({ length: 60 }, (_, n) => `person-${n}`);
+  await broker.api("POST", "definitions", {
+    users: people.map((name) => ({ name, password_hash: "", tags: [] })),
+    permissions: people.map((user) => ({ user, vhost: "/", configure: "", write: "", read: ".*" })),
+  });
+  await visit(page, "#/vhosts/%2F", "/");
+  const form = panel("Permissions");
+  await form.getByText("50 of 61").waitFor();
+  await form.getByLabel("Filter permissions").fill("son-59");
+  await form.getByText("1 of 61").waitFor();
+  await form.getByRole("link", { name: "person-59" }).waitFor();
+  await form.getByLabel("Filter permissions").press("Control+a");
+  await form.getByLabel("Filter permissions").press("Delete");
+  await form.getByText("50 of 61").waitFor();
+  assert.ok(await form.getByLabel("Filter permissions").evaluate((input) => input === document.activeElement), "who types goes on typing");
+  await form.getByLabel("Filter permissions").fill("nobody");
+  await form.getByText("Nothing matches").waitFor();
+  await assertAccessible(page);
+});
+
 test("a protected virtual host cannot be deleted; another only by its name", async () => {
   await broker.declareQueue("orders", { durable: true }, "shop/eu");
   await broker.publish("orders", "one", {}, "shop/eu");

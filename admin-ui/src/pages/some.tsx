@@ -1,7 +1,7 @@
 // A short table of what may be many: the first rows, and a filter once there are more.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { type Page, query } from "../api";
 import { type Column, Table } from "../components/list";
 import { Failure } from "../components/notices";
@@ -22,9 +22,13 @@ interface SomeProps<T> {
 
 export function Some<T>({ caption, target, columns, rowKey, empty, version }: SomeProps<T>) {
   const [name, setName] = useState("");
-  const { data, error, refresh } = usePoll<Page<T>>(query(target, { page: 1, page_size: ROWS, name }));
+  const { data: fresh, error, refresh } = usePoll<Page<T>>(query(target, { page: 1, page_size: ROWS, name }));
   useEffect(refresh, [version]);
-  const isLong = name !== "" || (data && data.total_count > ROWS);
+  // While others are fetched, the last rows stay.
+  const last = useRef(fresh);
+  last.current = fresh ?? last.current;
+  const data = last.current;
+  const isLong = data && data.total_count > ROWS;
   return (
     <>
       {isLong && (
