@@ -2,29 +2,21 @@
 
 import type { ComponentType } from "preact";
 import { may } from "../session";
-import { Messages } from "./messages";
 import { Bindings } from "./bindings";
-import { Exchange } from "./exchange";
-import { Exchanges } from "./exchanges";
-import { Live } from "./live";
 import { Channel } from "./channel";
 import { Channels } from "./channels";
 import { Connection } from "./connection";
 import { Connections } from "./connections";
 import { Consumers } from "./consumers";
-import { MqttClient } from "./mqtt-client";
-import { MqttSession } from "./mqtt-session";
-import { Overview } from "./overview";
-import { Queue } from "./queue";
-import { Queues } from "./queues";
-import { RouteTester } from "./route-tester";
-import { RetainedTopics } from "./retained";
-import { RetainedTopic } from "./retained-topic";
-import { Sessions } from "./sessions";
-import { Subscriptions } from "./subscriptions";
 import { Definitions } from "./definitions";
+import { Exchange } from "./exchange";
+import { Exchanges } from "./exchanges";
 import { Health } from "./health";
 import { Limits } from "./limits";
+import { Live } from "./live";
+import { Messages } from "./messages";
+import { MqttClient } from "./mqtt-client";
+import { MqttSession } from "./mqtt-session";
 import { Node } from "./node";
 import { Nodes } from "./nodes";
 import { Overview } from "./overview";
@@ -32,6 +24,13 @@ import { GlobalParameter, Parameter } from "./parameter";
 import { Parameters } from "./parameters";
 import { OperatorPolicies, Policies } from "./policies";
 import { OperatorPolicy, Policy } from "./policy-page";
+import { Queue } from "./queue";
+import { Queues } from "./queues";
+import { RetainedTopics } from "./retained";
+import { RetainedTopic } from "./retained-topic";
+import { RouteTester } from "./route-tester";
+import { Sessions } from "./sessions";
+import { Subscriptions } from "./subscriptions";
 import { User } from "./user";
 import { Users } from "./users";
 import { Vhost } from "./vhost";
@@ -55,8 +54,6 @@ export const ROUTES: Route[] = [
   { path: "exchanges", page: Exchanges, nav: { group: "Messages", title: "Exchanges" } },
   { path: "exchanges/:/:", page: Exchange },
   { path: "bindings", page: Bindings, nav: { group: "Messages", title: "Bindings" } },
-  { path: "routes", page: RouteTester, nav: { group: "Tools", title: "Route tester" } },
-  { path: "live", page: Live, nav: { group: "Tools", title: "Live view" } },
   { path: "connections", page: Connections, nav: { group: "Clients", title: "Connections" } },
   { path: "connections/:", page: Connection },
   { path: "channels", page: Channels, nav: { group: "Clients", title: "Channels" } },
@@ -68,6 +65,8 @@ export const ROUTES: Route[] = [
   { path: "mqtt/retained", page: RetainedTopics, nav: { group: "MQTT", title: "Retained topics" } },
   { path: "mqtt/retained/:", page: RetainedTopic },
   { path: "mqtt/client", page: MqttClient, nav: { group: "MQTT", title: "MQTT client" } },
+  { path: "routes", page: RouteTester, nav: { group: "Tools", title: "Route tester" } },
+  { path: "live", page: Live, nav: { group: "Tools", title: "Live view" } },
   { path: "users", page: Users, nav: { group: "Administration", title: "Users" }, right: "administrator" },
   { path: "users/:", page: User, right: "administrator" },
   { path: "vhosts", page: Vhosts, nav: { group: "Administration", title: "Virtual hosts" } },
