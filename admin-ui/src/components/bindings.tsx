@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { del, get, type Page, path, query } from "../api";
+import { useTyped } from "../typed";
 import { ShortArguments } from "./arguments";
 import { Input } from "./form";
 import { DEFAULT_EXCHANGE, ExchangeLink, QueueLink } from "./links";
@@ -67,9 +68,8 @@ interface NameInputProps {
 
 /** A field for the name of a queue or an exchange, which suggests those that have the text in their names. */
 export function NameInput({ vhost, of, value = "", onInput, ...rest }: NameInputProps) {
-  const [text, setText] = useState(value);
+  const [text, setText] = useTyped(value);
   const [names, setNames] = useState<string[]>([]);
-  useEffect(() => setText(value), [value]);
   useEffect(() => {
     const abort = new AbortController();
     const timer = setTimeout(async () => {

@@ -7,6 +7,7 @@ import { number, plural } from "../format";
 import { usePoll } from "../poll";
 import { place, setParameters } from "../router";
 import { recall, store } from "../settings";
+import { useTyped } from "../typed";
 import { confirm } from "./dialog";
 import { Empty, explain, Failure, tell } from "./notices";
 
@@ -186,8 +187,7 @@ export function List<T>(props: ListProps<T>) {
 }
 
 function Filter({ name, isRegex, label }: { name: string; isRegex: boolean; label: string }) {
-  const [text, setText] = useState(name);
-  useEffect(() => setText(name), [name]);
+  const [text, setText] = useTyped(name);
   useEffect(() => {
     if (text === name) return;
     const timer = setTimeout(() => setParameters({ name: text, page: "" }), TYPING_MS);

@@ -11,6 +11,7 @@ import { Page, Panel } from "../components/page";
 import { startVhost, VhostSelect } from "../components/vhost-select";
 import { usePoll } from "../poll";
 import { place, setParameters } from "../router";
+import { useTyped } from "../typed";
 import { Nobody, NobodyOfTopic } from "./route-nobody";
 import { type Route, Routes } from "./route-result";
 
@@ -75,9 +76,9 @@ function Summary({ of: { targets, truncated } }: { of: Route }) {
 }
 
 function Ask({ question }: { question: Question }) {
-  const [key, setKey] = useTyped("key", question.key);
-  const [exchange, setExchange] = useTyped("exchange", question.exchange === DEFAULT_EXCHANGE ? "" : question.exchange, DEFAULT_EXCHANGE);
-  const [topic, setTopic] = useTyped("topic", question.topic);
+  const [key, setKey] = useParameter("key", question.key);
+  const [exchange, setExchange] = useParameter("exchange", question.exchange === DEFAULT_EXCHANGE ? "" : question.exchange, DEFAULT_EXCHANGE);
+  const [topic, setTopic] = useParameter("topic", question.topic);
   return (
     <form onSubmit={(event) => event.preventDefault()}>
       <div class="columns">
@@ -139,9 +140,8 @@ function fromJson(text: string): Record<string, unknown> {
 }
 
 /** A text that is in the address a moment after it was typed. */
-function useTyped(parameter: string, value: string, ifEmpty = ""): [string, (text: string) => void] {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+function useParameter(parameter: string, value: string, ifEmpty = ""): [string, (text: string) => void] {
+  const [text, setText] = useTyped(value);
   useEffect(() => {
     if (text === value) return;
     const timer = setTimeout(() => setParameters({ [parameter]: text || ifEmpty }), TYPING_MS);
