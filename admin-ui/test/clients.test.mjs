@@ -97,10 +97,27 @@ test("a connection's page has what the client says, its traffic, its channels an
 
 test("the connection of an MQTT client leads to its session", async () => {
   const page = await open(browser, broker, { hash: hash("connections", await nameOf("thermo")) });
-  await page.getByRole("link", { name: "thermo" }).click();
+  await page.getByRole("region", { name: "Connection", exact: true }).getByRole("link", { name: "thermo" }).click();
   await page.getByRole("heading", { level: 1, name: "thermo" }).waitFor();
   await assertSound(page);
   await page.context().close();
+});
+
+test("a connection that waits for the end of an alarm is told apart", async () => {
+  const small = await Broker.start(["--memory-max", "1MiB"]);
+  await small.declareQueue("full");
+  const client = await Amqp.connect(small, { properties: { connection_name: "waits" } });
+  await client.channel(1);
+  await eventually(async () => (await small.api("GET", "nodes"))[0].mem_alarm, "there is an alarm", 20_000);
+  client.publish(1, "full", "one");
+  const page = await open(browser, small, { hash: "#/connections" });
+  await row(page, "waits").locator(".badge.bad", { hasText: "blocked" }).waitFor();
+  await row(page, "waits").getByRole("link").first().click();
+  await page.getByText("It has published during an alarm").waitFor();
+  await assertAccessible(page);
+  await page.context().close();
+  await client.close();
+  await small.remove();
 });
 
 test("channels say how they publish and what is not settled", async () => {
