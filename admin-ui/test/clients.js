@@ -121,6 +121,11 @@ export class Amqp extends Socket {
     this.frame(3, channel, Buffer.from(body));
   }
 
+  async declare(channel, queue, { exclusive = false } = {}) {
+    this.call(channel, 50, 10, u16(0), short(queue), u8(exclusive ? 4 : 0), table({}));
+    await this.method(50, 11);
+  }
+
   async consume(channel, queue, tag, { noAck = false } = {}) {
     this.call(channel, 60, 20, u16(0), short(queue), short(tag), u8(noAck ? 2 : 0), table({}));
     await this.method(60, 21);

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { Amqp, Mqtt } from "./clients.js";
 import { assertAccessible, assertSound, Broker, confirm, eventually, launch, noteOf, open, visit } from "./support.js";
-import { owner, subscriber } from "./raw-clients.js";
 
 let broker;
 let browser;
@@ -55,7 +55,8 @@ test("a page tells what a queue is, holds and obeys", async () => {
 });
 
 test("a queue of an MQTT session leads to it, and shows its consumer", async () => {
-  const client = await subscriber(broker, "reader-1", "a/#");
+  const client = await Mqtt.connect(broker, "reader-1");
+  await client.subscribe("a/#", 1);
   const page = await open(browser, broker);
   await visit(page, "#/queues/%2F/mqtt.reader-1", "mqtt.reader-1");
   assert.equal(await page.getByRole("link", { name: "reader-1", exact: true }).getAttribute("href"), "#/mqtt/sessions/reader-1");
@@ -71,13 +72,17 @@ test("a queue of an MQTT session leads to it, and shows its consumer", async () 
   await noteOf(page, "The queue mqtt.reader-1 is deleted");
   assert.deepEqual(await broker.api("GET", "mqtt/sessions"), []);
   await assertSound(page);
-  client.destroy();
+  await client.close();
   await page.context().close();
 });
 
 test("consumers are listed with their channels, and an exclusive queue is left to its connection", async () => {
   await broker.declareQueue("shared");
-  const client = await owner(broker, "private", "shared");
+  const client = await Amqp.connect(broker);
+  await client.channel(1);
+  await client.declare(1, "private", { exclusive: true });
+  await client.consume(1, "private", "for-myself", { noAck: true });
+  await client.consume(1, "shared", "with-acks");
   await fill("shared");
   await broker.publish("shared", "held");
   const page = await open(browser, broker);
@@ -98,7 +103,7 @@ test("consumers are listed with their channels, and an exclusive queue is left t
   for (const action of ["Purge", "Delete this queue", "Look at messages", "Get messages"]) assert.equal(await page.getByText(action).count(), 0, action);
   await assertAccessible(page);
   await assertSound(page);
-  client.destroy();
+  await client.close();
   await page.context().close();
 });
 
@@ -128,16 +133,16 @@ test("bindings are drawn, also those behind an exchange, listed, made and remove
   await page.getByRole("listitem").filter({ hasText: "exchange far sends to exchange near: a.#" }).waitFor();
   await page.getByRole("listitem").filter({ hasText: "exchange near sends to queue bound: a.*.c" }).waitFor();
   await assertAccessible(page);
-  await page.getByLabel("Choose near with a.*.c").check();
+  await page.getByLabel("Choose near → bound by a.*.c").check();
   await page.getByRole("button", { name: "Unbind (1)" }).click();
   await confirm(page, "Unbind");
   await noteOf(page, "Unbind: 1 row done");
   assert.equal((await broker.api("GET", "queues/%2F/bound/bindings")).length, 1);
   await drawing.waitFor({ state: "detached" });
-  await page.getByLabel("Choose the default exchange with bound").check();
+  await page.getByLabel("Choose (default exchange) → bound by bound").check();
   await page.getByRole("button", { name: "Unbind (1)" }).click();
   await confirm(page, "Unbind");
-  await page.locator(".notice.failed", { hasText: "That binding cannot be removed" }).waitFor();
+  await page.locator(".notice.failed", { hasText: "keeps its binding" }).waitFor();
   await assertSound(page);
   await page.context().close();
 });

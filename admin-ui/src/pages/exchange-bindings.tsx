@@ -3,15 +3,15 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, type Page, path, query } from "../api";
 import { BINDING_COLUMNS, type Binding, bindingKey, bindingName, UNBIND, unbind } from "../components/bindings";
+import { drawing, idOf } from "../components/bindings-graph";
 import { confirm } from "../components/dialog";
-import { Graph, type GraphEdge, type GraphNode } from "../components/graph";
+import { Graph } from "../components/graph";
 import { DEFAULT_EXCHANGE } from "../components/links";
 import { type Column, List, Table } from "../components/list";
 import { attempt, Failure } from "../components/notices";
 import { Panel } from "../components/page";
 import { number } from "../format";
 import { interval, usePoll } from "../poll";
-import { link } from "../router";
 
 interface Of {
   vhost: string;
@@ -132,29 +132,4 @@ async function follow(vhost: string, name: string, signal: AbortSignal): Promise
     }
   }
   return { bindings: [...new Map(found.map((binding) => [bindingKey(binding), binding])).values()], isCut };
-}
-
-const idOf = (kind: "exchange" | "queue", name: string) => `${kind} ${name}`;
-
-/** Boxes and lines of bindings. */
-function drawing(bindings: Binding[]): { nodes: GraphNode[]; edges: GraphEdge[] } {
-  const nodes = new Map<string, GraphNode>();
-  const add = (vhost: string, kind: "exchange" | "queue", name: string) => {
-    const id = idOf(kind, name);
-    const href = kind === "queue" ? link`queues/${vhost}/${name}` : link`exchanges/${vhost}/${name || DEFAULT_EXCHANGE}`;
-    nodes.set(id, { id, kind, label: name || "(default exchange)", href });
-    return id;
-  };
-  const edges = bindings.map((binding) => ({
-    from: add(binding.vhost, "exchange", binding.source),
-    to: add(binding.vhost, binding.destination_type, binding.destination),
-    label: labelOf(binding),
-  }));
-  return { nodes: [...nodes.values()], edges };
-}
-
-/** What takes this way: the key, or the headers. */
-export function labelOf({ routing_key, arguments: given }: Pick<Binding, "routing_key" | "arguments">): string {
-  const conditions = Object.entries(given).filter(([name]) => !name.startsWith("x-")).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  return [routing_key, ...conditions].filter(Boolean).join(" ");
 }

@@ -2,19 +2,17 @@
 
 import { useState } from "preact/hooks";
 import { path, post } from "../api";
+import { NameInput } from "../components/bindings";
 import { Check, Form, Input, Select, type Values } from "../components/form";
+import { DEFAULT_EXCHANGE } from "../components/links";
 import { type Message, propertiesOf, type Properties } from "../components/message";
-import { useNames } from "../components/names";
 import { tell } from "../components/notices";
 import { user } from "../session";
 
-const DEFAULT_EXCHANGE = "amq.default";
 const OF_DEATH = /^x-(death|(first|last)-death-.*)$/;
 
 export function Again({ message, vhost, onDone }: { message: Message; vhost: string; onDone: () => void }) {
   const [target, setTarget] = useState("queue");
-  const queues = useNames(path`queues/${vhost}`);
-  const exchanges = useNames(path`exchanges/${vhost}`);
   const properties = propertiesOf(message);
   const hasDied = Object.keys(properties.headers ?? {}).some((name) => OF_DEATH.test(name));
   const isOfOther = properties.user_id !== undefined && properties.user_id !== user.value?.name;
@@ -36,10 +34,10 @@ export function Again({ message, vhost, onDone }: { message: Message; vhost: str
     <Form action="Publish copy" onSubmit={publish}>
       <Select label="To" name="target" value={target} options={[{ value: "queue", label: "a queue" }, { value: "exchange", label: "an exchange" }]} onChange={setTarget} />
       {target === "queue"
-        ? <Input key="queue" label="Queue" name="queue" required list={queues} />
+        ? <NameInput key="queue" label="Queue" name="queue" required vhost={vhost} of="queues" />
         : (
           <>
-            <Input key="exchange" label="Exchange" name="exchange" required value={message.exchange} list={exchanges.filter(Boolean)} />
+            <NameInput key="exchange" label="Exchange" name="exchange" required value={message.exchange ?? ""} vhost={vhost} of="exchanges" />
             <Input key="key" label="Routing key" name="routing_key" value={message.routing_key} />
           </>
         )}

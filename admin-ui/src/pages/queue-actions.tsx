@@ -2,11 +2,11 @@
 
 import { useState } from "preact/hooks";
 import { del, path, post, query } from "../api";
+import { NameInput } from "../components/bindings";
 import { confirm } from "../components/dialog";
 import { Check, Form, Input, type Values } from "../components/form";
 import { QueueLink } from "../components/links";
 import { attempt, tell } from "../components/notices";
-import { useNames } from "../components/names";
 import { plural } from "../format";
 import { go } from "../router";
 import { lossOf, type QueueData } from "./queue-data";
@@ -41,7 +41,6 @@ interface Outcome {
 }
 
 export function Move({ queue: { vhost, name }, onMoved }: { queue: QueueData; onMoved: () => void }) {
-  const queues = useNames(path`queues/${vhost}`);
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   const move = async (values: Values) => {
     const [to, count] = [values.text("destination"), values.number("count")];
@@ -58,7 +57,7 @@ export function Move({ queue: { vhost, name }, onMoved }: { queue: QueueData; on
       <p class="hint">A message leaves this queue once its copy is safe in the other one: none is lost, and after a crash one may be in both.</p>
       <Form action="Move messages" onSubmit={move}>
         <div class="columns">
-          <Input label="To the queue" name="destination" required list={queues.filter((queue) => queue !== name)} />
+          <NameInput label="To the queue" name="destination" required vhost={vhost} of="queues" />
           <Input label="How many" name="count" type="number" min={1} hint="All, if this is empty." />
         </div>
       </Form>

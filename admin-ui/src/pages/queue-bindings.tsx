@@ -1,42 +1,23 @@
 // What comes into a queue: its bindings drawn, as a list, and the form that adds one.
 
 import { useEffect, useState } from "preact/hooks";
-import { ApiError, del, get, type Page, path, post, query } from "../api";
+import { ApiError, get, type Page, path, post, query } from "../api";
 import { Arguments, ArgumentsInput, parseArguments } from "../components/arguments";
+import { BINDING_COLUMNS, type Binding, bindingKey, bindingName, NameInput, UNBIND, unbind } from "../components/bindings";
+import { drawing, idOf } from "../components/bindings-graph";
 import { Form, Input, type Values } from "../components/form";
 import { Graph, type GraphEdge, type GraphNode } from "../components/graph";
-import { ExchangeLink } from "../components/links";
-import { type Column, List, type RowAction } from "../components/list";
+import { DEFAULT_EXCHANGE } from "../components/links";
+import { type Column, List } from "../components/list";
 import { tell } from "../components/notices";
-import { useNames } from "../components/names";
 import { Fold, Panel } from "../components/page";
-import { plural } from "../format";
 import { link } from "../router";
 import { clientOf, type QueueData } from "./queue-data";
-
-interface Binding {
-  vhost: string;
-  source: string;
-  destination: string;
-  destination_type: "queue" | "exchange";
-  routing_key: string;
-  arguments: Record<string, unknown>;
-  properties_key: string;
-}
 
 export function QueueBindings({ queue }: { queue: QueueData }) {
   const [version, setVersion] = useState(0);
   const changed = () => setVersion((version) => version + 1);
   const { vhost, name } = queue;
-  const removal: RowAction<Binding> = {
-    label: "Unbind",
-    question: (rows) => ({ title: `Remove ${plural(rows.length, "binding")}?`, body: <p>Messages that came this way will not come to <b>{name}</b> any more. Those that are there stay.</p> }),
-    run: async (binding) => {
-      if (binding.source === "") throw new Error("The default exchange reaches each queue by its name. That binding cannot be removed.");
-      await del(path`bindings/${vhost}/e/${binding.source}/q/${name}/${binding.properties_key}`);
-      changed();
-    },
-  };
   return (
     <Panel title="Bindings" hint="What brings messages here: exchanges, each with the key that they have to have." wide>
       <Sources queue={queue} version={version} />
@@ -45,9 +26,9 @@ export function QueueBindings({ queue }: { queue: QueueData }) {
         caption="Bindings"
         target={path`queues/${vhost}/${name}/bindings`}
         columns={COLUMNS}
-        rowKey={(row) => `${row.source}\n${row.properties_key}`}
-        rowName={(row) => `${row.source || "the default exchange"} with ${row.routing_key || "an empty key"}`}
-        {...(!queue.exclusive && { actions: [removal] })}
+        rowKey={bindingKey}
+        rowName={bindingName}
+        {...(!queue.exclusive && { actions: [{ ...UNBIND, run: (row: Binding) => unbind(row).then(changed) }] })}
         version={version}
         empty={<p>Nothing is bound to this queue.</p>}
       />
@@ -57,13 +38,12 @@ export function QueueBindings({ queue }: { queue: QueueData }) {
 }
 
 const COLUMNS: Column<Binding>[] = [
-  { id: "source", title: "From exchange", sort: "source", cell: (row) => <ExchangeLink vhost={row.vhost} name={row.source} /> },
-  { id: "key", title: "Routing key", sort: "routing_key", cell: (row) => (row.routing_key ? <code>{row.routing_key}</code> : <span class="soft">(empty)</span>) },
-  { id: "arguments", title: "Arguments", cell: (row) => (Object.keys(row.arguments).length > 0 ? <Arguments of={row.arguments} /> : row.source === "" ? <span class="soft">Every queue is bound to the default exchange, by its name.</span> : null) },
+  BINDING_COLUMNS.source,
+  BINDING_COLUMNS.key,
+  { ...BINDING_COLUMNS.arguments, cell: (row) => (row.source === "" ? <span class="soft">Every queue is bound to the default exchange, by its name.</span> : Object.keys(row.arguments).length > 0 ? <Arguments of={row.arguments} /> : null) },
 ];
 
 function Bind({ queue: { vhost, name }, onBound }: { queue: QueueData; onBound: () => void }) {
-  const exchanges = useNames(path`exchanges/${vhost}`);
   const [turn, setTurn] = useState(0);
   const bind = async (values: Values) => {
     const source = values.text("source");
@@ -78,7 +58,7 @@ function Bind({ queue: { vhost, name }, onBound }: { queue: QueueData; onBound: 
   return (
     <Form key={turn} action="Bind" onSubmit={bind}>
       <div class="columns">
-        <Input label="Exchange" name="source" required list={exchanges.filter(Boolean)} />
+        <NameInput label="Exchange" name="source" required vhost={vhost} of="exchanges" />
         <Input label="Routing key" name="routing_key" hint="A topic exchange takes patterns: * is one word, # any number of them." />
       </div>
       <ArgumentsInput name="arguments" label="Arguments" suggestions={[{ key: "x-match", type: "string", placeholder: "all or any, for a headers exchange" }]} />
@@ -98,7 +78,7 @@ function Sources({ queue, version }: { queue: QueueData; version: number }) {
     return () => abort.abort();
   }, [vhost, name, version]);
   const { nodes, edges } = picture(queue, bindings);
-  return edges.length > 0 ? <Graph title={`What sends to ${name}`} nodes={nodes} edges={edges} focus={`queue ${name}`} /> : null;
+  return edges.length > 0 ? <Graph title={`What sends to ${name}`} nodes={nodes} edges={edges} focus={idOf("queue", name)} /> : null;
 }
 
 /** Bindings that are asked for at each end, and exchanges that are looked behind. */
@@ -121,24 +101,15 @@ async function walk(vhost: string, name: string, signal: AbortSignal): Promise<B
 
 function picture(queue: QueueData, bindings: Binding[]): { nodes: GraphNode[]; edges: GraphEdge[] } {
   const { vhost, name } = queue;
-  const nodes = new Map<string, GraphNode>();
-  const exchange = (label: string) => {
-    const id = `exchange ${label}`;
-    nodes.set(id, { id, kind: "exchange", label: label || "(default exchange)", href: link`exchanges/${vhost}/${label || "amq.default"}` });
-    return id;
-  };
-  const here = `queue ${name}`;
-  nodes.set(here, { id: here, kind: clientOf(queue) === undefined ? "queue" : "session", label: name, note: clientOf(queue) === undefined ? "queue" : "MQTT session" });
-  const edges = bindings.map((binding): GraphEdge => ({
-    from: exchange(binding.source),
-    to: binding.destination_type === "exchange" ? exchange(binding.destination) : here,
-    label: binding.routing_key || inWords(binding.arguments),
-  }));
-  const deadLetters = queue.effective_policy_definition["dead-letter-exchange"] ?? queue.arguments["x-dead-letter-exchange"];
-  if (typeof deadLetters === "string") edges.push({ from: here, to: exchange(deadLetters), label: "dead letters" });
-  return { nodes: [...nodes.values()], edges };
-}
-
-function inWords(of: Record<string, unknown>): string {
-  return Object.entries(of).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`).join(" ");
+  const here = idOf("queue", name);
+  const { nodes, edges } = drawing(bindings);
+  const found = new Map(nodes.map((node) => [node.id, node]));
+  found.set(here, { id: here, label: name, ...(clientOf(queue) === undefined ? { kind: "queue" } : { kind: "session", note: "MQTT session" }) });
+  const deadLetters = queue.arguments["x-dead-letter-exchange"] ?? queue.effective_policy_definition["dead-letter-exchange"];
+  if (typeof deadLetters === "string") {
+    const id = idOf("exchange", deadLetters);
+    if (!found.has(id)) found.set(id, { id, kind: "exchange", label: deadLetters || "(default exchange)", href: link`exchanges/${vhost}/${deadLetters || DEFAULT_EXCHANGE}` });
+    edges.push({ from: here, to: id, label: "dead letters" });
+  }
+  return { nodes: [...found.values()], edges };
 }

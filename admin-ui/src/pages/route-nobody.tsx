@@ -3,11 +3,11 @@
 import type { ComponentChildren } from "preact";
 import { type Page, path, query } from "../api";
 import type { Binding } from "../components/bindings";
+import { labelOf } from "../components/bindings-graph";
 import { DEFAULT_EXCHANGE, ExchangeLink } from "../components/links";
 import { Empty } from "../components/notices";
 import { plural } from "../format";
 import { usePoll } from "../poll";
-import { labelOf } from "./exchange-bindings";
 import { useDefinition } from "./exchange-policy";
 import { type Exchange, ofType } from "./exchange-types";
 

@@ -1,11 +1,11 @@
 // The ways of a message: drawn, and step by step with the reason for each.
 
+import { labelOf } from "../components/bindings-graph";
 import { Graph, type GraphEdge, type GraphNode } from "../components/graph";
 import { DEFAULT_EXCHANGE, QueueLink, SessionLink } from "../components/links";
 import { type Column, Table } from "../components/list";
 import { Badge, Panel } from "../components/page";
 import { link } from "../router";
-import { labelOf } from "./exchange-bindings";
 import "./routes.css";
 
 interface Step {
