@@ -88,6 +88,7 @@ test("consumers are listed with their channels, and an exclusive queue is left t
   const page = await open(browser, broker);
   await visit(page, "#/queues/%2F/shared", "shared");
   const row = page.getByRole("region", { name: /^Consumers \(1\)/ }).getByRole("row").nth(1);
+  await row.waitFor();
   assert.deepEqual((await row.locator("td").allTextContents()).map((each) => each.trim()).filter((_, n) => n !== 1), ["with-acks", "guest", "yes", "no limit", "active", ""]);
   assert.match(decodeURIComponent(await row.getByRole("link").first().getAttribute("href")), /^#\/channels\/127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+ \(1\)$/);
   await page.locator(".legend li", { hasText: "Unacknowledged" }).getByText("1", { exact: true }).waitFor();
