@@ -59,7 +59,7 @@ test("the answer follows what is typed, with the way through exchanges and the r
   await page.getByLabel("Routing key").fill("orders.7.paid");
   await verdict(page, "1 queue would get it");
   await reasons(page).getByText("the pattern orders.*.paid matches orders.7.paid").waitFor();
-  await page.getByRole("button", { name: "other…" }).click();
+  await page.getByRole("button", { name: "add…" }).click();
   await page.getByLabel("Headers: name 1").fill("region");
   await page.getByLabel("Headers: value of region").fill("eu");
   await verdict(page, "2 queues would get it");
