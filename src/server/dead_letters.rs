@@ -15,7 +15,8 @@ use super::frontend::amqp::death::{self, Grave};
 use super::frontend::amqp::delayed;
 use super::frontend::headers_of;
 use super::frontend::mqtt::delayed as topics;
-use super::publisher::{Publisher, Routed};
+use super::publisher::Publisher;
+use super::routed::Routed;
 use super::{Node, clock, random_number};
 
 /// What is to be published elsewhere, in the order in which it died.

@@ -16,7 +16,7 @@ use super::Node;
 use super::connections::Peer;
 use super::frontend::amqp::copy;
 use super::onlooker::Onlooker;
-use super::publisher::Routed;
+use super::routed::Routed;
 
 /// The exchange that copies go to, in the virtual host that is traced.
 pub const EXCHANGE: &str = "amq.rabbitmq.trace";

@@ -9,7 +9,8 @@ use leveret_core::{
 };
 
 use super::frontend::headers_of;
-use super::publisher::{Publisher, Routed};
+use super::publisher::Publisher;
+use super::routed::Routed;
 use super::{Node, clock, random_number};
 
 /// Nobody else takes messages out of such a queue.

@@ -36,6 +36,7 @@ pub mod reclaim;
 pub mod recovery;
 pub mod retained;
 pub mod route_cache;
+pub mod routed;
 pub mod scram;
 pub mod session;
 pub mod shard;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::publisher::Routed;
+use super::routed::Routed;
 
 /// The routes that were used last, as long as the topology stays as it is.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use std::sync::{Arc, RwLock};
 use leveret_core::{Address, Death, Message, QueueId, Shared, Target};
 
 use super::frontend::headers_of;
-use super::publisher::Routed;
+use super::routed::Routed;
 use super::{DEFAULT_VHOST, Node, random_number};
 
 /// The queues of the sessions whose clients are connected.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use leveret_core::{Address, Body, Draft, Encoding, Facts, Message, QueueId, topic_to_key};
 
 use super::counts::{Counter, Counts, Dialect};
-use super::publisher::{Publisher, Routed};
+use super::publisher::Publisher;
+use super::routed::Routed;
 use super::snapshot::QUEUES_PER_LOCK;
 use super::{DEFAULT_VHOST, Node, clock, random_number};
 

@@ -14,7 +14,7 @@ use leveret_core::{
 };
 use leveret_storage::Urgency;
 
-use super::publisher::Routed;
+use super::routed::Routed;
 use super::shard::{Shard, Work};
 use super::{Node, clock};
 

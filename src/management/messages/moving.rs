@@ -16,7 +16,8 @@ use crate::management::get::take_one;
 use crate::management::queues::{NOBODY, find};
 use crate::management::reply::Reply;
 use crate::server::frontend::headers_of;
-use crate::server::publisher::{Publisher, Routed};
+use crate::server::publisher::Publisher;
+use crate::server::routed::Routed;
 use crate::server::{Node, clock, random_number};
 
 /// Moves up to `count` messages, of those that wait now, to the queue `destination`.

@@ -17,7 +17,7 @@ use super::{Amqp, Answer, PropertyHeaders};
 use crate::server::clock;
 use crate::server::counts::Fate;
 use crate::server::firehose::Tap;
-use crate::server::publisher::Routed;
+use crate::server::routed::Routed;
 use crate::server::transaction::{NoRoom, Settle, Transaction};
 
 /// A message that waits for the commit of its channel.

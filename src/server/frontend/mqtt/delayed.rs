@@ -9,7 +9,7 @@ use leveret_mqtt::{Properties, Property, ReasonCode};
 
 use super::TOPIC_EXCHANGE;
 use crate::server::frontend::headers_of;
-use crate::server::publisher::Routed;
+use crate::server::routed::Routed;
 use crate::server::{DEFAULT_VHOST, Node, clock, random_number};
 
 /// The exchange whose queue has what is delayed.

@@ -12,7 +12,7 @@ use crate::config::RefusedPublish;
 use crate::server::Node;
 use crate::server::counts::Fate;
 use crate::server::firehose::Tap;
-use crate::server::publisher::Routed;
+use crate::server::routed::Routed;
 
 impl Mqtt {
     pub(super) fn handle_publish(&mut self, publish: &Publish<'_>) {
