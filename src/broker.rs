@@ -8,17 +8,18 @@ use std::time::Duration;
 
 use axum::Router;
 use leveret_storage::{Log, LogConfig, Memory, Storage, SyncPolicy as LogSync};
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
 use crate::config::{Config, Engine, SyncPolicy};
 use crate::management::{LoadDefinitionsError, load_configured};
-use crate::server::address::{Address, Link};
-use crate::server::listener::{self, ListenError, Protocol};
+use crate::server::address::Address;
+use crate::server::listener::{self, Accept, ListenError, Protocol};
 use crate::server::outbox::CloseReason;
 use crate::server::recovery::RecoveryError;
+use crate::server::tls::{Tls, TlsError, TlsListener};
 use crate::server::unix::UnixSocket;
 use crate::server::{
     Node, alarms, clock, dead_letters, events, follow_durable, frontend, http, reclaim, sys_topics,
@@ -52,6 +53,9 @@ pub enum StartError {
     /// A port cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// What is in the data directory cannot be read.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
@@ -95,6 +99,7 @@ impl Broker {
         config: Config,
         storage: Arc<dyn Storage>,
     ) -> Result<Broker, StartError> {
+        let tls = Tls::load(&config)?;
         let bind = |port, protocol| {
             listener::bind(&config.bind, port, protocol).map(|bound| (protocol, bound))
         };
@@ -107,11 +112,22 @@ impl Broker {
         if config.metrics_port != 0 {
             bound.push(bind(config.metrics_port, Protocol::Metrics)?);
         }
+        if tls.is_some() {
+            bound.extend([
+                bind(config.amqps_port, Protocol::Amqps)?,
+                bind(config.mqtts_port, Protocol::Mqtts)?,
+                bind(config.https_port, Protocol::Https)?,
+                bind(config.wss_port, Protocol::SecureWebSocket)?,
+            ]);
+        }
         let mode = config.unix_socket_mode.0;
         let amqp_socket = listener::bind_unix(&config.amqp_unix_path, mode, Protocol::Amqp)?;
         let mqtt_socket = listener::bind_unix(&config.mqtt_unix_path, mode, Protocol::Mqtt)?;
         let http_socket = bind_operator_socket(&config)?;
         let node = Node::new(config, storage, &Handle::current());
+        if let Some(tls) = tls {
+            node.tls.get_or_init(|| Arc::new(tls));
+        }
         let recovering = node.clone();
         let recover = move || -> Result<_, StartError> {
             let report = recovering.recover()?;
@@ -144,14 +160,13 @@ impl Broker {
         for (protocol, sockets) in bound {
             sockets.into_iter().for_each(|socket| broker.listen(protocol, socket));
         }
-        if let Some(socket) = amqp_socket {
-            broker.listen_on_file(Protocol::Amqp, socket, frontend::serve_amqp);
-        }
-        if let Some(socket) = mqtt_socket {
-            broker.listen_on_file(Protocol::Mqtt, socket, frontend::serve_mqtt);
-        }
-        if let Some(socket) = http_socket {
-            broker.listen_for_operator(socket);
+        let files = [
+            (Protocol::Amqp, amqp_socket),
+            (Protocol::Mqtt, mqtt_socket),
+            (Protocol::Http, http_socket),
+        ];
+        for (protocol, socket) in files {
+            socket.into_iter().for_each(|socket| broker.listen_on_file(protocol, socket));
         }
         Ok(broker)
     }
@@ -244,40 +259,42 @@ impl Broker {
         let Ok(address) = socket.local_addr() else { return };
         self.addresses.push((protocol, address));
         self.node.listening().push((protocol, Address::Ip(address)));
-        let node = self.node.clone();
-        self.listeners.push(match protocol {
-            Protocol::Amqp => tokio::spawn(listener::accept(socket, node, frontend::serve_amqp)),
-            Protocol::Mqtt => tokio::spawn(listener::accept(socket, node, frontend::serve_mqtt)),
-            Protocol::Http => {
-                tokio::spawn(http::serve(self.management.clone(), socket, http::HEAD_TIMEOUT))
+        self.listeners.push(match self.node.tls.get().filter(|_| protocol.is_secure()) {
+            Some(tls) => {
+                let timeout = self.node.config.handshake_timeout.0;
+                self.serve(protocol, TlsListener::new(socket, tls.clone(), timeout))
             }
-            Protocol::WebSocket => {
-                let timeout = node.config.handshake_timeout.0;
-                tokio::spawn(http::serve(websocket::router(node), socket, timeout))
-            }
-            Protocol::Metrics => {
-                let router = crate::management::metrics::router(node);
-                tokio::spawn(http::serve(router, socket, http::HEAD_TIMEOUT))
-            }
+            None => self.serve(protocol, socket),
         });
     }
 
-    fn listen_on_file(
-        &mut self,
-        protocol: Protocol,
-        socket: UnixSocket,
-        serve: impl Fn(&Arc<Node>, UnixStream, Link) + Send + 'static,
-    ) {
-        self.files.push((protocol, socket.path().to_owned()));
-        self.node.listening().push((protocol, Address::File(socket.path().into())));
-        self.listeners.push(tokio::spawn(listener::accept(socket, self.node.clone(), serve)));
+    fn serve(&self, protocol: Protocol, listener: impl Accept + 'static) -> JoinHandle<()> {
+        let node = self.node.clone();
+        match protocol {
+            Protocol::Amqp | Protocol::Amqps => {
+                tokio::spawn(listener::accept(listener, node, frontend::serve_amqp))
+            }
+            Protocol::Mqtt | Protocol::Mqtts => {
+                tokio::spawn(listener::accept(listener, node, frontend::serve_mqtt))
+            }
+            Protocol::Http | Protocol::Https => {
+                tokio::spawn(http::serve(self.management.clone(), listener, http::HEAD_TIMEOUT))
+            }
+            Protocol::WebSocket | Protocol::SecureWebSocket => {
+                let timeout = node.config.handshake_timeout.0;
+                tokio::spawn(http::serve(websocket::router(node), listener, timeout))
+            }
+            Protocol::Metrics => {
+                let router = crate::management::metrics::router(node);
+                tokio::spawn(http::serve(router, listener, http::HEAD_TIMEOUT))
+            }
+        }
     }
 
-    fn listen_for_operator(&mut self, socket: UnixSocket) {
-        self.files.push((Protocol::Http, socket.path().to_owned()));
-        self.node.listening().push((Protocol::Http, Address::File(socket.path().into())));
-        let serve = http::serve(self.management.clone(), socket, http::HEAD_TIMEOUT);
-        self.listeners.push(tokio::spawn(serve));
+    fn listen_on_file(&mut self, protocol: Protocol, socket: UnixSocket) {
+        self.files.push((protocol, socket.path().to_owned()));
+        self.node.listening().push((protocol, Address::File(socket.path().into())));
+        self.listeners.push(self.serve(protocol, socket));
     }
 }
 

@@ -7,6 +7,7 @@ mod load;
 mod mode;
 mod setting;
 mod size;
+mod tls;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use load::{LoadError, Loaded, Task, load};
 pub use mode::FileMode;
 pub use setting::{ConfigError, Setting};
 pub use size::ByteSize;
+pub use tls::TlsVersion;
 
 pub use setting::Millis;
 use setting::settings;
@@ -38,6 +40,15 @@ settings! {
     websocket_port: u16 = 15675, "PORT";
     /// Port for metrics in the format of Prometheus, without a login; 0 is none.
     metrics_port: u16 = 15692, "PORT";
+    /// Port for AMQP 0.9.1 over TLS, if there is a tls_cert_path; 0 takes a free one.
+    amqps_port: u16 = 5671, "PORT";
+    /// Port for MQTT over TLS, if there is a tls_cert_path; 0 takes a free one.
+    mqtts_port: u16 = 8883, "PORT";
+    /// Port for the management API over TLS, if there is a tls_cert_path; 0 takes a free one.
+    https_port: u16 = 15671, "PORT";
+    /// Port for MQTT and AMQP over WebSocket and TLS, which are on https_port as well, if there is a
+    /// tls_cert_path; 0 takes a free one.
+    wss_port: u16 = 15676, "PORT";
     /// Unix socket for AMQP 0.9.1; empty is none.
     amqp_unix_path: PathBuf = PathBuf::new(), "PATH";
     /// Unix socket for MQTT 3.1, 3.1.1 and 5; empty is none.
@@ -49,6 +60,17 @@ settings! {
     unix_socket_mode: FileMode = FileMode(0o660), "MODE";
     /// What is logged: error, warn, info, debug or trace.
     log_level: LogLevel = LogLevel::Info, "LEVEL";
+
+    /// PEM file with the certificate that clients see, and the intermediate ones behind it. Empty is no
+    /// TLS.
+    tls_cert_path: PathBuf = PathBuf::new(), "PATH";
+    /// PEM file with the private key of the certificate; empty if it is in the same file.
+    tls_key_path: PathBuf = PathBuf::new(), "PATH";
+    /// Directory with certificates for further names of this machine, as NAME.pem, or NAME.crt with
+    /// NAME.key; clients see the one for the name that they ask for. Empty is none.
+    tls_sni_dir: PathBuf = PathBuf::new(), "PATH";
+    /// Oldest version of TLS that is spoken: 1.2 or 1.3.
+    tls_min_version: TlsVersion = TlsVersion::V12, "VERSION";
 
     /// Where messages are kept: log (segment files), sled (a database; slower) or memory (lost at a
     /// restart).
@@ -298,6 +320,10 @@ impl Config {
             mqtt_port: 0,
             http_port: 0,
             websocket_port: 0,
+            amqps_port: 0,
+            mqtts_port: 0,
+            https_port: 0,
+            wss_port: 0,
             metrics_port: 0,
             http_unix_path: PathBuf::new(),
             ..Config::default()

@@ -26,6 +26,7 @@ use super::rates::{Named, Ranges, Rated, Rates, Thing};
 use super::reply::Reply;
 use super::sessions::{self, Sessions};
 use crate::server::Node;
+use crate::server::address::Link;
 use crate::server::firehose::{Party, Tap};
 use crate::server::http::ByOperator;
 
@@ -61,6 +62,8 @@ pub struct Call {
     pub is_head: bool,
     /// Where the call comes from.
     pub from: IpAddr,
+    /// Whether it comes over TLS.
+    pub is_secure: bool,
     /// The headers.
     pub headers: HeaderMap,
     /// The parts of the path that the route names, decoded one by one: `%2F` is no separator.
@@ -99,10 +102,24 @@ impl Call {
         let ranges = Ranges::parse(|name| find(&query, name));
         let path = request.uri().path().to_owned();
         let is_head = request.method() == Method::HEAD;
+        let link = request.extensions().get::<Link>();
+        let is_secure = link.is_some_and(|link| link.tls.is_some());
         let headers = std::mem::take(request.headers_mut());
         let max = if who == Who::Anybody { PUBLIC_BODY_BYTES_MAX } else { BODY_BYTES_MAX };
         let body = read_body(request.into_body(), max).await?;
-        Ok(Call { api, caller, is_head, from, headers, parts, path, query, ranges, body })
+        Ok(Call {
+            api,
+            caller,
+            is_head,
+            from,
+            is_secure,
+            headers,
+            parts,
+            path,
+            query,
+            ranges,
+            body,
+        })
     }
 
     /// The broker.

@@ -11,6 +11,7 @@ use super::reply::Reply;
 use super::{arguments, list, node, sampler};
 use crate::server::connections::{Login, Peer};
 use crate::server::outbox::{CloseReason, Notice};
+use crate::server::tls::Session;
 
 /// A connection that has logged in: others are nobody's business yet.
 pub struct Connected {
@@ -139,7 +140,7 @@ fn describe(call: &Call, connected: &Connected) -> Value {
         ("port", json!(peer.link.local.port())),
         ("peer_host", json!(connected.peer_host())),
         ("peer_port", json!(peer.link.peer.port())),
-        ("ssl", json!(false)),
+        ("ssl", json!(peer.link.tls.is_some())),
         ("auth_mechanism", json!(login.mechanism)),
         ("timeout", json!(login.heartbeat)),
         ("frame_max", json!(login.frame_max)),
@@ -149,6 +150,9 @@ fn describe(call: &Call, connected: &Connected) -> Value {
         ("connected_at", json!(peer.connected_at_ms)),
     ];
     object.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(session) = &peer.link.tls {
+        object.extend(describe_tls(session));
+    }
     if let Some(client_id) = login.properties().get("client_id").and_then(|id| id.as_str()) {
         object.insert("variable_map".to_owned(), json!({ "client_id": client_id }));
     }
@@ -163,6 +167,18 @@ fn describe(call: &Call, connected: &Connected) -> Value {
     Value::Object(object)
 }
 
+fn describe_tls(session: &Session) -> impl Iterator<Item = (String, Value)> {
+    let fields = [
+        ("ssl_protocol", json!(session.version())),
+        ("ssl_key_exchange", json!(session.key_exchange())),
+        ("ssl_cipher", json!(session.cipher())),
+        ("ssl_hash", json!(CIPHERS_HAVE_THEIR_OWN)),
+    ];
+    fields.map(|(name, value)| (name.to_owned(), value)).into_iter()
+}
+
+/// What RabbitMQ says of ciphers that need no hash to authenticate what they encrypt.
+const CIPHERS_HAVE_THEIR_OWN: &str = "aead";
 const DEFAULT_REASON: &str = "Closed via management API";
 /// What of a reason, which is ASCII, fits into the method that ends a connection.
 const REASON_CHARS_MAX: usize = 200;

@@ -9,6 +9,7 @@ use super::call::{Answer, Call};
 use super::error::Refusal;
 use super::node;
 use super::reply::Reply;
+use crate::server::{Node, clock};
 
 /// `GET /healthchecks/node`, with or without the name of the node: an old one that says little.
 pub fn node(call: &Call) -> Answer {
@@ -48,18 +49,45 @@ fn answer_alarms(call: &Call, reason: &str) -> Answer {
     })
 }
 
-/// `GET …/certificate-expiration/:within/:unit`: there are no listeners with certificates.
+/// `GET …/certificate-expiration/:within/:unit`.
 pub fn certificates(call: &Call) -> Answer {
     let within: Option<u32> = call.part("within").parse().ok();
-    if within.is_none() {
-        return Err(Refusal::bad_request("Invalid expiration"));
-    }
-    match call.part("unit") {
-        "day" | "days" | "week" | "weeks" | "month" | "months" | "year" | "years" => {
-            Ok(fine(json!({})))
-        }
-        _ => Err(Refusal::bad_request("Time unit not recognised")),
-    }
+    let within = within.ok_or_else(|| Refusal::bad_request("Invalid expiration"))?;
+    let days = match call.part("unit") {
+        "day" | "days" => 1,
+        "week" | "weeks" => 7,
+        "month" | "months" => 30,
+        "year" | "years" => 365,
+        _ => return Err(Refusal::bad_request("Time unit not recognised")),
+    };
+    let until_s = clock::now_ms() / 1000 + u64::from(within) * days * 24 * 60 * 60;
+    let expired = expiring(call.node(), until_s as i64);
+    Ok(match expired.is_empty() {
+        true => fine(json!({})),
+        false => failed("Certificates expiring", json!({ "expired": expired })),
+    })
+}
+
+/// What listens with certificates that are no longer good at a time, in seconds since the Unix epoch.
+fn expiring(node: &Node, until_s: i64) -> Vec<Value> {
+    let Some(tls) = node.tls.get() else { return Vec::new() };
+    let expiring = tls.expiring(until_s);
+    let open = node.listening().clone();
+    let secure = open.iter().filter(|(protocol, _)| protocol.is_secure());
+    secure
+        .flat_map(|(protocol, address)| {
+            expiring.iter().map(move |(path, at)| {
+                json!({
+                    "node": node::name(),
+                    "protocol": protocol.name(),
+                    "interface": address.host(),
+                    "port": address.port(),
+                    "certfile": path.display().to_string(),
+                    "certfile_expires_on": [humantime::format_rfc3339_seconds(*at).to_string()],
+                })
+            })
+        })
+        .collect()
 }
 
 /// `GET …/port-listener/:port`.
@@ -93,6 +121,7 @@ fn protocol_name(given: &str) -> String {
         "amqps" | "amqp+tls" | "amqp+ssl" => "amqp/ssl",
         "mqtts" | "mqtt+tls" | "mqtt+ssl" => "mqtt/ssl",
         "web-mqtt" | "web_mqtt" | "ws" => "http/web-mqtt",
+        "wss" => "https/web-mqtt",
         "management" => "http",
         "prometheus" => "http/prometheus",
         name if is_version_of(name, "amqp") => "amqp",

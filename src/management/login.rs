@@ -1,5 +1,6 @@
 //! How to log in: by a login in each request, or once, by a session that a cookie stands for.
 
+use axum::http::HeaderValue;
 use axum::http::header::SET_COOKIE;
 use serde_json::json;
 
@@ -30,7 +31,7 @@ pub async fn login(call: Call) -> Answer {
         false => Lifetime::Browser,
     };
     call.api.sessions.end(&call.headers);
-    let cookie = caller.begin_session(&call.api.sessions, lifetime);
+    let cookie = for_call(&call, caller.begin_session(&call.api.sessions, lifetime));
     Ok(Reply::json(&users::describe_caller(&caller)).with_header(SET_COOKIE, cookie))
 }
 
@@ -40,7 +41,12 @@ pub fn logout(call: &Call) -> Answer {
         return Err(Refusal::no_page_of_ours());
     }
     call.api.sessions.end(&call.headers);
-    Ok(Reply::no_content().with_header(SET_COOKIE, sessions::no_cookie()))
+    Ok(Reply::no_content().with_header(SET_COOKIE, for_call(call, sessions::no_cookie())))
+}
+
+/// What is given over TLS comes back over TLS alone.
+fn for_call(call: &Call, cookie: HeaderValue) -> HeaderValue {
+    if call.is_secure { sessions::secured(&cookie) } else { cookie }
 }
 
 /// `GET /auth`: what a page that wants to log in has to know.

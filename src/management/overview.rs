@@ -147,18 +147,20 @@ fn churn(call: &Call) -> Value {
     rates::object(&call.measure(Thing::Churn, &sampler::churn(call.node())))
 }
 
-/// Where this API is, over TCP.
+/// Where this API is, over TCP and TLS.
 fn contexts(node: &Node) -> Value {
     let open = node.listening();
     let here = open
         .iter()
-        .filter(|(protocol, address)| *protocol == Protocol::Http && address.port() != 0);
-    let contexts = here.map(|(_, address)| {
+        .filter(|(protocol, _)| matches!(protocol, Protocol::Http | Protocol::Https))
+        .filter(|(_, address)| address.port() != 0);
+    let contexts = here.map(|(protocol, address)| {
         json!({
             "description": "Leveret management",
             "path": "/",
             "ip": address.host(),
             "port": address.port(),
+            "ssl": protocol.is_secure(),
             "node": node::name(),
         })
     });
@@ -174,6 +176,7 @@ fn listeners(node: &Node) -> Value {
             "protocol": protocol.name(),
             "ip_address": address.host(),
             "port": address.port(),
+            "tls": protocol.is_secure(),
             "socket_opts": {},
         })
     });

@@ -137,6 +137,13 @@ pub fn no_cookie() -> HeaderValue {
     cookie("", Some(Duration::ZERO))
 }
 
+/// The same cookie, but one that a browser sends over TLS alone. It has another name, since a browser lets
+/// nobody without TLS replace it.
+pub fn secured(cookie: &HeaderValue) -> HeaderValue {
+    let cookie = [SECURE_PREFIX.as_bytes(), cookie.as_bytes(), b"; Secure"].concat();
+    HeaderValue::from_bytes(&cookie).expect("what is added has no strange letters")
+}
+
 fn cookie(token: &str, age_max: Option<Duration>) -> HeaderValue {
     let mut cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict");
     if let Some(age_max) = age_max {
@@ -149,7 +156,8 @@ fn cookie(token: &str, age_max: Option<Duration>) -> HeaderValue {
 fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|all| all.to_str().ok());
     let named = cookies.flat_map(|all| all.split(';')).filter_map(|one| one.trim().split_once('='));
-    named.filter(|(name, _)| *name == COOKIE).map(|(_, token)| token).take(TOKENS_MAX)
+    let is_ours = |name: &str| name.strip_prefix(SECURE_PREFIX).unwrap_or(name) == COOKIE;
+    named.filter(move |(name, _)| is_ours(name)).map(|(_, token)| token).take(TOKENS_MAX)
 }
 
 fn hash(token: &str) -> TokenHash {
@@ -158,6 +166,8 @@ fn hash(token: &str) -> TokenHash {
 
 /// The name of the cookie.
 const COOKIE: &str = "leveret_session";
+/// Browsers take a cookie of such a name over TLS alone, and from the very host that it is for.
+const SECURE_PREFIX: &str = "__Host-";
 /// The header that pages of others cannot send, and what is in it.
 const REQUESTED_WITH: &str = "x-requested-with";
 const OWN_PAGE: &[u8] = b"leveret";
@@ -237,6 +247,15 @@ mod tests {
         assert!(sessions.find(&first, now).is_none() && sessions.find(&second, now).is_some());
         sessions.end_of("jo");
         assert!(sessions.find(&second, now).is_none() && sessions.find(&other, now).is_some());
+    }
+
+    #[test]
+    fn a_session_that_began_over_tls_has_a_cookie_for_tls_alone() {
+        let (sessions, now) = (Sessions::default(), clock::now());
+        let cookie = secured(&sessions.begin("jo", "", Lifetime::Browser, now));
+        let text = cookie.to_str().unwrap();
+        assert!(text.starts_with("__Host-leveret_session=") && text.ends_with("; Secure"));
+        assert!(sessions.find(&sent(&cookie), now).is_some());
     }
 
     #[test]

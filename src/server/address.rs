@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::tls::Session;
+
 /// One end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -32,6 +34,8 @@ pub struct Link {
     pub local: Address,
     /// Whether its bytes travel in WebSocket frames.
     pub is_web: bool,
+    /// What was agreed on, if it speaks TLS.
+    pub tls: Option<Arc<Session>>,
 }
 
 impl Address {
@@ -99,7 +103,7 @@ mod tests {
         let local = Address::File(Path::new("/run/leveret.sock").into());
         assert!(peer.ip().is_loopback());
         assert_eq!((peer.host().as_str(), peer.port()), ("unix:42", 0));
-        let link = Link { peer, local, is_web: false };
+        let link = Link { peer, local, is_web: false, tls: None };
         assert_eq!(link.to_string(), "unix:42.7 -> unix:/run/leveret.sock");
     }
 }

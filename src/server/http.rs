@@ -16,13 +16,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use super::address::{Address, Link};
-use super::listener::Accept;
+use super::frontend::Socket;
+use super::listener::{Accept, Arrival as _};
 
 /// Marks a request of the operator: of a process that could change the broker itself.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +33,7 @@ pub struct ByOperator;
 ///
 /// # Cancel safety
 /// Requests that are being answered are given up. What they had done stays done.
-pub async fn serve<L>(router: Router, mut listener: L, head_timeout: Duration)
-where
-    L: Accept,
-    L::Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+pub async fn serve(router: Router, mut listener: impl Accept, head_timeout: Duration) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -47,7 +43,9 @@ where
             Ok(Some((socket, link))) => {
                 let router = router.clone();
                 connections.spawn(async move {
-                    serve_one(router, socket, link, head_timeout).await;
+                    if let Some((stream, link)) = socket.open(link).await {
+                        serve_one(router, stream, link, head_timeout).await;
+                    }
                     drop(slot);
                 });
             }
@@ -60,13 +58,10 @@ where
     }
 }
 
-async fn serve_one<S>(router: Router, socket: S, link: Link, head_timeout: Duration)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let from = link.peer.clone();
+async fn serve_one(router: Router, socket: impl Socket, link: Link, head_timeout: Duration) {
+    let peer = link.peer.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        router.clone().oneshot(marked(request.map(Body::new), &from))
+        router.clone().oneshot(marked(request.map(Body::new), &link))
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -76,14 +71,16 @@ where
         .with_upgrades()
         .await;
     if let Err(error) = served {
-        tracing::debug!(peer = %link.peer, %error, "an HTTP connection ended");
+        tracing::debug!(%peer, %error, "an HTTP connection ended");
     }
 }
 
 /// Adds to a request where it comes from.
-fn marked(mut request: Request, from: &Address) -> Request {
+fn marked(mut request: Request, link: &Link) -> Request {
+    let from = &link.peer;
     let address = SocketAddr::new(from.ip(), from.port());
     request.extensions_mut().insert(ConnectInfo(address));
+    request.extensions_mut().insert(link.clone());
     if from.is_operator() {
         request.extensions_mut().insert(ByOperator);
     }

@@ -6,10 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::Node;
 use super::address::{Address, Link};
+use super::frontend::Socket;
 use super::unix::UnixSocket;
 
 /// A protocol that clients connect with.
@@ -25,6 +26,14 @@ pub enum Protocol {
     WebSocket,
     /// Metrics for Prometheus.
     Metrics,
+    /// AMQP 0-9-1 over TLS.
+    Amqps,
+    /// MQTT over TLS.
+    Mqtts,
+    /// The management API over TLS.
+    Https,
+    /// AMQP and MQTT over WebSocket and TLS.
+    SecureWebSocket,
 }
 
 impl Protocol {
@@ -36,7 +45,22 @@ impl Protocol {
             Protocol::Http => "http",
             Protocol::WebSocket => "http/web-mqtt",
             Protocol::Metrics => "http/prometheus",
+            Protocol::Amqps => "amqp/ssl",
+            Protocol::Mqtts => "mqtt/ssl",
+            Protocol::Https => "https",
+            Protocol::SecureWebSocket => "https/web-mqtt",
         }
+    }
+
+    /// Whether it is spoken over TLS.
+    pub fn is_secure(self) -> bool {
+        use Protocol::{Amqps, Https, Mqtts, SecureWebSocket};
+        matches!(self, Amqps | Mqtts | Https | SecureWebSocket)
+    }
+
+    /// Whether clients publish and consume over it.
+    pub fn is_messaging(self) -> bool {
+        !matches!(self, Protocol::Http | Protocol::Https | Protocol::Metrics)
     }
 }
 
@@ -112,8 +136,8 @@ fn has_no_such_family(error: &io::Error, address: SocketAddr) -> bool {
 
 /// A socket that clients connect to.
 pub trait Accept: Send {
-    /// What a client is reached through.
-    type Socket;
+    /// A client that has connected.
+    type Socket: Arrival;
 
     /// Waits for the next client; there is none if it has gone already.
     ///
@@ -130,29 +154,63 @@ impl Accept for TcpListener {
 
     async fn accept(&mut self) -> io::Result<Option<(TcpStream, Link)>> {
         let (socket, _) = TcpListener::accept(self).await?;
-        let link = tcp_link(&socket, false);
+        let link = tcp_link(&socket);
         Ok(link.ok().filter(|_| socket.set_nodelay(true).is_ok()).map(|link| (socket, link)))
     }
 }
 
-/// The two ends of a TCP connection.
-///
-/// # Errors
-/// If it is no longer connected.
-pub fn tcp_link(socket: &TcpStream, is_web: bool) -> io::Result<Link> {
+/// The two ends of a TCP connection, if it is still connected.
+fn tcp_link(socket: &TcpStream) -> io::Result<Link> {
     let (peer, local) = (socket.peer_addr()?, socket.local_addr()?);
-    Ok(Link { peer: Address::Ip(peer), local: Address::Ip(local), is_web })
+    Ok(Link { peer: Address::Ip(peer), local: Address::Ip(local), is_web: false, tls: None })
 }
+
+/// A client that has connected. Before its bytes can be read, something may have to be agreed on.
+pub trait Arrival: Send + Sized + 'static {
+    /// What its bytes go through.
+    type Stream: Socket;
+
+    /// Gives the stream; none if the client does not get that far.
+    ///
+    /// # Cancel safety
+    /// The client is let go.
+    fn open(self, link: Link) -> impl Future<Output = Option<(Self::Stream, Link)>> + Send;
+
+    /// Serves the stream, at once or in a task that waits for it.
+    fn when_open(self, link: Link, serve: impl FnOnce(Self::Stream, Link) + Send + 'static);
+}
+
+/// Nothing has to be agreed on.
+macro_rules! open_already {
+    ($($socket:ty),+) => {
+        $(impl Arrival for $socket {
+            type Stream = Self;
+
+            fn open(self, link: Link) -> impl Future<Output = Option<(Self, Link)>> + Send {
+                std::future::ready(Some((self, link)))
+            }
+
+            fn when_open(self, link: Link, serve: impl FnOnce(Self, Link) + Send + 'static) {
+                serve(self, link);
+            }
+        })+
+    };
+}
+
+open_already!(TcpStream, UnixStream);
 
 /// Accepts until the task is aborted. Descriptors may run out; then it waits a little and goes on.
 pub async fn accept<L: Accept>(
     mut listener: L,
     node: Arc<Node>,
-    serve: impl Fn(&Arc<Node>, L::Socket, Link),
+    serve: impl Fn(&Arc<Node>, <L::Socket as Arrival>::Stream, Link) + Copy + Send + 'static,
 ) {
     loop {
         match listener.accept().await {
-            Ok(Some((socket, link))) => serve(&node, socket, link),
+            Ok(Some((socket, link))) => {
+                let node = node.clone();
+                socket.when_open(link, move |stream, link| serve(&node, stream, link));
+            }
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

@@ -44,13 +44,14 @@ pub mod share;
 pub mod snapshot;
 pub mod sys_topics;
 pub mod timers;
+pub mod tls;
 pub mod transaction;
 pub mod unix;
 pub mod usage;
 pub mod websocket;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use leveret_core::record::Kind;
@@ -79,6 +80,7 @@ use shard::{Appended, Shard};
 use share::Online;
 use sys_topics::ClosedTraffic;
 use timers::Timers;
+use tls::Tls;
 use usage::Usage;
 
 /// The vhost that exists from the first start, and that MQTT clients use.
@@ -124,6 +126,8 @@ pub struct Node {
     pub protocols: Protocols,
     /// What has to happen later.
     pub timers: Timers,
+    /// The certificates, if there are any; set before the first client is let in.
+    pub tls: OnceLock<Arc<Tls>>,
     /// The topology's generation: routes of an older one are no longer right.
     pub generation: AtomicU64,
     /// When the node started, in milliseconds since the Unix epoch.
@@ -175,6 +179,7 @@ impl Node {
                 held: Held::default(),
                 protocols: Protocols::new(&config),
                 timers: Timers::default(),
+                tls: OnceLock::new(),
                 generation: AtomicU64::new(0),
                 started_at_ms: clock::now_ms(),
                 nonce: random_number(),
@@ -207,10 +212,8 @@ impl Node {
 
     /// Why no client can be served; `None` while they are.
     pub fn out_of_service(&self) -> Option<&'static str> {
-        let is_client = |(protocol, _): &(Protocol, Address)| {
-            !matches!(protocol, Protocol::Http | Protocol::Metrics)
-        };
-        if *self.stopped.borrow() || !self.listening().iter().any(is_client) {
+        let is_let_in = self.listening().iter().any(|(protocol, _)| protocol.is_messaging());
+        if *self.stopped.borrow() || !is_let_in {
             return Some("nobody is let in");
         }
         self.storage.durable().borrow().failed.is_some().then_some("the journal has failed")

@@ -63,7 +63,7 @@ impl Accept for UnixSocket {
         let is_operator = credentials.is_some_and(|it| is_operator(it.uid(), self.owner));
         let peer = Address::Process { pid, nth: self.accepted, is_operator };
         let local = Address::File(self.path.clone());
-        Ok(Some((socket, Link { peer, local, is_web: false })))
+        Ok(Some((socket, Link { peer, local, is_web: false, tls: None })))
     }
 }
 

@@ -1,4 +1,4 @@
-//! AMQP and MQTT over WebSocket: HTTP requests that become connections.
+//! AMQP and MQTT over WebSocket: HTTP requests that become connections, over TCP or TLS.
 //!
 //! The path or the subprotocol says which of the two is spoken. MQTT wants its subprotocol to be offered
 //! [MQTT-6.0.0-3] and answers it [MQTT-6.0.0-4]; AMQP has none that all clients offer.
@@ -24,14 +24,16 @@ use axum::http::header::{
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::Parts;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 use tungstenite::error::{Error, ProtocolError};
 use tungstenite::handshake::server::create_response_with_body;
 
 use super::Node;
-use super::frontend::{serve_amqp, serve_mqtt};
-use super::listener::tcp_link;
+use super::address::Link;
+use super::frontend::{Socket, serve_amqp, serve_mqtt};
 use stream::WebSocket;
 
 /// All that there is on the port for WebSocket.
@@ -84,7 +86,10 @@ type Refusal = (StatusCode, [(HeaderName, &'static str); 1], String);
 fn upgrade_to(node: &Arc<Node>, wanted: Option<Spoken>, mut request: Request) -> Response {
     match accept(node, wanted, &request) {
         Ok((spoken, response)) => {
-            tokio::spawn(run(node.clone(), spoken, hyper::upgrade::on(&mut request)));
+            if let Some(link) = request.extensions_mut().remove::<Link>() {
+                let link = Link { is_web: true, ..link };
+                tokio::spawn(run(node.clone(), spoken, link, hyper::upgrade::on(&mut request)));
+            }
             response
         }
         Err(refusal) => {
@@ -161,15 +166,24 @@ fn choose(
 }
 
 /// Runs the connection once the answer is on its way.
-async fn run(node: Arc<Node>, spoken: Spoken, upgrade: OnUpgrade) {
+async fn run(node: Arc<Node>, spoken: Spoken, link: Link, upgrade: OnUpgrade) {
     let Ok(upgraded) = upgrade.await else { return };
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
-    let socket = parts.io.into_inner();
-    let Ok(link) = tcp_link(&socket, true) else { return };
-    let socket = WebSocket::new(socket, parts.read_buf, node.config.websocket_message_len());
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => serve(&node, spoken, parts, link),
+        Err(upgraded) => {
+            if let Ok(parts) = upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+                serve(&node, spoken, parts, link);
+            }
+        }
+    }
+}
+
+fn serve(node: &Arc<Node>, spoken: Spoken, parts: Parts<TokioIo<impl Socket>>, link: Link) {
+    let (socket, begun) = (parts.io.into_inner(), parts.read_buf);
+    let socket = WebSocket::new(socket, begun, node.config.websocket_message_len());
     match spoken {
-        Spoken::Amqp => serve_amqp(&node, socket, link),
-        Spoken::Mqtt => serve_mqtt(&node, socket, link),
+        Spoken::Amqp => serve_amqp(node, socket, link),
+        Spoken::Mqtt => serve_mqtt(node, socket, link),
     }
 }
 

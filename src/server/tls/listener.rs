@@ -1,0 +1,115 @@
+//! Sockets that clients connect to and speak TLS on.
+//!
+//! A handshake happens in a task of its own, so a slow one holds up nobody. Who sends nothing costs a
+//! socket until its time is over; who sends something else than TLS is let go at its first octet. The
+//! number of handshakes at a time is limited, and further clients wait in the kernel.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::{Session, Tls};
+use crate::server::address::Link;
+use crate::server::listener::{Accept, Arrival};
+
+/// A port for TLS.
+#[derive(Debug)]
+pub struct TlsListener {
+    listener: TcpListener,
+    tls: Arc<Tls>,
+    timeout: Duration,
+    /// One permit for each handshake that may be going on.
+    handshakes: Arc<Semaphore>,
+}
+
+impl TlsListener {
+    /// Listens with these certificates. A handshake may take as long as `timeout`.
+    pub fn new(listener: TcpListener, tls: Arc<Tls>, timeout: Duration) -> Self {
+        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        TlsListener { listener, tls, timeout, handshakes }
+    }
+}
+
+impl Drop for TlsListener {
+    /// Clients whose handshake is not done are not let in any more.
+    fn drop(&mut self) {
+        self.handshakes.close();
+    }
+}
+
+impl Accept for TlsListener {
+    type Socket = Handshake;
+
+    async fn accept(&mut self) -> io::Result<Option<(Handshake, Link)>> {
+        let Ok(permit) = self.handshakes.clone().acquire_owned().await else { return Ok(None) };
+        let Some((socket, link)) = Accept::accept(&mut self.listener).await? else {
+            return Ok(None);
+        };
+        let (tls, timeout) = (self.tls.clone(), self.timeout);
+        let handshakes = self.handshakes.clone();
+        Ok(Some((Handshake { socket, tls, timeout, handshakes, _permit: permit }, link)))
+    }
+}
+
+/// A client that has connected, and is to say with what key.
+#[derive(Debug)]
+pub struct Handshake {
+    socket: TcpStream,
+    tls: Arc<Tls>,
+    timeout: Duration,
+    handshakes: Arc<Semaphore>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Arrival for Handshake {
+    type Stream = TlsStream<TcpStream>;
+
+    async fn open(self, mut link: Link) -> Option<(Self::Stream, Link)> {
+        let Handshake { socket, tls, timeout, handshakes, _permit } = self;
+        let done = tokio::time::timeout(timeout, shake_hands(socket, &tls)).await;
+        let peer = &link.peer;
+        let stream = match done.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {
+                // Those who look whether somebody listens do this all day.
+                tracing::debug!(%peer, "nothing came before the end of a connection for TLS");
+                return None;
+            }
+            Err(error) => {
+                tracing::info!(%peer, %error, "TLS handshake failed");
+                return None;
+            }
+        };
+        link.tls = Session::of(stream.get_ref().1).map(Arc::new);
+        (!handshakes.is_closed()).then_some((stream, link))
+    }
+
+    fn when_open(self, link: Link, serve: impl FnOnce(Self::Stream, Link) + Send + 'static) {
+        tokio::spawn(async move {
+            if let Some((stream, link)) = self.open(link).await {
+                serve(stream, link);
+            }
+        });
+    }
+}
+
+/// Looks at the first octet before anything is allocated.
+async fn shake_hands(socket: TcpStream, tls: &Tls) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    match socket.peek(&mut first).await? {
+        0 => Err(ErrorKind::ConnectionAborted.into()),
+        _ if first[0] != HANDSHAKE => Err(io::Error::new(ErrorKind::InvalidData, NOT_TLS)),
+        _ => TlsAcceptor::from(tls.server()).accept(socket).await,
+    }
+}
+
+/// Handshakes on a port at a time. Each may have 64 KiB of a message in memory.
+const HANDSHAKES_MAX: usize = 1024;
+/// The type of the record that TLS begins with, RFC 8446 §5.1.
+const HANDSHAKE: u8 = 22;
+const NOT_TLS: &str = "the client does not speak TLS";
