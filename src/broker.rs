@@ -261,8 +261,7 @@ impl Broker {
         self.node.listening().push((protocol, Address::Ip(address)));
         self.listeners.push(match self.node.tls.get().filter(|_| protocol.is_secure()) {
             Some(tls) => {
-                let timeout = self.node.config.handshake_timeout.0;
-                self.serve(protocol, TlsListener::new(socket, tls.clone(), timeout))
+                self.serve(protocol, TlsListener::new(socket, tls.clone(), &self.node.config))
             }
             None => self.serve(protocol, socket),
         });

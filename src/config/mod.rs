@@ -17,7 +17,7 @@ pub use load::{LoadError, Loaded, Task, load};
 pub use mode::FileMode;
 pub use setting::{ConfigError, Setting};
 pub use size::ByteSize;
-pub use tls::TlsVersion;
+pub use tls::{ClientCertificates, TlsVersion, UserNameFrom};
 
 pub use setting::Millis;
 use setting::settings;
@@ -71,6 +71,14 @@ settings! {
     tls_sni_dir: PathBuf = PathBuf::new(), "PATH";
     /// Oldest version of TLS that is spoken: 1.2 or 1.3.
     tls_min_version: TlsVersion = TlsVersion::V12, "VERSION";
+    /// Whether clients show certificates, at all ports for TLS: none (they are not asked), optional or
+    /// required. One that tls_client_ca_path does not vouch for is refused.
+    tls_client_certs: ClientCertificates = ClientCertificates::None, "HOW";
+    /// PEM file with the certificates of those who vouch for the certificates of clients.
+    tls_client_ca_path: PathBuf = PathBuf::new(), "PATH";
+    /// What in a client's certificate is the name of its user: common-name, distinguished-name or
+    /// subject-alternative-name (the first host name, or else mail address, or else URI).
+    tls_user_name_from: UserNameFrom = UserNameFrom::CommonName, "WHERE";
 
     /// Where messages are kept: log (segment files), sled (a database; slower) or memory (lost at a
     /// restart).
@@ -145,6 +153,9 @@ settings! {
     mqtt_anonymous: Anonymous = Anonymous::Loopback, "WHERE";
     /// The user in whose name MQTT clients without a user name publish and subscribe.
     mqtt_anonymous_user: String = "guest".to_owned(), "NAME";
+    /// Whether an MQTT client without a user name that has shown a certificate is the user whom
+    /// tls_user_name_from finds there: true or false.
+    mqtt_tls_user_from_cert: bool = false, "BOOLEAN";
     /// Longest time that an MQTT session is kept without its client, in seconds.
     mqtt_session_expiry_max: u32 = u32::MAX, "SECONDS";
     /// Largest MQTT packet that is accepted; 0 takes message_size_max.

@@ -168,13 +168,21 @@ fn describe(call: &Call, connected: &Connected) -> Value {
 }
 
 fn describe_tls(session: &Session) -> impl Iterator<Item = (String, Value)> {
+    let client = session.client();
+    let of_client = client.into_iter().flat_map(|client| {
+        [
+            ("peer_cert_subject", json!(client.subject)),
+            ("peer_cert_issuer", json!(client.issuer)),
+            ("peer_cert_validity", json!(client.validity)),
+        ]
+    });
     let fields = [
         ("ssl_protocol", json!(session.version())),
         ("ssl_key_exchange", json!(session.key_exchange())),
         ("ssl_cipher", json!(session.cipher())),
         ("ssl_hash", json!(CIPHERS_HAVE_THEIR_OWN)),
     ];
-    fields.map(|(name, value)| (name.to_owned(), value)).into_iter()
+    fields.into_iter().chain(of_client).map(|(name, value)| (name.to_owned(), value))
 }
 
 /// What RabbitMQ says of ciphers that need no hash to authenticate what they encrypt.

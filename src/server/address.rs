@@ -38,6 +38,13 @@ pub struct Link {
     pub tls: Option<Arc<Session>>,
 }
 
+impl Link {
+    /// The user of the certificate that the client has shown, if it has, and that names one.
+    pub fn certificate_user(&self) -> Option<&str> {
+        self.tls.as_ref()?.client()?.user.as_deref()
+    }
+}
+
 impl Address {
     /// The address that counts for who may log in. Whoever can open a file is on this machine.
     pub fn ip(&self) -> IpAddr {

@@ -81,13 +81,22 @@ pub trait Frontend: Send + 'static {
 #[derive(Debug)]
 pub struct Protocols {
     amqp: Arc<leveret_amqp::Config>,
+    /// For clients whose certificate names a user.
+    amqp_external: Arc<leveret_amqp::Config>,
     mqtt: Arc<leveret_mqtt::Config>,
 }
 
 impl Protocols {
     /// As the configuration has it.
     pub fn new(config: &Config) -> Self {
-        Protocols { amqp: Arc::new(amqp_config(config)), mqtt: Arc::new(mqtt_config(config)) }
+        let amqp = amqp_config(config);
+        let mechanisms = format!("{} EXTERNAL", amqp.mechanisms);
+        let amqp_external = leveret_amqp::Config { mechanisms, ..amqp.clone() };
+        Protocols {
+            amqp: Arc::new(amqp),
+            amqp_external: Arc::new(amqp_external),
+            mqtt: Arc::new(mqtt_config(config)),
+        }
     }
 }
 
@@ -99,7 +108,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket for S {}
 /// Speaks AMQP with a client that has just connected.
 pub fn serve_amqp(node: &Arc<Node>, socket: impl Socket, link: Link) {
     serve(node, socket, link, |node, peer| {
-        let config = node.protocols.amqp.clone();
+        let config = match peer.link.certificate_user() {
+            Some(_) => node.protocols.amqp_external.clone(),
+            None => node.protocols.amqp.clone(),
+        };
         amqp::Amqp::new(node, peer, config, clock::now())
     });
 }

@@ -9,6 +9,9 @@ pub enum TlsError {
     /// A setting wants a certificate, and there is none.
     #[error("{0} is set, but tls_cert_path is not")]
     NoCertificate(&'static str),
+    /// Clients are to show certificates, and nobody vouches for any.
+    #[error("tls_client_certs is set, but tls_client_ca_path is not")]
+    NoClientCa,
     /// A file cannot be used.
     #[error("{path}: {reason}", path = path.display())]
     File {

@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use super::{Session, Tls};
+use super::{Tls, TlsStream};
+use crate::config::{Config, UserNameFrom};
 use crate::server::address::Link;
 use crate::server::listener::{Accept, Arrival};
 
@@ -22,16 +22,25 @@ use crate::server::listener::{Accept, Arrival};
 pub struct TlsListener {
     listener: TcpListener,
     tls: Arc<Tls>,
-    timeout: Duration,
+    options: Options,
     /// One permit for each handshake that may be going on.
     handshakes: Arc<Semaphore>,
 }
 
+/// What the configuration says of handshakes.
+#[derive(Debug, Clone, Copy)]
+struct Options {
+    timeout: Duration,
+    user_from: UserNameFrom,
+}
+
 impl TlsListener {
-    /// Listens with these certificates. A handshake may take as long as `timeout`.
-    pub fn new(listener: TcpListener, tls: Arc<Tls>, timeout: Duration) -> Self {
+    /// Listens with these certificates.
+    pub fn new(listener: TcpListener, tls: Arc<Tls>, config: &Config) -> Self {
         let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-        TlsListener { listener, tls, timeout, handshakes }
+        let timeout = config.handshake_timeout.0;
+        let options = Options { timeout, user_from: config.tls_user_name_from };
+        TlsListener { listener, tls, options, handshakes }
     }
 }
 
@@ -50,9 +59,9 @@ impl Accept for TlsListener {
         let Some((socket, link)) = Accept::accept(&mut self.listener).await? else {
             return Ok(None);
         };
-        let (tls, timeout) = (self.tls.clone(), self.timeout);
+        let (tls, options) = (self.tls.clone(), self.options);
         let handshakes = self.handshakes.clone();
-        Ok(Some((Handshake { socket, tls, timeout, handshakes, _permit: permit }, link)))
+        Ok(Some((Handshake { socket, tls, options, handshakes, _permit: permit }, link)))
     }
 }
 
@@ -61,17 +70,17 @@ impl Accept for TlsListener {
 pub struct Handshake {
     socket: TcpStream,
     tls: Arc<Tls>,
-    timeout: Duration,
+    options: Options,
     handshakes: Arc<Semaphore>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Arrival for Handshake {
-    type Stream = TlsStream<TcpStream>;
+    type Stream = TlsStream;
 
     async fn open(self, mut link: Link) -> Option<(Self::Stream, Link)> {
-        let Handshake { socket, tls, timeout, handshakes, _permit } = self;
-        let done = tokio::time::timeout(timeout, shake_hands(socket, &tls)).await;
+        let Handshake { socket, tls, options, handshakes, _permit } = self;
+        let done = tokio::time::timeout(options.timeout, shake_hands(socket, &tls)).await;
         let peer = &link.peer;
         let stream = match done.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
             Ok(stream) => stream,
@@ -85,7 +94,7 @@ impl Arrival for Handshake {
                 return None;
             }
         };
-        link.tls = Session::of(stream.get_ref().1).map(Arc::new);
+        link.tls = stream.session(options.user_from).map(Arc::new);
         (!handshakes.is_closed()).then_some((stream, link))
     }
 
@@ -99,12 +108,12 @@ impl Arrival for Handshake {
 }
 
 /// Looks at the first octet before anything is allocated.
-async fn shake_hands(socket: TcpStream, tls: &Tls) -> io::Result<TlsStream<TcpStream>> {
+async fn shake_hands(socket: TcpStream, tls: &Tls) -> io::Result<TlsStream> {
     let mut first = [0];
     match socket.peek(&mut first).await? {
         0 => Err(ErrorKind::ConnectionAborted.into()),
         _ if first[0] != HANDSHAKE => Err(io::Error::new(ErrorKind::InvalidData, NOT_TLS)),
-        _ => TlsAcceptor::from(tls.server()).accept(socket).await,
+        _ => TlsAcceptor::from(tls.server()).accept(socket).await.map(TlsStream::new),
     }
 }
 

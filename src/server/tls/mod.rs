@@ -4,28 +4,34 @@
 //! [`ServerConfig`] behind a pointer: a handshake begins with the one that is there, and a connection
 //! keeps what it has begun with. Files that cannot be used change nothing.
 
+mod client;
+mod dn;
 mod error;
 mod files;
 mod listener;
 mod names;
 mod session;
+mod stream;
 
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
-use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig};
 
 use super::clock;
-use crate::config::{Config, TlsVersion};
+use crate::config::{ClientCertificates, Config, TlsVersion};
 use files::Certificate;
 use names::ByName;
 
 pub use error::TlsError;
 pub use listener::TlsListener;
 pub use session::Session;
+pub use stream::TlsStream;
 
 /// The certificates of a broker.
 #[derive(Debug)]
@@ -47,6 +53,9 @@ impl Tls {
         if !config.tls_cert_path.as_os_str().is_empty() {
             let loaded = Loaded::read(config)?;
             return Ok(Some(Tls(RwLock::new(Arc::new(loaded)))));
+        }
+        if config.tls_client_certs != ClientCertificates::None {
+            return Err(TlsError::NoCertificate("tls_client_certs"));
         }
         let needless =
             [("tls_key_path", &config.tls_key_path), ("tls_sni_dir", &config.tls_sni_dir)];
@@ -88,6 +97,7 @@ impl Loaded {
     fn read(config: &Config) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let certificates = read_certificates(config, &provider)?;
+        let clients = verifier(config, &provider)?;
         let versions = match config.tls_min_version {
             TlsVersion::V12 => &[&TLS13, &TLS12][..],
             TlsVersion::V13 => &[&TLS13],
@@ -95,7 +105,7 @@ impl Loaded {
         let server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .map_err(TlsError::Library)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_cert_resolver(Arc::new(ByName::new(&certificates)));
         Ok(Loaded { server: Arc::new(with_tickets(server)?), certificates })
     }
@@ -126,6 +136,30 @@ fn read_certificates(
         tracing::warn!(path = %expired.path.display(), "the certificate has expired");
     }
     Ok(certificates)
+}
+
+/// Says which certificates of clients are good.
+fn verifier(
+    config: &Config,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    if config.tls_client_certs == ClientCertificates::None {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    }
+    let path = &config.tls_client_ca_path;
+    if path.as_os_str().is_empty() {
+        return Err(TlsError::NoClientCa);
+    }
+    let mut roots = RootCertStore::empty();
+    for certificate in files::read_certificates(path)? {
+        roots.add(certificate).map_err(|error| TlsError::file(path, error))?;
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let builder = match config.tls_client_certs {
+        ClientCertificates::Required => builder,
+        _ => builder.allow_unauthenticated(),
+    };
+    builder.build().map_err(|error| TlsError::file(path, error))
 }
 
 /// Clients keep what a later handshake is shortened by; the broker keeps a key and no list of them.

@@ -2,19 +2,30 @@
 
 use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
 
+use super::client::ClientCertificate;
+use crate::config::UserNameFrom;
+
 /// What a handshake ended with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     version: ProtocolVersion,
     suite: CipherSuite,
+    client: Option<ClientCertificate>,
 }
 
 impl Session {
     /// Of a handshake that is done; `None` before that.
-    pub fn of(connection: &ServerConnection) -> Option<Self> {
+    pub fn of(connection: &ServerConnection, user_from: UserNameFrom) -> Option<Self> {
         let version = connection.protocol_version()?;
         let suite = connection.negotiated_cipher_suite()?.suite();
-        Some(Session { version, suite })
+        let chain = connection.peer_certificates().unwrap_or_default();
+        let client = chain.first().and_then(|der| ClientCertificate::read(der, user_from));
+        Some(Session { version, suite, client })
+    }
+
+    /// The certificate of the client, if it has shown one.
+    pub fn client(&self) -> Option<&ClientCertificate> {
+        self.client.as_ref()
     }
 
     /// The version, as RabbitMQ writes it.
@@ -58,12 +69,14 @@ mod tests {
         let old = Session {
             version: ProtocolVersion::TLSv1_2,
             suite: CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            client: None,
         };
         assert_eq!((old.version(), &*old.key_exchange()), ("tlsv1.2", "ecdhe_ecdsa"));
         assert_eq!(old.cipher(), "chacha20_poly1305");
         let new = Session {
             version: ProtocolVersion::TLSv1_3,
             suite: CipherSuite::TLS13_AES_256_GCM_SHA384,
+            client: None,
         };
         assert_eq!((new.version(), &*new.key_exchange()), ("tlsv1.3", "any"));
         assert_eq!(new.cipher(), "aes_256_gcm");

@@ -27,13 +27,13 @@ use hyper::upgrade::OnUpgrade;
 use hyper::upgrade::Parts;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 use tungstenite::error::{Error, ProtocolError};
 use tungstenite::handshake::server::create_response_with_body;
 
 use super::Node;
 use super::address::Link;
 use super::frontend::{Socket, serve_amqp, serve_mqtt};
+use super::tls::TlsStream;
 use stream::WebSocket;
 
 /// All that there is on the port for WebSocket.
@@ -171,7 +171,7 @@ async fn run(node: Arc<Node>, spoken: Spoken, link: Link, upgrade: OnUpgrade) {
     match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => serve(&node, spoken, parts, link),
         Err(upgraded) => {
-            if let Ok(parts) = upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+            if let Ok(parts) = upgraded.downcast::<TokioIo<TlsStream>>() {
                 serve(&node, spoken, parts, link);
             }
         }

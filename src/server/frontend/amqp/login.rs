@@ -22,10 +22,21 @@ pub(super) struct WaitingLogin {
 impl Amqp {
     pub(super) fn handle_login(&mut self, now: Instant, login: &leveret_amqp::Login<'_>) {
         let from = self.peer.link.peer.ip();
-        let credentials = Credentials { user: login.user, password: login.password, from };
-        let verdict = self.node.begin_login(credentials, &self.peer.outbox);
-        let mechanism = if login.mechanism == "AMQPLAIN" { "AMQPLAIN" } else { "PLAIN" };
-        let user = self.node.topology().user_name(login.user);
+        let (mechanism, user, verdict) = match (login.mechanism, self.peer.link.certificate_user())
+        {
+            // What the client says of itself beside that is not looked at, as in RabbitMQ.
+            ("EXTERNAL", Some(user)) => {
+                let may_enter = self.node.may_enter_by_certificate(user, from);
+                ("EXTERNAL", user, Verdict::Known(may_enter))
+            }
+            (mechanism, _) => {
+                let leveret_amqp::Login { user, password, .. } = *login;
+                let credentials = Credentials { user, password, from };
+                let mechanism = if mechanism == "AMQPLAIN" { "AMQPLAIN" } else { "PLAIN" };
+                (mechanism, user, self.node.begin_login(credentials, &self.peer.outbox))
+            }
+        };
+        let user = self.node.topology().user_name(user);
         self.login = Some(Box::new(WaitingLogin { user, mechanism, verdict }));
         self.finish_login(now);
     }

@@ -1,4 +1,4 @@
-//! Who a client is: by user name and password, by SCRAM, or nobody in particular.
+//! Who a client is: by user name and password, by SCRAM, by its certificate, or nobody in particular.
 //!
 //! SCRAM takes a packet more than CONNECT, and a password may take a while to be checked. Until then the
 //! client waits as an [`Arrival`]; a client that is in already and authenticates again has none.
@@ -36,7 +36,7 @@ impl Mqtt {
                 _ => self.connection.refuse(UNKNOWN_METHOD),
             };
         }
-        let Some(user) = connect.username else { return self.enter_anonymously(arrival) };
+        let Some(user) = connect.username else { return self.enter_without_name(arrival) };
         let password = connect.password.unwrap_or_default();
         let credentials = Credentials { user, password, from: self.peer.link.peer.ip() };
         let verdict = self.node.begin_login(credentials, &self.peer.outbox);
@@ -67,6 +67,22 @@ impl Mqtt {
     }
 
     /// A client that names no user, and no method.
+    fn enter_without_name(&mut self, mut arrival: Arrival) {
+        let peer = self.peer.clone();
+        let by_certificate = self.node.config.mqtt_tls_user_from_cert;
+        let Some(user) = peer.link.certificate_user().filter(|_| by_certificate) else {
+            return self.enter_anonymously(arrival);
+        };
+        let may_enter = self.node.may_enter_by_certificate(user, peer.link.peer.ip());
+        let dialect = dialect(self.connection.version());
+        self.node.announce_login(&peer, user, dialect, may_enter);
+        if !may_enter {
+            return self.connection.refuse(WRONG_CERTIFICATE);
+        }
+        arrival.mechanism = "EXTERNAL";
+        self.enter(arrival, user, "");
+    }
+
     fn enter_anonymously(&mut self, arrival: Arrival) {
         let is_allowed = match self.node.config.mqtt_anonymous {
             Anonymous::Always => true,
@@ -161,5 +177,7 @@ pub(super) fn dialect(version: Version) -> Dialect {
 const UNKNOWN_METHOD: Reason<'_> =
     Reason::new(ReasonCode::BadAuthenticationMethod, "the only method is SCRAM-SHA-256");
 const NO_USER: Reason<'_> = Reason::new(ReasonCode::NotAuthorized, "there is no user name");
+const WRONG_CERTIFICATE: Reason<'_> =
+    Reason::new(ReasonCode::NotAuthorized, "the user of the certificate may not log in");
 const WRONG_PASSWORD: Reason<'_> =
     Reason::new(ReasonCode::BadUserNameOrPassword, "user name or password is wrong");

@@ -29,7 +29,7 @@ pub(super) struct Arrival {
     wants_response_information: bool,
     will: Option<Wish>,
     pub username: Option<String>,
-    mechanism: &'static str,
+    pub mechanism: &'static str,
 }
 
 /// A will whose client is not known yet.
