@@ -40,6 +40,22 @@ pub struct Broker {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// The certificates of a broker.
+#[derive(Clone)]
+pub struct Certificates(Arc<Node>);
+
+impl Certificates {
+    /// Reads the files for TLS once more, for clients that connect from now on; says whether there are
+    /// any. Waits for the disk.
+    ///
+    /// # Errors
+    /// If the files cannot be used. Those that were read before stay in use.
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        let tls = self.0.tls.get();
+        tls.map(|tls| tls.reload(&self.0.config)).transpose().map(|done| done.is_some())
+    }
+}
+
 /// A broker cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -204,6 +220,11 @@ impl Broker {
     /// A client within this program.
     pub fn client(&self) -> Client {
         Client::new(self.node.clone())
+    }
+
+    /// The certificates, to be read again.
+    pub fn certificates(&self) -> Certificates {
+        Certificates(self.node.clone())
     }
 
     /// Runs until `stop` is ready, then shuts down. Ends earlier if the disk fails.

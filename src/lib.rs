@@ -33,9 +33,11 @@ mod client;
 pub mod config;
 mod management;
 pub mod offline;
+pub mod self_signed;
 mod server;
 
-pub use broker::{Broker, RunError, StartError};
+pub use broker::{Broker, Certificates, RunError, StartError};
 pub use client::{Client, ClientError, Consumer, Received};
 pub use config::Config;
 pub use leveret_storage::{Log, Memory, Storage};
+pub use server::tls::TlsError;

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use leveret::config::{LoadError, LogLevel, Task, load};
-use leveret::{Broker, Config, offline};
-use tokio::signal::unix::{SignalKind, signal};
+use leveret::{Broker, Certificates, Config, offline, self_signed};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,6 +41,10 @@ fn main() -> ExitCode {
             let dumped = offline::dump(loaded.config, runtime.handle(), (vhost, queue), out);
             dumped.map(|()| true).map_err(Into::into)
         }
+        Task::SelfSigned { directory, names, user } => {
+            let out = &mut std::io::stdout().lock();
+            self_signed::write(directory, names, user, out).map(|()| true).map_err(Into::into)
+        }
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -53,9 +57,11 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     // Not `ctrl_c`, which listens only once it is waited for: clients may be there before that.
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let hangup = signal(SignalKind::hangup())?;
     let data_dir = config.data_dir.clone();
     let broker = Broker::start(config).await?;
     announce(&broker, &data_dir)?;
+    tokio::spawn(reload_at_hangup(hangup, broker.certificates()));
     broker
         .run(async move {
             tokio::select! {
@@ -65,6 +71,18 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         })
         .await?;
     Ok(())
+}
+
+async fn reload_at_hangup(mut hangup: Signal, certificates: Certificates) {
+    while hangup.recv().await.is_some() {
+        match certificates.reload() {
+            Ok(true) => tracing::info!("the files for TLS were read again"),
+            Ok(false) => tracing::info!("there are no files for TLS to be read again"),
+            Err(error) => {
+                tracing::error!(%error, "the files for TLS cannot be used; those before stay in use");
+            }
+        }
+    }
 }
 
 fn announce(broker: &Broker, data_dir: &std::path::Path) -> std::io::Result<()> {

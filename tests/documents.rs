@@ -58,7 +58,16 @@ fn settings_that_documents_name_exist() {
         .flat_map(|setting| [format!("--{}", setting.flag()), setting.variable()])
         .chain(["LEVERET_CONFIG", "--config", "--help", "--version"].map(str::to_owned))
         .chain(
-            ["--queue", "--vhost", "LEVERET_KILL_ROUNDS", "LEVERET_KILL_SEED"].map(str::to_owned),
+            [
+                "--dir",
+                "--name",
+                "--user",
+                "--queue",
+                "--vhost",
+                "LEVERET_KILL_ROUNDS",
+                "LEVERET_KILL_SEED",
+            ]
+            .map(str::to_owned),
         )
         .collect();
     // The options of leveretctl are compared with its page in its own tests.
@@ -115,7 +124,8 @@ storage_sync = \"always\"
 message_memory = \"256MiB\"
 ```
 
-Sizes take a unit: `4096`, `500kB`, `64MiB`, `1GiB`. There is no reload: a change takes a restart.
+Sizes take a unit: `4096`, `500kB`, `64MiB`, `1GiB`. A change takes a
+restart; only the [files for TLS](tls.md) are read again, on SIGHUP.
 
 | name | option | default | what it does |
 |---|---|---|---|

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::{Config, ConfigError, Setting};
 
@@ -31,6 +31,15 @@ pub enum Task {
         vhost: String,
         /// Its name.
         queue: String,
+    },
+    /// Make certificates for trying out.
+    SelfSigned {
+        /// Where to write them.
+        directory: PathBuf,
+        /// Further names of the machine.
+        names: Vec<String>,
+        /// The user of the client's.
+        user: String,
     },
 }
 
@@ -70,12 +79,16 @@ pub fn load(
 }
 
 fn task(matches: &ArgMatches) -> Task {
-    let Some(("storage", matches)) = matches.subcommand() else { return Task::Serve };
-    match matches.subcommand() {
-        Some(("dump", matches)) => {
-            let text = |name| matches.get_one::<String>(name).cloned().unwrap_or_default();
-            Task::StorageDump { vhost: text("vhost"), queue: text("queue") }
-        }
+    let Some((group, matches)) = matches.subcommand() else { return Task::Serve };
+    let Some((command, matches)) = matches.subcommand() else { return Task::Serve };
+    let text = |name| matches.get_one::<String>(name).cloned().unwrap_or_default();
+    match (group, command) {
+        ("tls", _) => Task::SelfSigned {
+            directory: text("dir").into(),
+            names: matches.get_many("name").unwrap_or_default().cloned().collect(),
+            user: text("user"),
+        },
+        (_, "dump") => Task::StorageDump { vhost: text("vhost"), queue: text("queue") },
         _ => Task::StorageCheck,
     }
 }
@@ -104,7 +117,7 @@ fn command(settings: &[Setting]) -> Command {
             "Every option can also be set in the configuration file, by its name with underscores,\n\
              and in the environment. Options win over the environment, the environment over the file.",
         )
-        .subcommand(storage())
+        .subcommands([storage(), tls()])
         .arg(config.global(true))
         .args(settings.iter().map(|setting| {
             let help = format!(
@@ -131,6 +144,25 @@ fn storage() -> Command {
         .about("Reads a data directory that no broker works in, and changes nothing")
         .subcommand_required(true)
         .subcommands([check, dump])
+}
+
+fn tls() -> Command {
+    let directory = Arg::new("dir")
+        .long("dir")
+        .value_name("DIR")
+        .default_value("tls")
+        .help("Where to write them");
+    let name = Arg::new("name").long("name").value_name("HOST").action(ArgAction::Append);
+    let name = name.help("Name or address of this machine, beside localhost; may be repeated");
+    let user = Arg::new("user").long("user").value_name("NAME").default_value("guest");
+    let user = user.help("User that the client's certificate stands for");
+    let self_signed = Command::new("self-signed")
+        .about("Writes an authority's certificate, and a server's and a client's with their keys")
+        .args([directory, name, user]);
+    Command::new("tls")
+        .about("Makes certificates for trying out")
+        .subcommand_required(true)
+        .subcommand(self_signed)
 }
 
 fn file(matches: &ArgMatches, environment: &[(String, String)]) -> Option<PathBuf> {

@@ -62,7 +62,7 @@ settings! {
     log_level: LogLevel = LogLevel::Info, "LEVEL";
 
     /// PEM file with the certificate that clients see, and the intermediate ones behind it. Empty is no
-    /// TLS.
+    /// TLS. It is read again at a SIGHUP, as the other files for TLS are.
     tls_cert_path: PathBuf = PathBuf::new(), "PATH";
     /// PEM file with the private key of the certificate; empty if it is in the same file.
     tls_key_path: PathBuf = PathBuf::new(), "PATH";
