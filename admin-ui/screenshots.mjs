@@ -36,7 +36,7 @@ const PAGES = {
   "mqtt-subscriptions": "#/mqtt/subscriptions",
   "mqtt-retained": "#/mqtt/retained",
   "mqtt-client": "#/mqtt/client",
-  "route-tester": "#/routes?exchange=orders&routing_key=orders.eu.paid",
+  "route-tester": "#/routes?exchange=orders&key=orders.eu.paid",
   "live-view": "#/live?exchange=orders",
   users: "#/users",
   user: "#/users/shop",
@@ -89,10 +89,14 @@ async function work(broker) {
     for (let n = 0; n < 9; n += 1) service.publish(1, `reports.${1 + (n % 4)}`, "a row of a report");
     sensors.forEach((sensor, n) => sensor.retain(`home/${n + 1}/temperature`, `{"celsius":${20 + n}.${count % 10}}`));
   }, 100);
+  const shop = setInterval(() => {
+    const payload = JSON.stringify({ order: (count += 1), country: "eu" });
+    void broker.api("POST", "exchanges/%2F/orders/publish", { routing_key: count % 3 ? "orders.eu.paid" : "orders.us.shipped", payload, payload_encoding: "string", properties: { content_type: "application/json" } });
+  }, 250);
   for (const [n, reason] of ["card refused", "no such customer", "card refused"].entries()) {
     await broker.publish("orders.failed", JSON.stringify({ order: 1000 + n, customer: { name: "Ada", city: "Ulm" }, reason }), { content_type: "application/json", message_id: `m-${n}`, delivery_mode: 2, headers: { attempt: n + 1 } });
   }
-  return () => clearInterval(timer);
+  return () => [timer, shop].forEach(clearInterval);
 }
 
 async function shoot(browser, broker, look) {
@@ -123,7 +127,7 @@ end();
 mkdirSync(OUT, { recursive: true });
 const board = await browser.newPage({ viewport: { width: 1500, height: 600 }, deviceScaleFactor: 1 });
 for (const name of Object.keys(PAGES)) {
-  const images = shots.map((pictures, n) => `<img src="data:image/png;base64,${pictures[name].toString("base64")}" style="height:${n < 2 ? 440 : 440}px;margin:3px">`);
+  const images = shots.map((pictures) => `<img src="data:image/png;base64,${pictures[name].toString("base64")}" style="height:440px;margin:3px">`);
   await board.setContent(`<body style="margin:0;background:#888;display:flex">${images.join("")}</body>`);
   writeFileSync(join(OUT, `${name}.jpg`), await board.screenshot({ type: "jpeg", quality: 60, clip: { x: 0, y: 0, width: 1470, height: 446 } }));
 }

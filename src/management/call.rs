@@ -239,6 +239,14 @@ impl Call {
         }
     }
 
+    /// For a GET that changes something: refuses what nothing but the cookie of a session asks for.
+    ///
+    /// # Errors
+    /// If that is so.
+    pub fn check_own_page(&self) -> Result<(), Refusal> {
+        check_own_page(&self.caller, &self.headers)
+    }
+
     /// Whether the caller may do this with an exchange or a queue.
     ///
     /// # Errors
@@ -306,8 +314,16 @@ pub async fn caller(
     }
     let looks = matches!(*request.method(), Method::GET | Method::HEAD);
     let caller = Caller::login(node, sessions, request.headers(), from).await?;
-    match caller.session().is_none() || looks || sessions::is_own_page(request.headers()) {
-        true => Ok(caller),
+    if !looks {
+        check_own_page(&caller, request.headers())?;
+    }
+    Ok(caller)
+}
+
+/// Refuses what nothing but a cookie asks for: any page may make its browser do that.
+fn check_own_page(caller: &Caller, headers: &HeaderMap) -> Result<(), Refusal> {
+    match caller.session().is_none() || sessions::is_own_page(headers) {
+        true => Ok(()),
         false => Err(Refusal::no_page_of_ours()),
     }
 }

@@ -96,6 +96,13 @@ fn with_a_cookie_alone_a_request_may_look_and_changes_nothing() {
         }
     }
     assert_eq!(browser.ask("GET", queue, &[], Value::Null).status, 404);
+    assert_eq!(browser.ask("PUT", "queues/%2F/kept", &[OWN_PAGE], json!({})).status, 201);
+    for takes in ["queues/%2F/kept/messages", "queues/%2F/kept/messages/stream"] {
+        assert_eq!(browser.ask("GET", takes, &[], Value::Null).status, 403, "{takes}");
+    }
+    assert_eq!(browser.ask("GET", "queues/%2F/kept/peek", &[], Value::Null).status, 200);
+    let taken = browser.ask("GET", "queues/%2F/kept/messages", &[OWN_PAGE], Value::Null);
+    assert_eq!(taken.status, 204, "nothing waits there");
     assert_eq!(browser.ask("HEAD", "queues", &[], Value::Null).status, 200);
     assert_eq!(browser.ask("PUT", queue, &[OWN_PAGE], json!({})).status, 201);
     assert_eq!(browser.ask("DELETE", queue, &[OWN_PAGE], json!({})).status, 204);
@@ -209,7 +216,12 @@ fn metrics_and_streams_take_the_cookie_too() {
     let mut socket = TcpStream::connect(api.address).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let path = "/api/queues/%2F/q/messages/stream";
-    write!(socket, "GET {path} HTTP/1.0\r\ncookie: {}\r\n\r\n", browser.cookie).unwrap();
+    write!(
+        socket,
+        "GET {path} HTTP/1.0\r\ncookie: {}\r\n{}: {}\r\n\r\n",
+        browser.cookie, OWN_PAGE.0, OWN_PAGE.1
+    )
+    .unwrap();
     let lines = BufReader::new(socket).lines().map(Result::unwrap);
     let events: Vec<_> = lines.skip_while(|line| !line.is_empty()).skip(1).take(2).collect();
     assert_eq!(events, ["event: message", "data: one"]);

@@ -44,6 +44,7 @@ pub fn stream(call: Call) -> Answer {
     if call.is_head {
         return Ok(Reply::content(EVENT_STREAM, Body::empty()));
     }
+    call.check_own_page()?;
     let consumer = Consumer::start(&call.api.node, queue, prefetch, &call.api.waiting)?;
     let (sender, receiver) = mpsc::channel(1);
     let api = call.api.clone();

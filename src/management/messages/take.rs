@@ -34,6 +34,7 @@ pub async fn take(call: Call) -> Answer {
             Reply::content(OCTETS, Body::empty())
         });
     }
+    call.check_own_page()?;
     let delivery = match take_one(call.node(), queue).await? {
         Some((delivery, _)) => Some(delivery),
         None if wait.is_zero() => None,
