@@ -3,7 +3,8 @@
 
     suites.py rust | compat | all
 
-Every suite runs, also after a failure. A suite that ends with an error without reporting a failed
+Every suite runs, also after a failure; those that mostly wait run beside the others, one after the
+other, and are shown when they have ended. A suite that ends with an error without reporting a failed
 test counts as one failure, and so does a suite that reports no test at all; a test that was skipped
 or ignored counts as failed. The last line is `N passed, N failed`, the exit status 1 if any failed.
 """
@@ -13,7 +14,9 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,6 +86,7 @@ class Suite:
     count: object
     directory: Path = ROOT
     environment: tuple = ()
+    beside: bool = False
 
 
 SUITES = {
@@ -94,6 +98,7 @@ SUITES = {
         Suite("cargo test", ["cargo", "test", "--workspace", "--all-features", "--no-fail-fast"], cargo),
     ],
     "compat": [
+        Suite("soak", PYTEST, pytest, COMPAT / "soak", beside=True),
         Suite("pika, paho-mqtt, aiomqtt, gmqtt", PYTEST, pytest, COMPAT / "python"),
         Suite("mosquitto-clients and amqp-tools", PYTEST, pytest, COMPAT / "cli"),
         Suite("amqplib, MQTT.js and amqp-client.js", ["npm", "test"], node, COMPAT / "node"),
@@ -122,20 +127,38 @@ def tally(count, text, status):
     return counted
 
 
-def run(suite):
-    """Runs one suite, showing its output."""
-    print(f"\n=== {suite.name}: {' '.join(suite.command)}", flush=True)
+def show_now(text):
+    """Prints what a suite in the foreground says."""
+    print(text, end="", flush=True)
+
+
+def run(suite, show=show_now):
+    """Runs one suite and gives its output to `show`, a line at a time."""
+    show(f"\n=== {suite.name}: {' '.join(suite.command)}\n")
     environment, output = {**os.environ, **dict(suite.environment)}, []
     try:
         process = subprocess.Popen(suite.command, cwd=suite.directory, env=environment, text=True, errors="replace",
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except OSError as error:
-        print(f"cannot run: {error}", flush=True)
+        show(f"cannot run: {error}\n")
         return Tally(failed=1)
     for line in process.stdout:
         output.append(line)
-        print(line, end="", flush=True)
+        show(line)
     return tally(suite.count, "".join(output), process.wait())
+
+
+def run_lane(suites, beside):
+    """Runs suites one after the other: their sum, and a line for each. What runs beside others is shown at its end."""
+    total, lines = Tally(), []
+    for suite in suites:
+        started, kept = time.monotonic(), []
+        counted = run(suite, kept.append if beside else show_now)
+        show_now("".join(kept))
+        total += counted
+        lines.append(f"{suite.name:34} {counted.passed:6} passed {counted.failed:5} failed"
+                     f" {time.monotonic() - started:7.0f} s")
+    return total, lines
 
 
 def main(wanted):
@@ -143,14 +166,12 @@ def main(wanted):
     groups = list(SUITES) if wanted == ["all"] else wanted
     if not groups or not set(groups) <= set(SUITES):
         sys.exit(f"usage: suites.py {' | '.join([*SUITES, 'all'])}")
-    total, lines = Tally(), []
-    for suite in (suite for group in groups for suite in SUITES[group]):
-        started = time.monotonic()
-        counted = run(suite)
-        total += counted
-        lines.append(f"{suite.name:34} {counted.passed:6} passed {counted.failed:5} failed"
-                     f" {time.monotonic() - started:7.0f} s")
-    print("\n" + "\n".join(lines))
+    suites = [suite for group in groups for suite in SUITES[group]]
+    lanes = [([suite for suite in suites if suite.beside == beside], beside) for beside in (False, True)]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        totals, lines = zip(*pool.map(run_lane, *zip(*lanes)))
+    total = sum(totals, Tally())
+    print("\n" + "\n".join(chain.from_iterable(lines)))
     print(f"{total.passed} passed, {total.failed} failed")
     sys.exit(1 if total.failed else 0)
 

@@ -57,3 +57,15 @@ def test_the_sum_is_the_last_line_and_the_status_tells_of_failures(monkeypatch, 
         suites.main(["rust"])
     assert ended.value.code == 1
     assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed"
+
+
+def test_a_suite_beside_the_others_is_counted_and_shown_whole(monkeypatch, capsys):
+    monkeypatch.setitem(suites.SUITES, "rust", [
+        suites.Suite("slow", ["sh", "-c", "echo begin; sleep 0.3; echo end; exit 1"], suites.check, beside=True),
+        suites.Suite("quick", ["sh", "-c", "echo quick"], suites.check)])
+    with pytest.raises(SystemExit) as ended:
+        suites.main(["rust"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 1
+    assert "\nbegin\nend\n" in shown and "\nquick\n" in shown
+    assert shown.splitlines()[-1] == "1 passed, 1 failed"

@@ -10,6 +10,7 @@ import random
 import signal
 import socket
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from support.waiting import eventually
@@ -51,6 +52,15 @@ def accepts(address):
             return True
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a process holds at one moment."""
+
+    resident_bytes: int
+    descriptors: int
+    threads: int
 
 
 class Broker:
@@ -140,6 +150,11 @@ class Broker:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
         raise AssertionError("no VmRSS line in the status of the process")
+
+    def holdings(self):
+        """What the process holds: memory, file descriptors, threads."""
+        process = Path(f"/proc/{self.process.pid}")
+        return Holdings(self.resident_bytes(), len(list((process / "fd").iterdir())), len(list((process / "task").iterdir())))
 
     def assert_sound(self):
         """Fails when the process is gone or has panicked."""
