@@ -100,6 +100,12 @@ impl Directory {
         }
     }
 
+    /// As [`Disk::open_direct`].
+    pub(crate) fn open_direct(&self, name: &str) -> Result<Option<Arc<dyn DiskFile>>, Error> {
+        let path = self.path(name);
+        self.disk.open_direct(&path).map_err(Error::io("open", &path))
+    }
+
     /// The whole file, or `None` if there is none.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let Some(file) = self.open_file(name)? else { return Ok(None) };

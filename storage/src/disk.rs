@@ -9,7 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 
 /// A file system with one directory that matters.
 pub trait Disk: Debug + Send + Sync + 'static {
@@ -31,6 +32,10 @@ pub trait Disk: Debug + Send + Sync + 'static {
 
     /// Opens an existing file to read and write.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Opens an existing file for writes past the system's cache: of whole blocks, from memory that
+    /// is aligned to blocks. `None` if there is no such way.
+    fn open_direct(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>>;
 
     /// Gives a file another name, replacing what has it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -166,6 +171,15 @@ impl Disk for FileDisk {
         Ok(Arc::new(OpenOptions::new().read(true).write(true).open(path)?))
     }
 
+    fn open_direct(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
+        let flags = OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC;
+        match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(file) => Ok(Some(Arc::new(File::from(file)))),
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -222,6 +236,10 @@ impl Disk for ReadOnlyDisk {
         Ok(Arc::new(File::open(path)?))
     }
 
+    fn open_direct(&self, _path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
+        Ok(None)
+    }
+
     fn rename(&self, _from: &Path, _to: &Path) -> io::Result<()> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
@@ -267,7 +285,7 @@ impl DiskFile for File {
         self.sync_data()?;
         match rustix::fs::fallocate(self, FallocateFlags::KEEP_SIZE, 0, 1) {
             Ok(()) => Ok(()),
-            Err(error) if error == rustix::io::Errno::OPNOTSUPP => Ok(()),
+            Err(error) if error == Errno::OPNOTSUPP => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -284,7 +302,7 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     }
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
         Ok(()) => Ok(()),
-        Err(error) if error == rustix::io::Errno::OPNOTSUPP => file.set_len(bytes),
+        Err(error) if error == Errno::OPNOTSUPP => file.set_len(bytes),
         Err(error) => Err(error.into()),
     }
 }

@@ -46,6 +46,8 @@ pub struct Faults {
     pub free_bytes: Option<u64>,
     /// Writes take fewer bytes than they are given, and are interrupted.
     pub short_writes: bool,
+    /// Direct writes are refused.
+    pub no_direct_writes: bool,
     /// Syncs wait until this is false again.
     pub syncs_wait: bool,
     /// Syncs take this long.
@@ -189,7 +191,7 @@ impl Mounted {
     }
 
     fn file(&self, index: usize) -> Arc<dyn DiskFile> {
-        Arc::new(FaultyFile { disk: self.clone(), index })
+        Arc::new(FaultyFile { disk: self.clone(), index, is_direct: false })
     }
 
     fn find(&self, path: &Path) -> io::Result<usize> {
@@ -324,6 +326,11 @@ impl Disk for Mounted {
         self.find(path).map(|index| self.file(index))
     }
 
+    fn open_direct(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
+        let (disk, index) = (self.clone(), self.find(path)?);
+        Ok(Some(Arc::new(FaultyFile { disk, index, is_direct: true })))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let index = self.find(from)?;
         let mut world = self.changing()?;
@@ -377,6 +384,19 @@ impl Drop for FaultyLock {
 struct FaultyFile {
     disk: Mounted,
     index: usize,
+    /// It takes whole blocks only, from memory that is aligned to blocks.
+    is_direct: bool,
+}
+
+impl FaultyFile {
+    fn takes(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<bool> {
+        let is_whole = |number: usize| number.is_multiple_of(BLOCK_BYTES);
+        let is_aligned =
+            |slice: &IoSlice<'_>| is_whole(slice.len()) && is_whole(slice.as_ptr() as usize);
+        let is_refused = self.disk.world()?.faults.no_direct_writes;
+        let is_direct = is_whole(offset as usize) && slices.iter().all(is_aligned);
+        Ok(!self.is_direct || (is_direct && !is_refused))
+    }
 }
 
 impl DiskFile for FaultyFile {
@@ -396,13 +416,18 @@ impl DiskFile for FaultyFile {
     }
 
     fn write_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        if !self.takes(slices, offset)? {
+            return Err(ErrorKind::InvalidInput.into());
+        }
         let mut bytes = slices.iter().map(|slice| &**slice).collect::<Vec<_>>().concat();
         let mut world = self.disk.changing()?;
         if world.faults.short_writes {
             if world.below(4) == 0 {
                 return Err(ErrorKind::Interrupted.into());
             }
-            world.shorten(&mut bytes, 1);
+            let unit = if self.is_direct { BLOCK_BYTES } else { 1 };
+            world.shorten(&mut bytes, unit as u64);
+            bytes.truncate(bytes.len() / unit * unit);
         }
         world.step();
         if world.faults.off_after == Some(0) {
@@ -453,3 +478,6 @@ fn set_name(names: &mut BTreeMap<PathBuf, usize>, path: PathBuf, file: Option<us
 }
 
 const SECTOR_BYTES: usize = 512;
+
+/// What direct writes are made of.
+const BLOCK_BYTES: usize = 4096;

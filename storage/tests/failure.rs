@@ -33,6 +33,19 @@ fn a_failed_sync_stops_the_watermark_for_good() {
 }
 
 #[test]
+fn where_direct_writes_are_refused_ordinary_ones_keep_what_is_promised() {
+    let disk = FaultyDisk::new(1);
+    disk.set_faults(Faults { no_direct_writes: true, ..Faults::default() });
+    let log = fresh(&disk);
+    for index in 0..20 {
+        append_durably(&log, index, 500);
+    }
+    disk.power_cut();
+    drop(log);
+    assert_eq!(numbers(&reopen(&disk).2), Vec::from_iter(0..20));
+}
+
+#[test]
 fn a_full_disk_stops_the_journal_and_costs_nothing_promised() {
     let disk = FaultyDisk::new(1);
     let log = fresh(&disk);

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use leveret_core::Position;
 use parking_lot::Mutex;
 
+use super::direct::{BLOCK_BYTES, Buffer, Direct};
 use super::format::{Head, RECORD_HEADER_BYTES, SegmentHeader, VERSION, VERSION_REWRITTEN};
 use super::io::{CountedFile, IoCounters};
-use super::rewritten::{BLOCK_BYTES, ENTRY_HEADER_BYTES, Found, Index, Writer, find};
+use super::rewritten::{self, ENTRY_HEADER_BYTES, Found, Index, Writer, find};
 use super::segment::{Layout, SegmentFile};
 use crate::directory::Directory;
 use crate::disk::DiskFile;
@@ -56,7 +57,7 @@ impl Files {
     /// Creates a segment that survives a crash before its first record does.
     pub(super) fn create(&self, base: u64, file_bytes: u64) -> Result<Arc<SegmentFile>, Error> {
         let (name, key) = (name(base), self.directory.key());
-        let file = self.directory.create(&name, file_bytes)?;
+        let file = self.directory.create(&name, file_bytes.next_multiple_of(BLOCK_BYTES as u64))?;
         let segment =
             Arc::new(SegmentFile::new(base, key, self.counted(file), self.directory.path(&name)));
         let header = SegmentHeader { version: VERSION, key, base }.encode();
@@ -66,6 +67,18 @@ impl Files {
         self.close(base);
         self.keep_open(&segment, self.generation());
         Ok(segment)
+    }
+
+    /// The way past the system's cache to the end of a new segment, if there is one.
+    pub(super) fn direct(
+        &self,
+        segment: &Arc<SegmentFile>,
+        buffer: Buffer,
+    ) -> Result<Option<Direct>, Error> {
+        match self.directory.open_direct(&name(segment.base))? {
+            Some(file) => Direct::begin(segment, self.counted(file), buffer),
+            None => Ok(None),
+        }
     }
 
     /// Begins a file to put in the place of the segment at `base`.
@@ -200,7 +213,8 @@ fn locate(
     window: &mut Option<Window>,
 ) -> Result<u64, Error> {
     let block = index.block(at.0).ok_or(Error::Gone { at })?;
-    let len = (block.end - block.start).min((BLOCK_BYTES + ENTRY_HEADER_BYTES) as u64) as usize;
+    let len = (block.end - block.start).min((rewritten::BLOCK_BYTES + ENTRY_HEADER_BYTES) as u64)
+        as usize;
     let bytes = Window::fill(window, segment, block.start, len, ahead)?;
     match find(segment.key, &bytes, at.0) {
         Found::At(offset) => Ok(block.start + offset as u64),

@@ -17,6 +17,7 @@
 mod batch;
 mod check;
 mod config;
+mod direct;
 mod files;
 mod format;
 mod io;

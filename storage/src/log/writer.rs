@@ -20,7 +20,9 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use super::batch::Roll;
 use super::config::SyncPolicy;
+use super::direct::{BLOCK_BYTES, Buffer, Direct};
 use super::format::SEGMENT_HEADER_BYTES;
 use super::journal::{Journal, Phase, Round};
 use super::segment::SegmentFile;
@@ -30,6 +32,7 @@ use crate::Error;
 pub(super) struct Writer {
     journal: Arc<Journal>,
     segment: Arc<SegmentFile>,
+    direct: Option<Direct>,
     /// Behind the last record written.
     end: u64,
     /// Behind what was ever written of the segment: records, and zeros ahead of them.
@@ -52,6 +55,7 @@ impl Writer {
         let mut writer = Self {
             journal,
             segment,
+            direct: None,
             end,
             used_end: end,
             used_reserved: true,
@@ -59,9 +63,17 @@ impl Writer {
             dirty_since: None,
         };
         thread::Builder::new().name("leveret-journal".into()).spawn(move || {
-            let outcome = writer.run();
+            let outcome = writer.begin(Buffer::new()).and_then(|()| writer.run());
             writer.journal.stopped(outcome.err());
         })
+    }
+
+    /// Goes to the beginning of its segment.
+    fn begin(&mut self, buffer: Buffer) -> Result<(), Error> {
+        if self.journal.config.sync == SyncPolicy::Always {
+            self.direct = self.journal.files.direct(&self.segment, buffer)?;
+        }
+        Ok(())
     }
 
     fn run(&mut self) -> Result<(), Error> {
@@ -79,19 +91,20 @@ impl Writer {
         let start = self.end;
         for (roll, run) in round.batch.runs() {
             if let Some(roll) = roll {
-                self.segment.cut(self.end)?;
-                let next = self.journal.files.create(roll.base, roll.file_bytes)?;
-                self.used_end = next.base;
-                self.unsynced.push(std::mem::replace(&mut self.segment, next));
+                self.roll(roll)?;
             }
             let end = round.batch.end_of(run.clone());
             let (at, mut slices) = round.batch.slices(run);
-            self.segment.write(&mut slices, at - self.segment.base)?;
+            match &mut self.direct {
+                Some(direct) => direct.append(&slices)?,
+                None => self.segment.write(&mut slices, at - self.segment.base)?,
+            }
             self.end = end;
         }
         if self.end > self.used_end {
             self.used_reserved = true;
-            self.used_end = self.end;
+            let written = (self.end - self.segment.base).next_multiple_of(BLOCK_BYTES as u64);
+            self.used_end = self.segment.base + written;
             if self.end - start <= SMALL_BYTES {
                 self.write_ahead()?;
             }
@@ -103,14 +116,29 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes zeros behind the last record.
+    /// Goes on in a new segment.
+    fn roll(&mut self, roll: Roll) -> Result<(), Error> {
+        self.segment.cut(self.end)?;
+        let next = self.journal.files.create(roll.base, roll.file_bytes)?;
+        self.used_end = next.base;
+        self.unsynced.push(std::mem::replace(&mut self.segment, next));
+        let direct = self.direct.take();
+        self.begin(direct.map_or_else(Buffer::new, Direct::into_buffer))
+    }
+
+    /// Writes zeros into the blocks behind the last record.
     fn write_ahead(&mut self) -> Result<(), Error> {
-        let room = self.segment.end()?.saturating_sub(self.end);
+        let room = self.segment.end()?.saturating_sub(self.used_end);
         let left = room.min(AHEAD_BYTES) as usize;
-        let whole = std::iter::repeat_n(&ZEROS[..], left / ZEROS.len());
-        let zeros = whole.chain([&ZEROS[..left % ZEROS.len()]]);
+        let zeros = &ZEROS.0;
+        let whole = std::iter::repeat_n(&zeros[..], left / zeros.len());
+        let zeros = whole.chain([&zeros[..left % zeros.len()]]);
         let mut slices: Vec<_> = zeros.map(IoSlice::new).collect();
-        self.segment.write(&mut slices, self.end - self.segment.base)?;
+        let offset = self.used_end - self.segment.base;
+        match &self.direct {
+            Some(direct) => direct.write_zeros(&mut slices, offset)?,
+            None => self.segment.write(&mut slices, offset)?,
+        }
         self.used_end += left as u64;
         Ok(())
     }
@@ -154,4 +182,8 @@ const SMALL_BYTES: u64 = 64 * 1024;
 /// How many bytes of zeros go ahead of a small batch.
 const AHEAD_BYTES: u64 = 1024 * 1024;
 
-static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+/// Zeros at a place in memory that direct writes may have.
+#[repr(align(4096))]
+struct Zeros([u8; 64 * 1024]);
+
+static ZEROS: Zeros = Zeros([0; 64 * 1024]);
