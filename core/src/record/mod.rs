@@ -191,7 +191,7 @@ impl Record {
                 state: rest(r, payload),
             },
             Kind::Packets => Record::Packets {
-                shard: ShardId(r.narrow()?),
+                shard: read_shard(r)?,
                 as_of: Position(r.counter()?),
                 packets: r.list(read_packet)?,
             },
@@ -455,6 +455,14 @@ fn read_enqueue(r: &mut Reader<'_>) -> Result<(Placements, Position), Malformed>
 
 fn read_runs(r: &mut Reader<'_>) -> Result<Vec<Run>, Malformed> {
     r.list(|r| Ok(Run { first: EntryIndex(r.counter()?), len: r.counter()? }))
+}
+
+/// Shards are counted from 1.
+fn read_shard(r: &mut Reader<'_>) -> Result<ShardId, Malformed> {
+    match r.narrow()? {
+        0 => Err(Malformed),
+        shard => Ok(ShardId(shard)),
+    }
 }
 
 fn read_packet(r: &mut Reader<'_>) -> Result<RememberedPacket, Malformed> {

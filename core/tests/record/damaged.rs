@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use leveret_core::record::{Kind, Record, write};
 use leveret_core::{
-    Effects, EntryIndex, Message, Placement, Position, QueueId, QueueSettings, Reference,
+    Effects, EntryIndex, Message, Placement, Position, QueueId, QueueSettings, Reference, ShardId,
     ShardState, Target,
 };
 use proptest::collection::vec;
@@ -177,5 +177,13 @@ fn an_index_near_the_end_of_its_range_is_an_error() {
         let runs = [Run { first: EntryIndex(index), len: 1 }];
         let payload = payload(|out| write::runs(out, QUEUE, &runs));
         assert_eq!(Record::decode(Kind::Settle as u8, &payload).is_ok(), is_known);
+    }
+}
+
+#[test]
+fn a_shard_of_the_number_zero_is_an_error() {
+    for (shard, is_known) in [(0, false), (1, true), (u16::MAX, true)] {
+        let payload = payload(|out| write::packets(out, ShardId(shard), Position(1), &[]));
+        assert_eq!(Record::decode(Kind::Packets as u8, &payload).is_ok(), is_known);
     }
 }
