@@ -70,6 +70,9 @@ impl Exchange {
         let ClientFirst { header, bare, user, nonce: of_client } =
             ClientFirst::parse(client_first)?;
         let user = prepared(&user).into_owned();
+        if user.is_empty() {
+            return Err(ScramError::Message("user name is empty"));
+        }
         let keys = keys_of(&user);
         let nonce = format!("{of_client}{nonce}");
         let salt = STANDARD.encode(&keys.salt);
@@ -164,6 +167,12 @@ mod tests {
             let refused = exchange.finish(message.as_bytes());
             assert!(matches!(refused, Err(ScramError::Message(_))), "{message}");
         }
+    }
+
+    #[test]
+    fn a_name_of_which_nothing_is_left_is_refused() {
+        let begun = Exchange::begin_with("n,,n=\u{ad},r=x".as_bytes(), NONCE, pencil);
+        assert_eq!(begun.err(), Some(ScramError::Message("user name is empty")));
     }
 
     #[test]
