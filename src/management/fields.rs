@@ -70,21 +70,26 @@ impl Fields {
     /// A list of words, or a text with commas between them; `None` if it is not there.
     ///
     /// # Errors
-    /// If it is something else.
+    /// If it is something else, or too many words.
     pub fn words(&self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
         let words: Vec<String> = match self.get(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::String(text)) => {
-                text.split(',').map(|word| word.trim().to_owned()).collect()
+                let words = text.split(',').map(|word| word.trim().to_owned());
+                words.take(WORDS_MAX + 1).collect()
             }
             Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
-                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+                let words = items.iter().filter_map(|item| item.as_str().map(str::to_owned));
+                words.take(WORDS_MAX + 1).collect()
             }
             Some(_) => {
                 let reason = format!("{name} must be a string or a list of strings");
                 return Err(Refusal::bad_request(reason));
             }
         };
+        if words.len() > WORDS_MAX {
+            return Err(Refusal::bad_request(format!("{name} has more than {WORDS_MAX} words")));
+        }
         Ok(Some(words.into_iter().filter(|word| !word.is_empty()).collect()))
     }
 
@@ -131,6 +136,8 @@ fn is_shallow(value: &Value, depth_max: usize) -> bool {
 /// Arrays and objects in each other. Much of it goes into the journal inside of more, and has to be read
 /// again, for which `serde_json` has a limit of 128.
 const DEPTH_MAX: usize = 64;
+/// What a list of words may hold: tags, which are kept for as long as what they are about.
+const WORDS_MAX: usize = 256;
 const TOO_DEEP: &str = "arrays and objects may be nested 64 deep";
 const DOUBLY_ENCODED: &str =
     "invalid payload: the request body JSON-decoded to a string. Is the input doubly-JSON-encoded?";
@@ -167,6 +174,20 @@ mod tests {
         assert!(fields.require(&["b"]).is_ok());
         let refusal = fields.require(&["a", "b", "c"]).unwrap_err();
         assert_eq!(refusal, Refusal::bad_request("[{key_missing,a},{key_missing,c}]"));
+    }
+
+    #[test]
+    fn a_list_of_words_has_a_longest_length() {
+        let words = |count: usize| {
+            let list = Value::from(vec!["word"; count]);
+            let text = vec!["word"; count].join(",");
+            [list, text.into()].map(|words| {
+                Fields::from(Map::from_iter([("tags".to_owned(), words)])).words("tags")
+            })
+        };
+        assert!(words(WORDS_MAX).iter().all(|it| it.as_ref().is_ok_and(|it| it.is_some())));
+        let refusal = Refusal::bad_request("tags has more than 256 words");
+        assert!(words(WORDS_MAX + 1).iter().all(|it| *it == Err(refusal.clone())));
     }
 
     #[test]

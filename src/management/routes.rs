@@ -71,7 +71,7 @@ const SERVER: &[Route] = &[
     get("/auth", Anybody, login::ways),
     get("/auth/hash_password/{password}", Administrator, login::hash),
     get("/auth/attempts/{node}", Monitoring, attempts::of_node),
-    delete("/auth/attempts/{node}", Monitoring, attempts::forget),
+    delete("/auth/attempts/{node}", Administrator, attempts::forget),
     get("/auth/attempts/{node}/source", Monitoring, attempts::by_source),
     get("/extensions", Management, compatibility::nothing),
     get("/feature-flags", Management, compatibility::features),

@@ -29,7 +29,7 @@ const ROUTES: &str = "
     GET /auth -
     GET /auth/hash_password/{password} a
     GET /auth/attempts/{node} o
-    DELETE /auth/attempts/{node} o
+    DELETE /auth/attempts/{node} a
     GET /auth/attempts/{node}/source o
     GET /extensions m
     GET /feature-flags m
