@@ -36,6 +36,15 @@ pub mod offline;
 pub mod self_signed;
 mod server;
 
+/// Decoders that no protocol crate has, for `tests/hostile` and `fuzz/`.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::server::frontend::amqp::table::{from_table, to_table};
+    pub use crate::server::scram;
+    pub use crate::server::websocket::frames;
+}
+
 pub use broker::{Broker, Certificates, RunError, StartError};
 pub use client::{Client, ClientError, Consumer, Received};
 pub use config::Config;

@@ -6,7 +6,7 @@
 //! A browser lets any web page connect to any address, and says whose page it is. From this machine the
 //! user `guest` and clients without a name are let in, so pages from elsewhere are not.
 
-mod frames;
+pub mod frames;
 mod origin;
 mod stream;
 

@@ -20,7 +20,7 @@ mod queue;
 mod refusal;
 mod reply_to;
 mod retain;
-mod table;
+pub mod table;
 mod transaction;
 
 pub use table::{PropertyHeaders, from_table};

@@ -1,0 +1,5 @@
+//! `tests/hostile/targets/mqtt_properties.rs`, with octets that a fuzzer makes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| leveret_fuzz::targets::mqtt_properties::run(octets));

@@ -1,0 +1,5 @@
+//! `tests/hostile/targets/scram.rs`, with octets that a fuzzer makes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| leveret_fuzz::targets::scram::run(octets));
