@@ -69,6 +69,15 @@ def bodies_without_end(broker):
                 pass  # it is not read any more
 
 
+def line_breaks_in_a_file_name(broker):
+    """The name of a download is one line of one header, or refused."""
+    for name in ("a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\"; X-Evil: 1\r\n\r\n<b>", "\0", "\u2028é"):
+        answer = api(broker).get("definitions", params={"download": name})
+        assert answer.status_code in (200, 400), answer.text[:200]
+        assert "x-evil" not in {header.lower() for header in answer.headers}, answer.headers
+        assert not answer.text.startswith("<b>")
+
+
 def low_role_changes(broker):
     """Who may look, and has no permission to configure, changes nothing."""
     api(broker).put("queues/%2F/cve-kept", {"durable": True})
@@ -187,6 +196,10 @@ def heads_without_end(broker):
 
 
 ROWS = [
+    Row("CVE-2014-9649", "RabbitMQ", "a path that is not there comes back as a page", record("CVE-2014-9649"),
+        markup_in_names),
+    Row("CVE-2014-9650", "RabbitMQ", "the name of a download makes headers", record("CVE-2014-9650"),
+        line_breaks_in_a_file_name),
     Row("CVE-2015-8786", "RabbitMQ", "lengths_age and lengths_incr make an answer of any size",
         record("CVE-2015-8786"), samples_without_end),
     Row("CVE-2019-11287", "RabbitMQ", "X-Reason is a format string", record("CVE-2019-11287"),

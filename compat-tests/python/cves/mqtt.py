@@ -4,8 +4,8 @@ import socket
 
 from support.mqtt_client import MqttClient
 from support.raw_mqtt import (
-    CONNACK, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, RawMqtt, ack, connect, packet, props,
-    publish, subscribe, text, u16, u32, unsubscribe,
+    CONNACK, DISCONNECT, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK, SUBSCRIBE, UNSUBACK, UNSUBSCRIBE, RawMqtt,
+    ack, connect, packet, props, publish, subscribe, text, u16, u32, unsubscribe,
 )
 
 from . import Row, record
@@ -72,7 +72,7 @@ def topic_with_a_dollar(broker):
     for topic in ("$", "$x", "$/x", "$SY", "$SYSx", "$SYS", "$share/g/x", "$CONTROL/x", "$queue/x", "$delayed/x/y"):
         with RawMqtt(broker.mqtt) as raw:
             kind, _, _ = raw.open("").send(publish(topic, b"x", 1)).read_packet()
-            assert kind in (PUBACK, 14), topic
+            assert kind in (PUBACK, DISCONNECT), topic
 
 
 def will_later_than_its_session(broker):
@@ -93,7 +93,27 @@ def filter_of_slashes(broker):
     for octets in (subscribe(1, ("/" * 65_400, 0)), unsubscribe(1, "/" * 65_400), subscribe(1, ("/" * 65_535, 0))):
         with RawMqtt(broker.mqtt) as raw:
             kind, _, content = raw.open("").send(octets).read_packet()
-            assert kind in (UNSUBACK, 14) or (kind == SUBACK and content[-1] >= 0x80), (kind, content)
+            assert kind in (UNSUBACK, DISCONNECT) or (kind == SUBACK and content[-1] >= 0x80), (kind, content)
+
+
+def topic_of_slashes(broker):
+    """It is published and kept, or refused; to match it takes no stack."""
+    with RawMqtt(broker.mqtt) as raw:
+        raw.open("").subscribe(("cve/deep/#", 0), ("+/+/#", 0))
+        raw.send(publish("/" * 65_535, b"x", 1, retain=True))
+        kinds = {raw.read_packet()[0] for _ in range(2)}
+        assert kinds <= {PUBACK, PUBLISH, DISCONNECT}, kinds
+    with RawMqtt(broker.mqtt) as raw:
+        raw.open("").send(publish("/" * 65_535, b"", 1, retain=True)).read_packet()
+
+
+def shared_filters_that_are_none(broker):
+    """Each is refused by itself, or ends the connection."""
+    for wrong in ("$share", "$share/", "$share//", "$share/g", "$share/g/", "$share//t", "$share/+/t", "$share/g#/t"):
+        with RawMqtt(broker.mqtt) as raw:
+            kind, _, content = raw.open("").send(subscribe(1, (wrong, 1))).read_packet()
+            # `$share` alone is a filter like any other.
+            assert kind == DISCONNECT or content[-1] >= 0x80 or wrong == "$share", (wrong, kind, content)
 
 
 def connack_of_a_client(broker):
@@ -229,6 +249,10 @@ ROWS = [
     Row("nanomq 2342", "NanoMQ", "a password without a user name is let in",
         "https://github.com/nanomq/nanomq/issues/2342",
         refuses_connect(connect("cve-pw", version=4, flags=0x42, rest=text("pw")))),
+    Row("CVE-2026-95843", "Moquette", "a shared subscription without a name or a filter is an exception",
+        record("CVE-2026-95843"), shared_filters_that_are_none),
+    Row("CVE-2026-95844", "Moquette", "deep topics are matched by recursion", record("CVE-2026-95844"),
+        topic_of_slashes),
     Row("CVE-2025-56352", "tinyMQTT", "who is refused with 0x02 keeps the connection", record("CVE-2025-56352"),
         session_without_a_name),
     Row("CVE-2024-35512", "hmq", "packets of a server from a client are a crash",
