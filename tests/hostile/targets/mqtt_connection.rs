@@ -82,7 +82,7 @@ fn deliver(connection: &mut Connection, delivered: &mut u16) {
         _ = connection.deliver(&Deliver {
             token: u64::from(*delivered),
             topic: "t",
-            qos: if *delivered % 2 == 0 { Qos::AtLeastOnce } else { Qos::ExactlyOnce },
+            qos: if delivered.is_multiple_of(2) { Qos::AtLeastOnce } else { Qos::ExactlyOnce },
             retain: false,
             dup: false,
             packet_id: *delivered,
