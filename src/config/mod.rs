@@ -113,6 +113,9 @@ settings! {
     connections_max: u32 = 100_000, "COUNT";
     /// Users who may log in from this machine only, separated by commas; empty is nobody.
     loopback_users: Vec<String> = vec!["guest".to_owned()], "USERS";
+    /// Logins by password of one address that may fail in a minute, of IPv6 of one network of 64 bits; with
+    /// more, those that would have to be checked are refused unseen for a while. 0 is no limit.
+    login_failures_max: u32 = 100, "COUNT";
     /// Whether what happens to queues, connections and other things is published to the exchange
     /// amq.rabbitmq.event of the vhost /: true or false.
     event_exchange: bool = false, "BOOLEAN";

@@ -165,7 +165,7 @@ impl Node {
                 storage: storage.clone(),
                 alarms: Alarms::new(config.disk_free_min.0, config.memory_max.0),
                 connections: Connections::default(),
-                password_checks: PasswordChecks::default(),
+                password_checks: PasswordChecks::new(config.login_failures_max),
                 usage: Arc::default(),
                 sessions: Mutex::default(),
                 online: Online::default(),

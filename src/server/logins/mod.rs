@@ -3,40 +3,43 @@
 //! A hash that is slow to guess is slow to check. So a password that was right is remembered for as long as
 //! this process lives, as a keyed hash of it, of the user and of the hash that it was checked against: if the
 //! user's password changes, nothing that is remembered fits any more. What is not remembered is checked by
-//! few threads at a time, while the connection waits and everybody else goes on.
+//! few threads at a time, in turns of those who come from different addresses (`turns.rs`), while the
+//! connection waits and everybody else goes on.
 //!
 //! What is refused takes as long as a slow hash, whatever the user's hash is and whether there is such a user.
+//! The very same login is refused at once for a few seconds afterwards: a client that tries again and again
+//! costs nothing. An address with too many failures (`failures.rs`) is refused unseen.
 
-use std::collections::HashSet;
+mod failures;
+mod known;
+mod turns;
+
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
-use super::Node;
 use super::outbox::Outbox;
 use super::password::{self, Algorithm, NOBODY};
 use super::scram::random;
+use super::{Node, clock};
+use failures::Failures;
+use known::{Known, Tag};
+use turns::{Source, Turns};
 
 /// What all logins of a node share.
 #[derive(Debug)]
 pub struct PasswordChecks {
     key: [u8; 32],
-    known: Mutex<Known>,
-    /// One permit for each check that may run at a time.
-    checks: Arc<Semaphore>,
+    right: Mutex<Known>,
+    wrong: Mutex<Known>,
+    /// One for each check that may run at a time.
+    turns: Arc<Turns>,
+    failures: Failures,
 }
-
-/// The logins that were right, in two generations: when the younger one is full, the older one goes.
-#[derive(Debug, Default)]
-struct Known {
-    young: HashSet<Tag>,
-    old: HashSet<Tag>,
-}
-
-type Tag = [u8; 32];
 
 /// Who wants to come in.
 #[derive(Debug, Clone, Copy)]
@@ -72,15 +75,19 @@ impl Verdict {
     }
 }
 
-impl Default for PasswordChecks {
-    fn default() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let checks = Arc::new(Semaphore::new((processors / 2).clamp(1, CHECKS_MAX)));
-        PasswordChecks { key: random(), known: Mutex::default(), checks }
-    }
-}
-
 impl PasswordChecks {
+    /// With so many failures of each address in a minute; 0 is no limit.
+    pub fn new(failures_max: u32) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        PasswordChecks {
+            key: random(),
+            right: Mutex::default(),
+            wrong: Mutex::default(),
+            turns: Turns::new((processors / 2).clamp(1, CHECKS_MAX)),
+            failures: Failures::new(failures_max),
+        }
+    }
+
     fn tag(&self, hash: &str, login: Credentials<'_>) -> Tag {
         let mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         // A hash has no octet of 0, and the length keeps user and password apart.
@@ -89,30 +96,25 @@ impl PasswordChecks {
         parts.iter().fold(mac, |mac, part| mac.chain_update(part)).finalize().into_bytes().into()
     }
 
-    fn knows(&self, tag: Tag) -> bool {
-        let mut known = self.lock();
-        if known.young.contains(&tag) {
-            return true;
-        }
-        let was_known = known.old.contains(&tag);
-        if was_known {
-            known.add(tag);
-        }
-        was_known
+    fn knows_right(&self, tag: Tag) -> bool {
+        lock(&self.right).knows(tag)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().expect("nothing panics while it holds the list")
+    fn knows_wrong(&self, tag: Tag) -> bool {
+        lock(&self.wrong).knows_still(tag, clock::now(), WRONG_FOR)
+    }
+
+    fn note(&self, tag: Tag, is_right: bool, source: Source) {
+        if is_right {
+            return lock(&self.right).add(tag);
+        }
+        lock(&self.wrong).add(tag);
+        self.failures.note(source, clock::now());
     }
 }
 
-impl Known {
-    fn add(&mut self, tag: Tag) {
-        if self.young.len() >= KNOWN_MAX {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(tag);
-    }
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().expect("nothing panics while it holds the list")
 }
 
 impl Node {
@@ -156,32 +158,43 @@ impl Node {
         match Algorithm::of(&hash) {
             None => false,
             Some(algorithm) if algorithm.is_slow() => {
-                self.password_checks.knows(self.password_checks.tag(&hash, login))
+                self.password_checks.knows_right(self.password_checks.tag(&hash, login))
             }
             Some(_) => password::verify(&hash, login.password),
         }
     }
 
     async fn check_login(&self, login: Credentials<'_>) -> bool {
-        let permit = self.password_checks.checks.clone().acquire_owned().await;
+        let (checks, source) = (&self.password_checks, Source::from(login.from));
+        let hash = self.password_hash_of(login.user).unwrap_or_else(|| NOBODY.to_owned());
+        if checks.knows_wrong(checks.tag(&hash, login)) {
+            return self.judged(false, login);
+        }
+        if !checks.failures.allow(source, clock::now()) {
+            return refused(login, "too many logins of this address have failed");
+        }
+        let Some(turn) = checks.turns.take(source).await else {
+            return refused(login, "too many logins are waiting");
+        };
         // Many clients may have come as the same user: who waited for the first knows what it knows.
         if self.is_known(login) {
             return self.judged(true, login);
         }
-        let hash = self.password_hash_of(login.user);
-        let is_slow = |hash: &String| Algorithm::of(hash).is_some_and(Algorithm::is_slow);
-        let hash = hash.filter(is_slow).unwrap_or_else(|| NOBODY.to_owned());
-        let tag = self.password_checks.tag(&hash, login);
+        let hash = self.password_hash_of(login.user).unwrap_or_else(|| NOBODY.to_owned());
+        let tag = checks.tag(&hash, login);
+        if checks.knows_wrong(tag) {
+            return self.judged(false, login);
+        }
+        let is_slow = Algorithm::of(&hash).is_some_and(Algorithm::is_slow);
+        let hash = if is_slow { hash } else { NOBODY.to_owned() };
         let password = login.password.to_owned();
         let check = move || {
             // Held by the thread: whoever does not wait for it makes no room for another one.
-            let _permit = permit;
+            let _turn = turn;
             password::verify(&hash, &password)
         };
         let is_right = tokio::task::spawn_blocking(check).await.unwrap_or(false);
-        if is_right {
-            self.password_checks.lock().add(tag);
-        }
+        checks.note(tag, is_right, source);
         self.judged(is_right, login)
     }
 
@@ -191,61 +204,40 @@ impl Node {
 
     /// Some users may not come from everywhere.
     fn judged(&self, is_right: bool, login: Credentials<'_>) -> bool {
-        let is_allowed = is_right && self.may_come_from(login.user, login.from);
-        if !is_allowed {
-            tracing::warn!(user = login.user, from = %login.from, "login refused");
+        match is_right {
+            true if self.may_come_from(login.user, login.from) => true,
+            true => refused(login, "the user may log in from this machine only"),
+            false => refused(login, "user name or password is wrong"),
         }
-        is_allowed
     }
 }
 
-/// PasswordChecks that are remembered in each generation, with 32 bytes each.
-const KNOWN_MAX: usize = 8192;
+fn refused(login: Credentials<'_>, why: &str) -> bool {
+    tracing::warn!(user = login.user, from = %login.from, why, "login refused");
+    false
+}
+
 /// Checks at a time: of the processors, at the most half, so that the others go on.
 const CHECKS_MAX: usize = 4;
+/// For how long a login that was wrong is refused at once, at the least.
+const WRONG_FOR: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tag(number: usize) -> Tag {
-        let mut tag = Tag::default();
-        tag[..8].copy_from_slice(&number.to_be_bytes());
-        tag
-    }
-
-    #[test]
-    fn as_many_logins_are_remembered_as_there_is_room_for_and_those_in_use_stay() {
-        let logins = PasswordChecks::default();
-        for number in 0..3 * KNOWN_MAX {
-            assert!(!logins.knows(tag(number)));
-            logins.lock().add(tag(number));
-            assert!(logins.knows(tag(number)) && logins.knows(tag(0)), "{number}");
-        }
-        let known = logins.lock();
-        assert!(known.young.len() + known.old.len() <= 2 * KNOWN_MAX);
-        drop(known);
-        assert!(!logins.knows(tag(1)));
-    }
-
     #[test]
     fn a_tag_tells_users_passwords_and_hashes_apart() {
-        let logins = PasswordChecks::default();
-        let tag = |hash, user, password: &'static str| {
+        let (logins, others) = (PasswordChecks::new(0), PasswordChecks::new(0));
+        let login = |user, password: &'static str| {
             let from = IpAddr::from([127, 0, 0, 1]);
-            logins.tag(hash, Credentials { user, password: password.as_bytes(), from })
+            Credentials { user, password: password.as_bytes(), from }
         };
-        let known = tag("h", "ab", "c");
-        assert_eq!(known, tag("h", "ab", "c"));
-        for other in [tag("h", "a", "bc"), tag("i", "ab", "c"), tag("h", "ab", "d")] {
-            assert_ne!(known, other);
+        let known = logins.tag("h", login("ab", "c"));
+        assert_eq!(known, logins.tag("h", login("ab", "c")));
+        for (hash, user, password) in [("h", "a", "bc"), ("i", "ab", "c"), ("h", "ab", "d")] {
+            assert_ne!(known, logins.tag(hash, login(user, password)));
         }
-        assert_ne!(
-            PasswordChecks::default().tag(
-                "h",
-                Credentials { user: "ab", password: b"c", from: IpAddr::from([127, 0, 0, 1]) }
-            ),
-            known
-        );
+        assert_ne!(known, others.tag("h", login("ab", "c")));
     }
 }
