@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::config::{Config, Engine, SyncPolicy};
 use crate::management::{LoadDefinitionsError, load_configured};
 use crate::server::address::Address;
+use crate::server::backends::{BackendError, Backends};
 use crate::server::listener::{self, Accept, ListenError, Protocol};
 use crate::server::outbox::CloseReason;
 use crate::server::recovery::RecoveryError;
@@ -72,6 +73,9 @@ pub enum StartError {
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Those who know users cannot be asked.
+    #[error(transparent)]
+    Backends(#[from] BackendError),
     /// What is in the data directory cannot be read.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
@@ -116,6 +120,7 @@ impl Broker {
         storage: Arc<dyn Storage>,
     ) -> Result<Broker, StartError> {
         let tls = Tls::load(&config)?;
+        let backends = Backends::load(&config)?;
         let bind = |port, protocol| {
             listener::bind(&config.bind, port, protocol).map(|bound| (protocol, bound))
         };
@@ -141,6 +146,7 @@ impl Broker {
         let mqtt_socket = listener::bind_unix(&config.mqtt_unix_path, mode, Protocol::Mqtt)?;
         let http_socket = bind_operator_socket(&config)?;
         let node = Node::new(config, storage, &Handle::current());
+        node.backends.get_or_init(|| backends);
         if let Some(tls) = tls {
             node.tls.get_or_init(|| Arc::new(tls));
         }

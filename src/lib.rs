@@ -49,4 +49,5 @@ pub use broker::{Broker, Certificates, RunError, StartError};
 pub use client::{Client, ClientError, Consumer, Received};
 pub use config::Config;
 pub use leveret_storage::{Log, Memory, Storage};
+pub use server::backends::BackendError;
 pub use server::tls::TlsError;

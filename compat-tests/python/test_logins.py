@@ -1,5 +1,7 @@
 """Logins whose passwords take a while to be checked: everybody else goes on, and nothing is lost."""
 
+import select
+import socket
 import threading
 
 import pytest
@@ -7,6 +9,7 @@ from pika import spec
 
 from support.accounts import EVERYTHING
 from support.amqp_client import connect
+from support.broker import Broker
 from support.management import Management
 from support.raw_amqp import CAPABILITIES, RawAmqp, method
 from support.raw_mqtt import CONNACK, PUBACK, SUBACK, RawMqtt, packet, subscribe, text
@@ -104,3 +107,53 @@ def test_a_broker_that_stops_waits_for_no_check(own_broker, unchecked):
     with RawMqtt(own_broker.mqtt) as raw:
         raw.send(mqtt_login("c", unchecked()) + packet(12, 0, b""))
         assert own_broker.terminate() == 0
+
+
+def mqtt_socket(broker, source, client_id, user, password):
+    """A client from another address of this machine, which has sent its login."""
+    client = socket.create_connection(broker.mqtt, timeout=20, source_address=(source, 0))
+    client.sendall(mqtt_login(client_id, user, password))
+    return client
+
+
+def connack(client):
+    """The reason code with which the client is let in, or not."""
+    answer = client.recv(64)
+    assert answer[0] == CONNACK << 4, answer
+    return answer[3]
+
+
+def test_a_crowd_from_one_address_waits_for_itself_alone(tmp_path):
+    broker = Broker(tmp_path, ["--login-failures-max=0"])
+    try:
+        broker.start()
+        crowd = [mqtt_socket(broker, "127.0.0.2", f"c{n}", "guest", f"wrong{n}") for n in range(400)]
+        with mqtt_socket(broker, "127.0.0.1", "me", "guest", "guest") as me:
+            assert connack(me) == 0
+        waiting = [client for client in crowd if not select.select([client], [], [], 0)[0]]
+        assert waiting, "the crowd still waits"
+        for client in crowd:
+            assert connack(client) == 0x86
+            client.close()
+    finally:
+        broker.stop()
+
+
+def test_an_address_whose_logins_fail_too_often_is_refused_unseen_unless_the_login_is_known(tmp_path):
+    broker = Broker(tmp_path, ["--login-failures-max=5"])
+
+    def log_in(source, password):
+        with mqtt_socket(broker, source, "c", "guest", password) as client:
+            return connack(client)
+
+    try:
+        broker.start()
+        # The same wrong login again and again counts once.
+        assert [log_in("127.0.0.2", "wrong") for _ in range(10)] == [0x86] * 10
+        assert [log_in("127.0.0.2", f"wrong{n}") for n in range(4)] == [0x86] * 4
+        assert log_in("127.0.0.2", "guest") == 0x86, "it is not looked at"
+        assert "too many logins of this address have failed" in broker.output()
+        assert log_in("127.0.0.1", "guest") == 0, "others are let in"
+        assert log_in("127.0.0.2", "guest") == 0, "and now it is known"
+    finally:
+        broker.stop()

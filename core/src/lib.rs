@@ -33,12 +33,12 @@ pub use retained::{Kept, Matching, Retained};
 pub use shard::{Placed, ReadRecord, ShardState};
 pub use topic::{Pattern, Syntax, Token, Trie, key_to_topic, topic_to_key, words};
 pub use topology::{
-    ARGUMENT_DEPTH_MAX, ARGUMENT_VALUES_MAX, Actor, Address, Applied, ApplyTo, Binding,
+    ARGUMENT_DEPTH_MAX, ARGUMENT_VALUES_MAX, Actor, Address, Applied, ApplyTo, Authority, Binding,
     BindingEntry, CommandFormatError, Delayed, Destination, ExchangeEntry, ExchangeTraffic,
-    Explanation, InForce, Limit, Limits, Outcome, ParameterName, Permissions, Policy, PolicyError,
-    PolicyKind, QueueEntry, QueueKind, QueueSpec, QueueType, Resource, ResourceKind, Right, Routes,
-    Share, Shared, Step, Subscription, SubscriptionOptions, Target, TopicPattern, TopicPermissions,
-    Topology, TopologyCommand, TopologyError, TopologyErrorKind, UnknownApplyTo, User, VhostFacts,
-    strip_cr_lf,
+    Explanation, InForce, Judge, Limit, Limits, Outcome, ParameterName, Permissions, Policy,
+    PolicyError, PolicyKind, QueueEntry, QueueKind, QueueSpec, QueueType, Resource, ResourceKind,
+    Right, Routes, Share, Shared, Step, Subscription, SubscriptionOptions, Target, TopicPattern,
+    TopicPermissions, Topology, TopologyCommand, TopologyError, TopologyErrorKind, UnknownApplyTo,
+    User, VhostFacts, Wanted, strip_cr_lf,
 };
 pub use value::{IntWidth, Table, Value};

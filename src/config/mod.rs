@@ -3,6 +3,7 @@
 //! Flags win over the environment, the environment wins over the file, the file wins over the
 //! defaults. A key that is not declared is an error wherever it stands.
 
+mod auth;
 mod load;
 mod mode;
 mod setting;
@@ -13,6 +14,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use auth::{AuthBackend, AuthBackends, HttpMethod};
 pub use load::{LoadError, Loaded, Task, load};
 pub use mode::FileMode;
 pub use setting::{ConfigError, Setting};
@@ -113,6 +115,48 @@ settings! {
     connections_max: u32 = 100_000, "COUNT";
     /// Users who may log in from this machine only, separated by commas; empty is nobody.
     loopback_users: Vec<String> = vec!["guest".to_owned()], "USERS";
+    /// Who knows users and says what they may do, in the order in which they are asked, separated by commas:
+    /// internal (the broker), http (a server, at the auth_http_…_url) and oauth2 (whoever has signed the token
+    /// that is the password).
+    auth_backends: AuthBackends = AuthBackends(vec![AuthBackend::Internal]), "BACKENDS";
+    /// Where the server is asked whether a user may log in: `http://` or `https://`.
+    auth_http_user_url: String = String::new(), "URL";
+    /// Where the server is asked whether a user may enter a virtual host.
+    auth_http_vhost_url: String = String::new(), "URL";
+    /// Where the server is asked whether a user may do something with an exchange or a queue.
+    auth_http_resource_url: String = String::new(), "URL";
+    /// Where the server is asked whether a user may do something with a topic.
+    auth_http_topic_url: String = String::new(), "URL";
+    /// How the server is asked: get or post.
+    auth_http_method: HttpMethod = HttpMethod::Get, "METHOD";
+    /// Time that a server of auth_backends may take for an answer, in milliseconds; then it is no.
+    auth_timeout: Millis = Millis(Duration::from_secs(5)), "MS";
+    /// For how long what a server has allowed is not asked again, in milliseconds; 0 asks every time.
+    auth_cache_ttl: Millis = Millis(Duration::from_secs(15)), "MS";
+    /// Requests to a server of auth_backends at a time; more have to wait.
+    auth_requests_max: u32 = 32, "COUNT";
+    /// PEM file with the certificates of those who vouch for servers of auth_backends; empty is those whom
+    /// the system trusts.
+    auth_ca_path: PathBuf = PathBuf::new(), "PATH";
+    /// What tokens call the broker in their audience, and in front of their scopes.
+    oauth2_resource_server_id: String = String::new(), "NAME";
+    /// What stands in front of scopes for the broker; empty is oauth2_resource_server_id and a dot.
+    oauth2_scope_prefix: String = String::new(), "PREFIX";
+    /// Where the keys are that tokens are signed with, as a JSON Web Key Set; empty is nowhere.
+    oauth2_jwks_url: String = String::new(), "URL";
+    /// Files with keys that tokens are signed with, separated by commas: public keys in PEM, or JSON Web Keys,
+    /// among which may be secrets.
+    oauth2_key_paths: Vec<String> = Vec::new(), "PATHS";
+    /// Who has to have issued a token, by its claim `iss`; empty is whoever has the key.
+    oauth2_issuer: String = String::new(), "ISSUER";
+    /// Whether oauth2_resource_server_id has to be in the audience of a token: true or false.
+    oauth2_verify_aud: bool = true, "BOOLEAN";
+    /// The claims of a token that may name its user, separated by commas; the first one that is there does.
+    oauth2_username_claims: Vec<String> = vec!["sub".to_owned(), "client_id".to_owned()], "CLAIMS";
+    /// A claim with further scopes, such as `realm_access.roles`; empty is none.
+    oauth2_additional_scopes_key: String = String::new(), "CLAIM";
+    /// Scopes that stand for others, separated by commas, each as `ALIAS=SCOPE SCOPE`.
+    oauth2_scope_aliases: Vec<String> = Vec::new(), "ALIASES";
     /// Logins by password of one address that may fail in a minute, of IPv6 of one network of 64 bits; with
     /// more, those that would have to be checked are refused unseen for a while. 0 is no limit.
     login_failures_max: u32 = 100, "COUNT";

@@ -18,8 +18,8 @@ pub fn test(call: &Call) -> Answer {
     let vhost = call.vhost()?;
     let spec = QueueSpec::default();
     call.node().topology().check_declare_queue(call.caller.actor(&vhost), QUEUE, &spec)?;
-    call.check(Right::Write, &vhost, "")?;
-    call.check(Right::Read, &vhost, QUEUE)?;
+    call.check_exchange(Right::Write, &vhost, "")?;
+    call.check_queue(Right::Read, &vhost, QUEUE)?;
     let (queue, _) = call.node().declare_queue(&vhost, QUEUE, spec, false)?;
     let message = Arc::new(Message::new(Draft {
         exchange: "",

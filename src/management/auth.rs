@@ -1,17 +1,19 @@
 //! Who calls, and what that user may do.
 //!
-//! Tags decide what a user sees, permissions what a user does, for administrators as well.
+//! Tags decide what a user sees, permissions what a user does, for administrators as well. For users whom the
+//! topology does not know, both are said by whoever knows them.
 
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use leveret_core::{Actor, Right, User};
+use leveret_core::{Actor, Authority, ResourceKind, Right, User, Wanted};
 
 use super::error::Refusal;
 use super::sessions::{self, Lifetime, Session, Sessions};
 use crate::server::Node;
+use crate::server::backends::Identity;
 use crate::server::clock;
 use crate::server::counts::Dialect;
 use crate::server::logins::Credentials;
@@ -36,7 +38,9 @@ pub enum Who {
 pub struct Caller {
     /// The name.
     pub name: String,
+    /// What the topology has of the user; of others, their tags.
     user: User,
+    identity: Identity,
     /// Whether it is the operator, who needs no permissions.
     is_operator: bool,
     session: Option<Lifetime>,
@@ -55,7 +59,7 @@ impl Caller {
     ) -> Result<Caller, Refusal> {
         let Some(header) = headers.get(header::AUTHORIZATION) else {
             return match sessions.find(headers, clock::now()) {
-                Some(session) => Caller::with_session(node, session, from),
+                Some(session) => Caller::with_session(node, session, from).await,
                 None if sessions::is_programs(headers) => Err(Refusal::login_refused()),
                 None => Err(Refusal::login_wanted()),
             };
@@ -77,27 +81,55 @@ impl Caller {
     ) -> Result<Caller, Refusal> {
         // Looked up first: if the password is changed meanwhile, the old one opens no session.
         let user = node.topology().user(name).cloned();
-        let is_user = node.login(Credentials { user: name, password, from }).await;
-        node.logins.note(Dialect::Http, is_user);
-        if !is_user {
-            return Err(Refusal::login_refused());
+        let login = Credentials { user: name, password: Some(password), from, client_id: None };
+        let identity = node.login(login).await;
+        node.logins.note(Dialect::Http, identity.is_some());
+        let identity = identity.ok_or_else(Refusal::login_refused)?;
+        if !identity.is_internal() {
+            return Caller::from_outside(node, identity, None).await;
         }
-        Caller::of_user(name, user.ok_or_else(Refusal::login_refused)?, None)
+        Caller::of_user(identity, user.ok_or_else(Refusal::login_refused)?, None)
     }
 
     /// The user of a session, if nothing has changed by which it ends.
-    fn with_session(node: &Node, session: Session, from: IpAddr) -> Result<Caller, Refusal> {
-        let Session { user: name, password_hash, lifetime, .. } = session;
-        let user = node.topology().user(&name).cloned();
-        let user = user.filter(|user| user.password_hash == password_hash);
-        match user.filter(|_| node.may_come_from(&name, from)) {
-            Some(user) => Caller::of_user(&name, user, Some(lifetime)),
+    async fn with_session(node: &Node, session: Session, from: IpAddr) -> Result<Caller, Refusal> {
+        let Session { identity, password_hash, lifetime, .. } = session;
+        if !node.may_come_from(&identity.user, from) || identity.has_expired(clock::now()) {
+            return Err(Refusal::login_refused());
+        }
+        if !identity.is_internal() {
+            return Caller::from_outside(node, identity.anew(), Some(lifetime)).await;
+        }
+        let user = node.topology().user(&identity.user).cloned();
+        match user.filter(|user| user.password_hash == password_hash) {
+            Some(user) => Caller::of_user(identity, user, Some(lifetime)),
             None => Err(Refusal::login_refused()),
         }
     }
 
-    fn of_user(name: &str, user: User, session: Option<Lifetime>) -> Result<Caller, Refusal> {
-        let caller = Caller { name: name.to_owned(), user, is_operator: false, session };
+    /// Somebody whom the topology does not know. Which virtual hosts are to be seen is asked at once.
+    async fn from_outside(
+        node: &Node,
+        identity: Identity,
+        session: Option<Lifetime>,
+    ) -> Result<Caller, Refusal> {
+        let tags = identity.outside_tags().map(<[String]>::to_vec).unwrap_or_default();
+        let caller = Caller::of_user(identity, User { tags, ..User::default() }, session)?;
+        if !caller.is_monitoring() {
+            let vhosts: Vec<String> = node.topology().vhosts().map(str::to_owned).collect();
+            vhosts.iter().for_each(|vhost| _ = caller.sees(vhost));
+            caller.identity.ask().await;
+        }
+        Ok(caller)
+    }
+
+    fn of_user(
+        identity: Identity,
+        user: User,
+        session: Option<Lifetime>,
+    ) -> Result<Caller, Refusal> {
+        let name = identity.user.to_string();
+        let caller = Caller { name, user, identity, is_operator: false, session };
         match caller.has_any(MANAGEMENT) {
             true => Ok(caller),
             false => Err(Refusal::not_authorised("Not management user")),
@@ -106,8 +138,8 @@ impl Caller {
 
     /// Somebody who did not have to log in, and sees nothing.
     pub fn nobody() -> Caller {
-        let (name, user) = (String::new(), User::default());
-        Caller { name, user, is_operator: false, session: None }
+        let (name, user, identity) = (String::new(), User::default(), Identity::internal(""));
+        Caller { name, user, identity, is_operator: false, session: None }
     }
 
     /// Refuses everybody to whom an endpoint is not open.
@@ -127,7 +159,8 @@ impl Caller {
     pub fn operator() -> Caller {
         let tags = vec!["administrator".to_owned()];
         let user = User { tags, ..User::default() };
-        Caller { name: OPERATOR.to_owned(), user, is_operator: true, session: None }
+        let (name, identity) = (OPERATOR.to_owned(), Identity::internal(OPERATOR));
+        Caller { name, user, identity, is_operator: true, session: None }
     }
 
     /// Whether it is the operator, who needs no permissions.
@@ -142,8 +175,16 @@ impl Caller {
 
     /// Begins a session, which lasts as long as the password stays what it is.
     pub fn begin_session(&mut self, sessions: &Sessions, lifetime: Lifetime) -> HeaderValue {
+        // Whoever else knows the user has no way to say that it is all over.
+        let lifetime = if self.identity.is_internal() { lifetime } else { Lifetime::Browser };
         self.session = Some(lifetime);
-        sessions.begin(&self.name, &self.user.password_hash, lifetime, clock::now())
+        let (identity, password_hash) = (self.identity.clone(), &self.user.password_hash);
+        sessions.begin(identity, password_hash, lifetime, clock::now())
+    }
+
+    /// Who it is, and by whose word.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The user's tags.
@@ -191,7 +232,11 @@ impl Caller {
 
     /// Whether a virtual host may be looked at.
     pub fn sees(&self, vhost: &str) -> bool {
-        self.is_monitoring() || self.user.permissions.contains_key(vhost)
+        let decided = || match self.identity.outside_may_enter(vhost) {
+            Some(decided) => decided == Some(true),
+            None => self.user.permissions.contains_key(vhost),
+        };
+        self.is_monitoring() || decided()
     }
 
     /// Refuses who may not look at a virtual host.
@@ -207,17 +252,35 @@ impl Caller {
 
     /// In whose name something is done in a virtual host.
     pub fn actor<'a>(&'a self, vhost: &'a str) -> Actor<'a> {
-        Actor { user: &self.name, vhost, client_id: None, is_operator: self.is_operator }
+        let actor = self.identity.actor(vhost, None);
+        match self.is_operator {
+            true => Actor { authority: Authority::Operator, ..actor },
+            false => actor,
+        }
     }
 
     /// Refuses what the user has no permission for.
     ///
     /// # Errors
     /// As said.
-    pub fn check(&self, right: Right, vhost: &str, name: &str) -> Result<(), Refusal> {
-        let permissions = self.user.permissions.get(vhost);
-        let is_allowed = permissions.is_some_and(|permissions| permissions.allow(right, name));
-        match is_allowed || self.is_operator {
+    pub fn check(
+        &self,
+        right: Right,
+        vhost: &str,
+        (kind, name): (ResourceKind, &str),
+    ) -> Result<(), Refusal> {
+        let is_allowed = match self.actor(vhost).authority {
+            Authority::Operator => true,
+            Authority::Permissions => {
+                let permissions = self.user.permissions.get(vhost);
+                permissions.is_some_and(|permissions| permissions.allow(right, name))
+            }
+            Authority::Elsewhere(judge) => {
+                let wanted = Wanted { vhost, right, kind, name, topic: None, client_id: None };
+                judge.allows(&wanted) == Some(true)
+            }
+        };
+        match is_allowed {
             true => Ok(()),
             false => Err(Refusal::not_authorised("Access refused.")),
         }
@@ -228,8 +291,13 @@ impl Caller {
     }
 }
 
-/// User and password of a Basic login (RFC 7617).
+/// User and password of a Basic login (RFC 7617), or a token without a user (RFC 6750).
 fn credentials(header: &[u8]) -> Option<(String, Vec<u8>)> {
+    if let Some((scheme, token)) = header.split_at_checked(BEARER.len())
+        && scheme.eq_ignore_ascii_case(BEARER)
+    {
+        return Some((String::new(), token.trim_ascii().to_vec()));
+    }
     let (scheme, encoded) = header.split_at_checked(BASIC.len())?;
     if !scheme.eq_ignore_ascii_case(BASIC) {
         return None;
@@ -243,6 +311,7 @@ fn credentials(header: &[u8]) -> Option<(String, Vec<u8>)> {
 /// The tags that open the API.
 const MANAGEMENT: &[&str] = &["administrator", "monitoring", "policymaker", "management"];
 const BASIC: &[u8] = b"Basic ";
+const BEARER: &[u8] = b"Bearer ";
 /// What the operator is called where a user is shown.
 const OPERATOR: &str = "operator";
 
@@ -256,7 +325,7 @@ mod tests {
         let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
         let permissions = [("v".into(), permissions)].into_iter().collect();
         let user = User { tags, permissions, ..User::default() };
-        Caller { name: "u".to_owned(), user, is_operator: false, session: None }
+        Caller::of_user(Identity::internal("u"), user, None).unwrap()
     }
 
     #[test]
@@ -265,7 +334,8 @@ mod tests {
         assert_eq!(login("u:p:q"), Some(("u".to_owned(), b"p:q".to_vec())));
         assert_eq!(login(":"), Some((String::new(), Vec::new())));
         assert_eq!(login("no colon"), None);
-        assert_eq!(credentials(b"Bearer x"), None);
+        assert_eq!(credentials(b"Bearer x.y"), Some((String::new(), b"x.y".to_vec())));
+        assert_eq!(credentials(b"Digest x"), None);
         assert_eq!(credentials(b"Basic !!"), None);
         assert_eq!(credentials(b"Ba"), None);
     }
@@ -283,11 +353,12 @@ mod tests {
     #[test]
     fn the_operator_needs_no_permissions() {
         let operator = Caller::operator();
+        let administrator = caller(&["administrator"], Permissions::default());
         assert!(operator.check_administrator().is_ok() && operator.sees("v"));
-        assert!(operator.check(Right::Configure, "v", "q").is_ok());
+        assert!(operator.check(Right::Configure, "v", (ResourceKind::Queue, "q")).is_ok());
         assert!(
-            operator.actor("v").is_operator
-                && !caller(&["administrator"], Permissions::default()).actor("v").is_operator
+            matches!(operator.actor("v").authority, Authority::Operator)
+                && matches!(administrator.actor("v").authority, Authority::Permissions)
         );
     }
 
@@ -295,9 +366,10 @@ mod tests {
     fn an_administrator_needs_permissions_too() {
         let write = Permissions { write: "a.c".parse().unwrap(), ..Permissions::default() };
         let caller = caller(&["administrator"], write);
-        assert!(caller.check(Right::Write, "v", "xabcx").is_ok());
-        assert!(caller.check(Right::Write, "v", "ab").is_err());
-        assert!(caller.check(Right::Read, "v", "abc").is_err());
-        assert!(caller.check(Right::Write, "w", "abc").is_err());
+        let check = |right, vhost, name| caller.check(right, vhost, (ResourceKind::Queue, name));
+        assert!(check(Right::Write, "v", "xabcx").is_ok());
+        assert!(check(Right::Write, "v", "ab").is_err());
+        assert!(check(Right::Read, "v", "abc").is_err());
+        assert!(check(Right::Write, "w", "abc").is_err());
     }
 }

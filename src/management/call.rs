@@ -12,23 +12,23 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use leveret_core::{Position, Resource, Right, TopologyCommand};
+use leveret_core::{Position, Resource, ResourceKind, Right, TopologyCommand};
 use tokio::sync::Semaphore;
 
 use super::attempts::Forgotten;
 use super::auth::{Caller, Who};
 use super::error::Refusal;
 use super::fields::Fields;
-use super::messages::consumer;
 use super::messages::lease::Leases;
+use super::messages::{consumer, tap};
 use super::node;
 use super::rates::{Named, Ranges, Rated, Rates, Thing};
 use super::reply::Reply;
 use super::sessions::{self, Sessions};
-use crate::server::Node;
 use crate::server::address::Link;
 use crate::server::firehose::{Party, Tap};
 use crate::server::http::ByOperator;
+use crate::server::{DEFAULT_VHOST, Node};
 
 /// What all calls share.
 pub struct Api {
@@ -247,13 +247,41 @@ impl Call {
         check_own_page(&self.caller, &self.headers)
     }
 
-    /// Whether the caller may do this with an exchange or a queue.
+    /// Whether the caller may do this with an exchange.
     ///
     /// # Errors
     /// If not.
-    pub fn check(&self, right: Right, vhost: &str, name: &str) -> Result<(), Refusal> {
+    pub fn check_exchange(&self, right: Right, vhost: &str, name: &str) -> Result<(), Refusal> {
         let name = if name.is_empty() { Resource::DEFAULT_EXCHANGE } else { name };
-        self.caller.check(right, vhost, name)
+        self.caller.check(right, vhost, (ResourceKind::Exchange, name))
+    }
+
+    /// Whether the caller may do this with a queue.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn check_queue(&self, right: Right, vhost: &str, name: &str) -> Result<(), Refusal> {
+        self.caller.check(right, vhost, (ResourceKind::Queue, name))
+    }
+
+    /// Finds out what an endpoint that waits will want to know: what is not decided when it looks is not
+    /// allowed. What others leave undecided is found out after them.
+    async fn decide(&self) {
+        if self.caller.identity().is_internal() {
+            return;
+        }
+        let vhost = find(&self.parts, "vhost").unwrap_or(DEFAULT_VHOST);
+        if let Some(queue) = find(&self.parts, "queue") {
+            _ = self.check_queue(Right::Read, vhost, queue);
+            _ = self.check_exchange(Right::Write, vhost, "");
+        } else {
+            let (exchange, key) = (tap::tapped_exchange(self), tap::tapped_key(self));
+            let actor = self.caller.actor(vhost);
+            _ = self.check_exchange(Right::Read, vhost, exchange);
+            self.caller.identity().ask().await;
+            _ = self.node().topology().check_read_topic(actor, exchange, &key);
+        }
+        self.caller.identity().ask().await;
     }
 }
 
@@ -336,14 +364,37 @@ pub async fn respond_on_thread(
     run: Endpoint,
 ) -> Response {
     respond(api, request, who, move |call| async move {
-        let answer = tokio::task::spawn_blocking(move || run(&call)).await;
-        answer.unwrap_or_else(|_| Err(Refusal::internal("the request could not be carried out")))
+        let call = Arc::new(call);
+        loop {
+            let running = call.clone();
+            let answer = tokio::task::spawn_blocking(move || run(&running)).await;
+            let answer = answer
+                .unwrap_or_else(|_| Err(Refusal::internal("the request could not be carried out")));
+            let identity = call.caller.identity();
+            if answer.is_ok() || !identity.must_ask() {
+                return answer;
+            }
+            // It has changed nothing before: rights are checked first.
+            identity.ask().await;
+        }
     })
     .await
 }
 
-/// Answers a request.
-pub async fn respond<F, R>(api: Arc<Api>, request: Request, who: Who, run: F) -> Response
+/// Answers a request with an endpoint that may wait.
+pub async fn respond_in_time<F, R>(api: Arc<Api>, request: Request, who: Who, run: F) -> Response
+where
+    F: FnOnce(Call) -> R,
+    R: Future<Output = Answer>,
+{
+    respond(api, request, who, |call| async move {
+        call.decide().await;
+        run(call).await
+    })
+    .await
+}
+
+async fn respond<F, R>(api: Arc<Api>, request: Request, who: Who, run: F) -> Response
 where
     F: FnOnce(Call) -> R,
     R: Future<Output = Answer>,

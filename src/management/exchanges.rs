@@ -72,7 +72,7 @@ pub fn declare(call: &Call) -> Answer {
 pub fn delete(call: &Call) -> Answer {
     let vhost = call.vhost()?;
     let name = call.exchange_part("exchange");
-    call.check(Right::Configure, &vhost, name)?;
+    call.check_exchange(Right::Configure, &vhost, name)?;
     let command = TopologyCommand::DeleteExchange {
         vhost,
         name: name.into(),

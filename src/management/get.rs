@@ -26,7 +26,7 @@ pub async fn get(call: Call) -> Answer {
             _ => no_such_vhost(refusal),
         })?;
     let wanted = Wanted::parse(&call.fields()?)?;
-    call.check(Right::Read, &vhost, call.part("queue"))?;
+    call.check_queue(Right::Read, &vhost, call.part("queue"))?;
     let mut taken = Taken::new(call.api.node.clone(), queue);
     taken.take(&wanted).await?;
     for message in &taken.messages {

@@ -36,7 +36,7 @@ pub fn publish(call: &Call) -> Answer {
     let properties = given_properties(&fields)?;
     let routing_key = fields.text("routing_key")?.unwrap_or_default();
     let body = payload(&fields)?;
-    call.check(Right::Write, &vhost, exchange)?;
+    call.check_exchange(Right::Write, &vhost, exchange)?;
     let sent = send_content(call, &vhost, Content { exchange, routing_key, properties, body })?;
     Ok(Reply::json(&json!({ "routed": sent.is_routed })).after(sent.promise))
 }
@@ -88,7 +88,7 @@ pub fn send(
     }
     let mut publisher = Publisher::new(None);
     if !call.caller.is_operator() {
-        publisher = publisher.on_behalf_of(&call.caller.name.as_str().into());
+        publisher = publisher.on_behalf_of(call.caller.identity());
     }
     let to = (message.exchange(), message.routing_key());
     let routed = publisher.route(call.node(), vhost, to, headers).map_err(refused)?;

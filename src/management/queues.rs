@@ -95,7 +95,7 @@ pub fn declare(call: &Call) -> Answer {
 pub fn delete(call: &Call) -> Answer {
     let (vhost, _) = find(call)?;
     let name = call.part("queue");
-    call.check(Right::Configure, &vhost, name)?;
+    call.check_queue(Right::Configure, &vhost, name)?;
     let only = DeleteIf { unused: call.flag("if-unused"), empty: call.flag("if-empty") };
     let commanded = call.node().delete_queue(&vhost, name, NOBODY, only)?;
     Ok(Reply::no_content().after(commanded.promise))
@@ -104,7 +104,7 @@ pub fn delete(call: &Call) -> Answer {
 /// `DELETE /queues/:vhost/:name/contents`.
 pub fn purge(call: &Call) -> Answer {
     let (vhost, id) = find(call)?;
-    call.check(Right::Read, &vhost, call.part("queue"))?;
+    call.check_queue(Right::Read, &vhost, call.part("queue"))?;
     let (_, promise) = call.node().purge_queue(id);
     Ok(Reply::no_content().after(promise))
 }

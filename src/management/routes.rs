@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::routing::{MethodFilter, MethodRouter};
 
 use super::auth::Who::{self, Administrator, Anybody, Management, Monitoring, Policymaker};
-use super::call::{Answer, Api, Call, Endpoint, respond, respond_on_thread};
+use super::call::{Answer, Api, Call, Endpoint, respond_in_time, respond_on_thread};
 use super::messages::{self, lease, moving, stream, take, tap};
 use super::mqtt::{self, retained, sessions, subscriptions};
 use super::{
@@ -336,7 +336,7 @@ impl Route {
             }
             Run::Waiting(run) => MethodRouter::new()
                 .on(filter, move |State(api): State<Arc<Api>>, it: Request| {
-                    respond(api, it, who, run)
+                    respond_in_time(api, it, who, run)
                 }),
         }
     }

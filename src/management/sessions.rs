@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
+use crate::server::backends::Identity;
 use crate::server::scram::random;
 
 /// The sessions of all browsers. Their number has a limit: the one that was idle longest makes place.
@@ -29,8 +30,8 @@ type TokenHash = [u8; 32];
 #[derive(Debug, Clone)]
 pub struct Session {
     /// The user.
-    pub user: String,
-    /// The hash of the password that it began with.
+    pub identity: Identity,
+    /// The hash of the password that it began with; empty if whoever knows the user is somebody else.
     pub password_hash: String,
     /// How long it may be idle.
     pub lifetime: Lifetime,
@@ -60,13 +61,13 @@ impl Sessions {
     /// Begins a session of the user with this password hash; gives the cookie.
     pub fn begin(
         &self,
-        user: &str,
+        identity: impl Into<Identity>,
         password_hash: &str,
         lifetime: Lifetime,
         now: Instant,
     ) -> HeaderValue {
         let token = URL_SAFE_NO_PAD.encode(random::<TOKEN_BYTES>());
-        let (user, password_hash) = (user.to_owned(), password_hash.to_owned());
+        let (identity, password_hash) = (identity.into(), password_hash.to_owned());
         let mut sessions = self.lock();
         sessions.retain(|_, session| session.is_alive(now));
         if sessions.len() >= SESSIONS_MAX {
@@ -74,7 +75,7 @@ impl Sessions {
             let idle = idle.map(|(hash, _)| *hash);
             idle.and_then(|hash| sessions.remove(&hash));
         }
-        let session = Session { user, password_hash, lifetime, used_at: now };
+        let session = Session { identity, password_hash, lifetime, used_at: now };
         sessions.insert(hash(&token), session);
         cookie(&token, (lifetime == Lifetime::Remembered).then_some(REMEMBERED_IDLE_MAX))
     }
@@ -98,7 +99,7 @@ impl Sessions {
 
     /// Ends all sessions of a user.
     pub fn end_of(&self, user: &str) {
-        self.lock().retain(|_, session| session.user != user);
+        self.lock().retain(|_, session| *session.identity.user != *user);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TokenHash, Session>> {
@@ -197,7 +198,10 @@ mod tests {
             let (sessions, start) = (Sessions::default(), clock::now());
             let headers = sent(&sessions.begin("jo", "hash", lifetime, start));
             let almost = lifetime.idle_max() - Duration::from_millis(1);
-            assert_eq!(sessions.find(&headers, start + almost).unwrap().user, "jo");
+            assert_eq!(
+                sessions.find(&headers, start + almost).unwrap().identity.user.as_ref(),
+                "jo"
+            );
             assert!(sessions.find(&headers, start + 2 * almost).is_some());
             assert!(sessions.find(&headers, start + 2 * almost + lifetime.idle_max()).is_none());
         }

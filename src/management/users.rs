@@ -19,8 +19,9 @@ pub fn whoami(call: &Call) -> Answer {
 
 /// What a caller is told of itself; times in minutes, as RabbitMQ has them.
 pub fn describe_caller(caller: &Caller) -> Value {
+    let is_internal = caller.identity().is_internal();
     let mut described =
-        json!({ "name": caller.name, "tags": caller.tags(), "is_internal_user": true });
+        json!({ "name": caller.name, "tags": caller.tags(), "is_internal_user": is_internal });
     if let Some(lifetime) = caller.session() {
         described["login_session_timeout"] = (lifetime.idle_max().as_secs() / 60).into();
     }

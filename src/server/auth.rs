@@ -1,7 +1,7 @@
 //! Who may log in.
 //!
-//! By password (`password.rs`, `logins.rs`), by a certificate (`tls`), or by SCRAM-SHA-256, whose keys stand
-//! beside the hash if the password itself was there when they could be made.
+//! By password or certificate (`logins`, `password.rs`, `backends`), or as users of the topology by
+//! SCRAM-SHA-256, whose keys stand beside the hash if the password itself was there when they could be made.
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -19,7 +19,8 @@ impl Node {
     /// If it is not one. That there is no such user is found out at the end only.
     pub fn begin_scram(&self, client_first: &[u8]) -> Result<(Exchange, String), ScramError> {
         let topology = self.topology();
-        let keys_of = |name: &str| topology.user(name)?.scram_keys.parse().ok();
+        let knows = self.backends().knows_internal();
+        let keys_of = |name: &str| topology.user(name).filter(|_| knows)?.scram_keys.parse().ok();
         Exchange::begin(client_first, topology.secret(), keys_of)
     }
 
@@ -44,17 +45,6 @@ impl Node {
         })
     }
 
-    /// Whether there is the user of a certificate, and may come from this address.
-    pub fn may_enter_by_certificate(&self, user: &str, from: IpAddr) -> bool {
-        let is_user = self.topology().user(user).is_some();
-        let may_enter = is_user && self.may_come_from(user, from);
-        if !may_enter {
-            let why = if is_user { NOT_FROM_THERE } else { NO_SUCH_USER };
-            tracing::warn!(user, %from, why, "login by certificate refused");
-        }
-        may_enter
-    }
-
     fn lacks_scram_keys(&self, user: &str) -> bool {
         let topology = self.topology();
         topology.user(user).is_some_and(|user| user.scram_keys.parse::<Keys>().is_err())
@@ -70,7 +60,5 @@ impl Node {
     }
 }
 
-const NO_SUCH_USER: &str = "there is no such user";
-const NOT_FROM_THERE: &str = "the user may log in from this machine only";
 /// For the log alone: the client is told the same as one that guesses.
 const NO_KEYS: &str = "the user has no SCRAM keys; set its password again";

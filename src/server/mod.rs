@@ -7,6 +7,7 @@
 pub mod address;
 pub mod alarms;
 pub mod auth;
+pub mod backends;
 pub mod batch;
 pub mod clock;
 pub mod connection;
@@ -63,6 +64,7 @@ use tokio::sync::{Notify, watch};
 use crate::config::{Config, Overlapping};
 use address::Address;
 use alarms::Alarms;
+use backends::Backends;
 use connections::Connections;
 use counts::{ByDialect, Churn, Logins};
 use dead_letters::DeadLetters;
@@ -98,6 +100,8 @@ pub struct Node {
     pub alarms: Alarms,
     /// The connections.
     pub connections: Connections,
+    /// Who knows users; set before the first client is let in, and the topology alone without.
+    pub backends: OnceLock<Backends>,
     /// How logins by password are found right.
     pub password_checks: PasswordChecks,
     /// How many of them, and of their channels, virtual hosts and users have.
@@ -165,6 +169,7 @@ impl Node {
                 storage: storage.clone(),
                 alarms: Alarms::new(config.disk_free_min.0, config.memory_max.0),
                 connections: Connections::default(),
+                backends: OnceLock::new(),
                 password_checks: PasswordChecks::new(config.login_failures_max),
                 usage: Arc::default(),
                 sessions: Mutex::default(),
@@ -203,6 +208,11 @@ impl Node {
     /// The topology, to be looked at.
     pub fn topology(&self) -> RwLockReadGuard<'_, Topology> {
         self.topology.read().expect("topology commands never panic")
+    }
+
+    /// Who knows users.
+    pub fn backends(&self) -> &Backends {
+        self.backends.get_or_init(Backends::default)
     }
 
     /// The sockets that are listened on, to be looked at or changed.

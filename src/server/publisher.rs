@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 
 use leveret_core::record::{self, Kind, Origin, Packet};
 use leveret_core::{
-    Actor, Address, Headers, Message, Placement, Position, QueueId, Reference, Target, Topology,
+    Address, Headers, Message, Placement, Position, QueueId, Reference, Target, Topology,
     TopologyError,
 };
 use leveret_storage::Urgency;
 use smallvec::SmallVec;
 
+use super::backends::Identity;
 use super::exchange_tally::ExchangeTally;
 use super::frontend::headers_of;
 use super::route_cache::Cache;
@@ -23,7 +24,7 @@ pub struct Publisher {
     /// The queue of the publisher's own MQTT session, for "no local".
     session: Option<QueueId>,
     /// In whose name it publishes; the broker itself may publish everything.
-    user: Option<Arc<str>>,
+    user: Option<Identity>,
     /// The identifier of the publisher's MQTT client.
     client_id: Option<Arc<str>>,
     /// Nothing before it publishes for the first time: many connections only consume.
@@ -68,7 +69,7 @@ impl Publisher {
     }
 
     /// From now on in the name of a user, with what that user may do.
-    pub fn on_behalf_of(self, user: &Arc<str>) -> Self {
+    pub fn on_behalf_of(self, user: &Identity) -> Self {
         Publisher { user: Some(user.clone()), batch: None, ..self }
     }
 
@@ -91,8 +92,9 @@ impl Publisher {
         headers: &dyn Headers,
     ) -> Result<Arc<Routed>, TopologyError> {
         let generation = node.generation.load(Ordering::Acquire);
+        let epoch = self.user.as_ref().map_or(0, Identity::epoch);
         let batch = self.batch(node);
-        batch.cache.keep_to(generation);
+        batch.cache.keep_to((generation, epoch));
         if let Some(routed) = batch.cache.find(vhost, exchange, key) {
             return Ok(self.choose(node, routed));
         }
@@ -159,11 +161,10 @@ impl Publisher {
         (vhost, exchange): (&str, &str),
         keys: &[&str],
     ) -> Result<(), TopologyError> {
-        match self.user.as_deref() {
+        match &self.user {
             None => topology.check_publish(vhost, exchange),
             Some(user) => {
-                let actor =
-                    Actor { user, vhost, client_id: self.client_id.as_deref(), is_operator: false };
+                let actor = user.actor(vhost, self.client_id.as_deref());
                 topology.check_publish_by(actor, exchange, keys)
             }
         }

@@ -9,10 +9,13 @@ use super::routed::Routed;
 /// The routes that were used last, as long as the topology stays as it is.
 #[derive(Default)]
 pub struct Cache {
-    generation: u64,
+    generation: Generation,
     routes: HashMap<CacheKey, Arc<Routed>, foldhash::fast::RandomState>,
     last: Option<(CacheKey, Arc<Routed>)>,
 }
+
+/// That of the topology, and of what its publisher may do.
+type Generation = (u64, u64);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct CacheKey {
@@ -25,8 +28,8 @@ struct CacheKey {
 const CACHED_ROUTES_MAX: usize = 512;
 
 impl Cache {
-    /// Forgets what was known of an older topology.
-    pub fn keep_to(&mut self, generation: u64) {
+    /// Forgets what was known of an older topology, or of a publisher who was allowed more.
+    pub fn keep_to(&mut self, generation: Generation) {
         if self.generation != generation {
             *self = Cache { generation, ..Cache::default() };
         }

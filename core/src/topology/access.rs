@@ -10,7 +10,7 @@ use crate::exchange::{ExchangeKind, ExchangeSpec};
 use crate::value::Table;
 
 /// In whose name something is done, and where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Actor<'a> {
     /// The user.
     pub user: &'a str,
@@ -18,8 +18,43 @@ pub struct Actor<'a> {
     pub vhost: &'a str,
     /// The identifier of an MQTT client.
     pub client_id: Option<&'a str>,
-    /// Whether it is done by the operator of the node, who is no user and may do everything.
-    pub is_operator: bool,
+    /// Who says what may be done.
+    pub authority: Authority<'a>,
+}
+
+/// Who says what an actor may do.
+#[derive(Debug, Clone, Copy)]
+pub enum Authority<'a> {
+    /// The user's permissions here.
+    Permissions,
+    /// Nobody: it is the operator of the node, who is no user and may do everything.
+    Operator,
+    /// Somebody who knows the user, while the topology does not.
+    Elsewhere(&'a dyn Judge),
+}
+
+/// Says what a user may do whom the topology does not know.
+pub trait Judge: fmt::Debug + Send + Sync {
+    /// Whether the user may do this; `None` if that is not known yet.
+    fn allows(&self, wanted: &Wanted<'_>) -> Option<bool>;
+}
+
+/// What a user wants to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// In which virtual host.
+    pub vhost: &'a str,
+    /// What.
+    pub right: Right,
+    /// With what.
+    pub kind: ResourceKind,
+    /// Its name.
+    pub name: &'a str,
+    /// The routing key or binding key, if that is what it is about: the exchange is a topic exchange, and
+    /// what may be done with it as a whole is asked by itself.
+    pub topic: Option<&'a str>,
+    /// The identifier of the user's MQTT client.
+    pub client_id: Option<&'a str>,
 }
 
 impl Topology {
@@ -59,11 +94,14 @@ impl Topology {
         actor: Actor<'_>,
         thing: (ResourceKind, &str),
     ) -> Result<(), TopologyError> {
-        let refused = self.check_right(actor, Right::Configure, thing);
-        match [Right::Write, Right::Read].map(|right| self.check_right(actor, right, thing)) {
-            [Err(_), Err(_)] => refused,
-            _ => Ok(()),
+        let mut refused = Ok(());
+        for right in [Right::Read, Right::Write, Right::Configure] {
+            refused = self.check_right(actor, right, thing);
+            if matches!(refused, Ok(()) | Err(TopologyError::Undecided)) {
+                break;
+            }
         }
+        refused
     }
 
     /// Refuses a declaration that the user may not make. Whoever has messages of a new queue or
@@ -183,8 +221,12 @@ impl Topology {
         self.check_topic_right(actor, Right::Read, exchange, key)
     }
 
-    /// Whether the user may read whatever is published to an exchange.
+    /// Whether the user may read whatever is published to an exchange, as far as that is looked at once more
+    /// when it is delivered. What is decided elsewhere is decided when it is subscribed to.
     pub fn reads_all_topics(&self, actor: Actor<'_>, exchange: &str) -> bool {
+        if let Authority::Elsewhere(_) = actor.authority {
+            return true;
+        }
         self.check_exchange_right(actor, Right::Read, exchange).is_ok()
             && self.topic_permissions(actor, exchange).is_none()
     }
@@ -195,10 +237,20 @@ impl Topology {
         right: Right,
         (kind, name): (ResourceKind, &str),
     ) -> Result<(), TopologyError> {
-        let user = self.users.get(actor.user);
-        let permissions = user.and_then(|user| user.permissions.get(actor.vhost));
-        let is_allowed = permissions.is_some_and(|permissions| permissions.allow(right, name));
-        if is_allowed || actor.is_operator {
+        let is_allowed = match actor.authority {
+            Authority::Operator => true,
+            Authority::Permissions => {
+                let user = self.users.get(actor.user);
+                let permissions = user.and_then(|user| user.permissions.get(actor.vhost));
+                permissions.is_some_and(|permissions| permissions.allow(right, name))
+            }
+            Authority::Elsewhere(judge) => {
+                let (vhost, client_id) = (actor.vhost, actor.client_id);
+                let wanted = Wanted { vhost, right, kind, name, topic: None, client_id };
+                judge.allows(&wanted).ok_or(TopologyError::Undecided)?
+            }
+        };
+        if is_allowed {
             return Ok(());
         }
         let resource = Resource { kind, name: name.into(), vhost: actor.vhost.into() };
@@ -206,7 +258,8 @@ impl Topology {
     }
 
     fn topic_permissions(&self, actor: Actor<'_>, exchange: &str) -> Option<&TopicPermissions> {
-        let user = self.users.get(actor.user).filter(|_| !actor.is_operator)?;
+        let Authority::Permissions = actor.authority else { return None };
+        let user = self.users.get(actor.user)?;
         user.topic_permissions.get(actor.vhost)?.get(exchange)
     }
 
@@ -220,8 +273,18 @@ impl Topology {
         if exchange.spec.routes_as() != ExchangeKind::Topic {
             return Ok(());
         }
-        let permissions = self.topic_permissions(actor, &exchange.name);
-        if permissions.is_none_or(|permissions| permissions.allow(&actor, right, key)) {
+        let is_allowed = match actor.authority {
+            Authority::Elsewhere(judge) => {
+                let (vhost, kind, name) = (actor.vhost, ResourceKind::Exchange, &exchange.name);
+                let (topic, client_id) = (Some(key), actor.client_id);
+                let wanted = Wanted { vhost, right, kind, name, topic, client_id };
+                judge.allows(&wanted).ok_or(TopologyError::Undecided)?
+            }
+            Authority::Permissions | Authority::Operator => self
+                .topic_permissions(actor, &exchange.name)
+                .is_none_or(|permissions| permissions.allow(&actor, right, key)),
+        };
+        if is_allowed {
             return Ok(());
         }
         let exchange = Resource::exchange(&exchange.name, actor.vhost);

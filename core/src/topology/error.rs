@@ -47,6 +47,9 @@ pub enum TopologyError {
         /// By whom.
         user: Arc<str>,
     },
+    /// Whether the user may do this is not known yet: it is to be tried again once it is.
+    #[error("it is not known yet whether the user may do this")]
+    Undecided,
     /// A policy that makes no sense.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -214,6 +217,7 @@ impl TopologyError {
             TopologyError::VhostNotFound(_) => Kind::NotAllowed,
             TopologyError::NotFound(_) | TopologyError::UserNotFound(_) => Kind::NotFound,
             TopologyError::AccessRefused { .. }
+            | TopologyError::Undecided
             | TopologyError::TopicAccessRefused { .. }
             | TopologyError::DefaultExchange
             | TopologyError::ReservedName(_)

@@ -38,7 +38,7 @@ mod topic_permission;
 mod user;
 mod vhost;
 
-pub use access::Actor;
+pub use access::{Actor, Authority, Judge, Wanted};
 pub use applied::{Applied, Outcome};
 pub use arguments::{ARGUMENT_DEPTH_MAX, ARGUMENT_VALUES_MAX};
 pub use binding::{Binding, Destination, Share, Subscription, SubscriptionOptions};

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Right};
+use super::{Actor, Authority, Right};
 use crate::pattern::{NamePattern, NamePatternError};
 
 /// Patterns for routing keys and binding keys.
@@ -33,7 +33,12 @@ impl TopicPattern {
     /// # Errors
     /// If it is none, whatever stands in the places.
     pub fn parse(text: &str) -> Result<Self, NamePatternError> {
-        let anybody = Actor { user: "u", vhost: "v", client_id: Some("c"), is_operator: false };
+        let anybody = Actor {
+            user: "u",
+            vhost: "v",
+            client_id: Some("c"),
+            authority: Authority::Permissions,
+        };
         expand(text, &anybody).parse::<NamePattern>()?;
         Ok(text.to_owned().into())
     }
@@ -111,7 +116,7 @@ mod tests {
     }
 
     const JO: Actor<'static> =
-        Actor { user: "jo", vhost: "/", client_id: None, is_operator: false };
+        Actor { user: "jo", vhost: "/", client_id: None, authority: Authority::Permissions };
 
     #[test]
     fn places_stand_for_who_asks() {
@@ -131,7 +136,12 @@ mod tests {
 
     #[test]
     fn a_name_is_no_pattern() {
-        let sly = Actor { user: ".*", vhost: "/", client_id: Some("a|.*"), is_operator: false };
+        let sly = Actor {
+            user: ".*",
+            vhost: "/",
+            client_id: Some("a|.*"),
+            authority: Authority::Permissions,
+        };
         assert!(!matches("^{username}$", sly, "x") && matches("^{username}$", sly, ".*"));
         assert!(!matches("^{client_id}$", sly, "x"));
         let nested = Actor { client_id: Some("{username}"), ..JO };

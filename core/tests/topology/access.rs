@@ -1,13 +1,14 @@
 //! Who may do what, and in which words it is refused.
 
 use leveret_core::{
-    Actor, NamePattern, Permissions, ResourceKind, Right, TopicPattern, TopicPermissions,
-    TopologyErrorKind,
+    Actor, Authority, Judge, NamePattern, Permissions, ResourceKind, Right, TopicPattern,
+    TopicPermissions, TopologyErrorKind, Wanted,
 };
 
 use super::*;
 
-const JO: Actor<'static> = Actor { user: "jo", vhost: VHOST, client_id: None, is_operator: false };
+const JO: Actor<'static> =
+    Actor { user: "jo", vhost: VHOST, client_id: None, authority: Authority::Permissions };
 
 /// A pattern for names.
 pub fn pattern(text: &str) -> NamePattern {
@@ -55,7 +56,7 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, TopologyError>) -> String {
 fn the_operator_may_do_everything_and_is_not_the_user_of_that_name() {
     let mut fixture = with("^$", "^$", "^$");
     fixture.apply(permit_topics("^$", "^$")).unwrap();
-    let (topology, operator) = (fixture.topology, Actor { is_operator: true, ..JO });
+    let (topology, operator) = (fixture.topology, Actor { authority: Authority::Operator, ..JO });
     for right in [Right::Configure, Right::Write, Right::Read] {
         assert!(topology.check_queue_right(JO, right, "q").is_err());
         assert!(topology.check_queue_right(operator, right, "q").is_ok());
@@ -244,4 +245,42 @@ fn topics_are_permitted_to_known_users_in_known_vhosts() {
     assert_eq!(fixture.refusal(permit_topics("", "")), "no user 'jo'");
     let mut topology = Topology::default();
     assert!(topology.apply(permit_topics("", "")).is_err());
+}
+
+/// Knows some things.
+#[derive(Debug)]
+struct Elsewhere(&'static [(Right, &'static str, bool)]);
+
+impl Judge for Elsewhere {
+    fn allows(&self, wanted: &Wanted<'_>) -> Option<bool> {
+        let about = wanted.topic.unwrap_or(wanted.name);
+        let said = self.0.iter().find(|(right, name, _)| (*right, *name) == (wanted.right, about));
+        said.map(|(_, _, is_allowed)| *is_allowed)
+    }
+}
+
+#[test]
+fn what_is_decided_elsewhere_needs_no_user_here_and_waits_until_it_is_known() {
+    let topology = with(".*", ".*", ".*").topology;
+    let judge = Elsewhere(&[
+        (Right::Write, "amq.topic", true),
+        (Right::Write, "a.b", true),
+        (Right::Write, "a.c", false),
+        (Right::Read, "q", false),
+        (Right::Write, "q", true),
+        (Right::Read, "p", false),
+        (Right::Write, "p", false),
+        (Right::Configure, "p", false),
+    ]);
+    for user in ["jo", "nobody"] {
+        let actor = Actor { user, authority: Authority::Elsewhere(&judge), ..JO };
+        let publish = |key| topology.check_publish_by(actor, "amq.topic", &[key]);
+        assert!(publish("a.b").is_ok() && topology.reads_all_topics(actor, "amq.topic"));
+        assert_eq!(publish("a.d"), Err(TopologyError::Undecided));
+        assert!(refusal(publish("a.c")).starts_with("write access to topic 'a.c'"));
+        let any = |name| topology.check_any_right(actor, (ResourceKind::Queue, name));
+        assert!(any("q").is_ok());
+        assert!(refusal(any("p")).starts_with("configure access to queue 'p'"));
+        assert_eq!(any("r"), Err(TopologyError::Undecided));
+    }
 }

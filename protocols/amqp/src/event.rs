@@ -73,6 +73,8 @@ pub enum Event<'a> {
         channel: u16,
         /// The method.
         method: Method<'a>,
+        /// Its arguments as they came, for [`parse_again`](crate::Connection::parse_again).
+        arguments: &'a [u8],
     },
     /// The client closes a channel: cancel its consumers, requeue, then answer with
     /// [`channel_close_ok`](crate::Connection::channel_close_ok).
@@ -149,6 +151,18 @@ pub struct Publish<'a> {
 }
 
 impl Publish<'_> {
+    /// The same, on its own.
+    pub fn into_owned(self) -> Publish<'static> {
+        Publish {
+            channel: self.channel,
+            mandatory: self.mandatory,
+            sequence: self.sequence,
+            is_transactional: self.is_transactional,
+            body: Body::Owned(self.body.into_bytes()),
+            envelope: Envelope::Owned(self.envelope.into_owned()),
+        }
+    }
+
     /// Octets of the names, the properties and the body.
     pub(crate) fn len(&self) -> usize {
         let names = self.exchange().len() + self.routing_key().len();

@@ -106,7 +106,7 @@ pub fn requeue(call: &Call) -> Answer {
 
 fn settle_held(call: &Call, settlement: Settlement) -> Answer {
     let (vhost, queue) = find(call)?;
-    call.check(Right::Read, &vhost, call.part("queue"))?;
+    call.check_queue(Right::Read, &vhost, call.part("queue"))?;
     let held = call.api.leases.take(call.part("token"), &call.caller.name, queue);
     settle(call.node(), &held.ok_or_else(Refusal::no_such_object)?, settlement);
     Ok(Reply::no_content())

@@ -75,8 +75,8 @@ enum End {
 
 impl Wanted {
     fn parse(call: &Call, vhost: &str, source: QueueId) -> Result<Wanted, Refusal> {
-        call.check(Right::Read, vhost, call.part("queue"))?;
-        call.check(Right::Write, vhost, "")?;
+        call.check_queue(Right::Read, vhost, call.part("queue"))?;
+        call.check_exchange(Right::Write, vhost, "")?;
         let fields = call.fields()?;
         fields.require(&["destination"])?;
         let destination = fields.text("destination")?.unwrap_or_default();

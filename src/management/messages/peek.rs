@@ -13,7 +13,7 @@ use crate::management::queues::find;
 /// The messages behind the first `offset`, in the form of `get`.
 pub fn peek(call: &Call) -> Answer {
     let (vhost, queue) = find(call)?;
-    call.check(Right::Read, &vhost, call.part("queue"))?;
+    call.check_queue(Right::Read, &vhost, call.part("queue"))?;
     let count = number(call, "count", 1)?.min(MESSAGES_MAX);
     let offset = number(call, "offset", 0)?;
     let truncate = number(call, "truncate", usize::MAX)?;

@@ -33,7 +33,7 @@ use crate::server::firehose::Tap;
 /// Streams until the client goes, the queue does, or the broker stops.
 pub fn stream(call: Call) -> Answer {
     let (vhost, queue) = find(&call)?;
-    call.check(Right::Read, &vhost, call.part("queue"))?;
+    call.check_queue(Right::Read, &vhost, call.part("queue"))?;
     let manual = is_manual(&call)?;
     let as_json = match call.parameter("format") {
         None | Some("raw") => false,

@@ -22,7 +22,7 @@ use crate::server::firehose::Tap;
 /// The body of the message, or 204 if none came. HEAD takes nothing and says whether something waits.
 pub async fn take(call: Call) -> Answer {
     let (vhost, queue) = find(&call)?;
-    call.check(Right::Read, &vhost, call.part("queue"))?;
+    call.check_queue(Right::Read, &vhost, call.part("queue"))?;
     let manual = is_manual(&call)?;
     let wait = time(&call, "wait", Duration::ZERO, WAIT_MAX)?;
     let lease = time(&call, "lease", LEASE, LEASE_MAX)?;

@@ -48,7 +48,9 @@ impl Failures {
         *at = (*at).max(now) + cost;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Source, Instant, foldhash::fast::RandomState>> {
+    fn lock(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<Source, Instant, foldhash::fast::RandomState>> {
         self.paid_at.lock().expect("nothing panics while it holds the debts")
     }
 }

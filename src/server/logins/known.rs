@@ -41,7 +41,8 @@ impl Known {
         let age = self.since.map(|since| now.saturating_duration_since(since));
         if age.is_none_or(|age| age >= generation) {
             let young = std::mem::take(&mut self.young);
-            self.old = if age.is_some_and(|age| age < 2 * generation) { young } else { HashSet::new() };
+            self.old =
+                if age.is_some_and(|age| age < 2 * generation) { young } else { HashSet::new() };
             self.since = Some(now);
         }
         self.young.contains(&tag) || self.old.contains(&tag)

@@ -9,6 +9,8 @@
 //! What is refused takes as long as a slow hash, whatever the user's hash is and whether there is such a user.
 //! The very same login is refused at once for a few seconds afterwards: a client that tries again and again
 //! costs nothing. An address with too many failures (`failures.rs`) is refused unseen.
+//!
+//! All of this is about users of the topology, and failures. Others are known by `backends`.
 
 mod failures;
 mod known;
@@ -22,10 +24,12 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use tokio::sync::oneshot;
 
+use super::backends::{Identity, Said};
 use super::outbox::Outbox;
 use super::password::{self, Algorithm, NOBODY};
 use super::scram::random;
 use super::{Node, clock};
+use crate::config::AuthBackend;
 use failures::Failures;
 use known::{Known, Tag};
 use turns::{Source, Turns};
@@ -46,33 +50,47 @@ pub struct PasswordChecks {
 pub struct Credentials<'a> {
     /// The name.
     pub user: &'a str,
-    /// The password.
-    pub password: &'a [u8],
+    /// The password; `None` if a certificate is the proof.
+    pub password: Option<&'a [u8]>,
     /// From where.
     pub from: IpAddr,
+    /// The identifier of an MQTT client.
+    pub client_id: Option<&'a str>,
 }
 
 /// Whether a login is right.
 #[derive(Debug)]
 pub enum Verdict {
     /// It is known.
-    Known(bool),
+    Known(Option<Identity>),
     /// It is being found out; the connection's task will be woken.
-    Awaited(oneshot::Receiver<bool>),
+    Awaited(oneshot::Receiver<Option<Identity>>),
 }
 
 impl Verdict {
-    /// Whether the login is right, once that is known.
-    pub fn poll(&mut self) -> Option<bool> {
+    /// Who has logged in, or that it was nobody, once that is known.
+    pub fn poll(&mut self) -> Option<Option<Identity>> {
         match self {
-            Verdict::Known(is_right) => Some(*is_right),
+            Verdict::Known(identity) => Some(identity.take()),
             Verdict::Awaited(verdict) => match verdict.try_recv() {
-                Ok(is_right) => Some(is_right),
+                Ok(identity) => Some(identity),
                 Err(oneshot::error::TryRecvError::Empty) => None,
-                Err(oneshot::error::TryRecvError::Closed) => Some(false),
+                Err(oneshot::error::TryRecvError::Closed) => Some(None),
             },
         }
     }
+}
+
+/// What the check of a password has found.
+enum Checked {
+    Right,
+    /// With what is to be remembered of it.
+    Wrong(Tag),
+    /// It is remembered.
+    WrongAgain,
+    /// There is no such user, and somebody else may know.
+    Unknown,
+    Refused(&'static str),
 }
 
 impl PasswordChecks {
@@ -89,10 +107,11 @@ impl PasswordChecks {
     }
 
     fn tag(&self, hash: &str, login: Credentials<'_>) -> Tag {
+        let password = login.password.unwrap_or_default();
         let mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         // A hash has no octet of 0, and the length keeps user and password apart.
         let user_len = (login.user.len() as u64).to_be_bytes();
-        let parts = [hash.as_bytes(), &[0], &user_len, login.user.as_bytes(), login.password];
+        let parts = [hash.as_bytes(), &[0], &user_len, login.user.as_bytes(), password];
         parts.iter().fold(mac, |mac, part| mac.chain_update(part)).finalize().into_bytes().into()
     }
 
@@ -103,14 +122,6 @@ impl PasswordChecks {
     fn knows_wrong(&self, tag: Tag) -> bool {
         lock(&self.wrong).knows_still(tag, clock::now(), WRONG_FOR)
     }
-
-    fn note(&self, tag: Tag, is_right: bool, source: Source) {
-        if is_right {
-            return lock(&self.right).add(tag);
-        }
-        lock(&self.wrong).add(tag);
-        self.failures.note(source, clock::now());
-    }
 }
 
 fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
@@ -118,84 +129,149 @@ fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
 }
 
 impl Node {
-    /// Whether this user may log in with this password from this address. The connection with this outbox
-    /// is woken if it has to wait.
+    /// Who logs in. The connection with this outbox is woken if it has to wait.
     pub fn begin_login(self: &Arc<Self>, login: Credentials<'_>, outbox: &Arc<Outbox>) -> Verdict {
-        if self.is_known(login) {
-            return Verdict::Known(self.judged(true, login));
+        if let Some(identity) = self.known(login) {
+            return Verdict::Known(self.let_in(identity, login));
         }
         let (mut sender, verdict) = oneshot::channel();
         let (node, outbox) = (self.clone(), outbox.clone());
-        let (user, password, from) = (login.user.to_owned(), login.password.to_owned(), login.from);
+        let (user, password) = (login.user.to_owned(), login.password.map(<[u8]>::to_vec));
+        let (from, client_id) = (login.from, login.client_id.map(str::to_owned));
         tokio::spawn(async move {
-            let login = Credentials { user: &user, password: &password, from };
-            let is_right = tokio::select! {
-                is_right = node.check_login(login) => is_right,
+            let (password, client_id) = (password.as_deref(), client_id.as_deref());
+            let login = Credentials { user: &user, password, from, client_id };
+            let identity = tokio::select! {
+                identity = node.check_login(login) => identity,
                 // The client has not waited.
                 () = sender.closed() => return,
             };
-            if sender.send(is_right).is_ok() {
+            if sender.send(identity).is_ok() {
                 outbox.wake();
             }
         });
         Verdict::Awaited(verdict)
     }
 
-    /// Whether this user may log in with this password from this address.
+    /// Who logs in.
     ///
     /// # Cancel safety
     /// Nothing is lost but the answer.
-    pub async fn login(&self, login: Credentials<'_>) -> bool {
-        match self.is_known(login) {
-            true => self.judged(true, login),
-            false => self.check_login(login).await,
+    pub async fn login(&self, login: Credentials<'_>) -> Option<Identity> {
+        match self.known(login) {
+            Some(identity) => self.let_in(identity, login),
+            None => self.check_login(login).await,
         }
     }
 
-    /// Whether the login can be seen to be right at once.
+    /// Who logs in, if that can be seen at once.
+    fn known(&self, login: Credentials<'_>) -> Option<Identity> {
+        let known = |backend: &AuthBackend| match backend {
+            AuthBackend::Internal => self
+                .is_known(login)
+                .then(|| Identity::internal(self.topology().user_name(login.user))),
+            _ => self.backends().known(*backend, login),
+        };
+        self.backends().order().iter().find_map(known)
+    }
+
+    /// Whether a login can be seen at once to be that of a user of the topology.
     fn is_known(&self, login: Credentials<'_>) -> bool {
         let Some(hash) = self.password_hash_of(login.user) else { return false };
+        let Some(password) = login.password else { return true };
         match Algorithm::of(&hash) {
             None => false,
             Some(algorithm) if algorithm.is_slow() => {
                 self.password_checks.knows_right(self.password_checks.tag(&hash, login))
             }
-            Some(_) => password::verify(&hash, login.password),
+            Some(_) => password::verify(&hash, password),
         }
     }
 
-    async fn check_login(&self, login: Credentials<'_>) -> bool {
+    /// Asks all backends in their order, until one knows the user.
+    async fn check_login(&self, login: Credentials<'_>) -> Option<Identity> {
         let (checks, source) = (&self.password_checks, Source::from(login.from));
-        let hash = self.password_hash_of(login.user).unwrap_or_else(|| NOBODY.to_owned());
-        if checks.knows_wrong(checks.tag(&hash, login)) {
-            return self.judged(false, login);
-        }
         if !checks.failures.allow(source, clock::now()) {
             return refused(login, "too many logins of this address have failed");
         }
-        let Some(turn) = checks.turns.take(source).await else {
-            return refused(login, "too many logins are waiting");
+        let (mut is_failure, mut wrong) = (true, None);
+        for &backend in self.backends().order() {
+            let said = match backend {
+                AuthBackend::Internal => match self.check_password(login, source).await {
+                    Checked::Right => {
+                        Said::Welcome(Identity::internal(self.topology().user_name(login.user)))
+                    }
+                    Checked::Refused(why) => return refused(login, why),
+                    Checked::Wrong(tag) => {
+                        wrong = Some(tag);
+                        Said::Refused
+                    }
+                    Checked::WrongAgain => {
+                        // It has been counted.
+                        is_failure = false;
+                        Said::Refused
+                    }
+                    Checked::Unknown => Said::Refused,
+                },
+                _ => self.backends().ask(backend, login).await,
+            };
+            match said {
+                Said::Welcome(identity) => return self.let_in(identity, login),
+                Said::Refused => {}
+                // Nobody is to blame for that.
+                Said::Unknown => is_failure = false,
+            }
+        }
+        wrong.into_iter().for_each(|tag| lock(&checks.wrong).add(tag));
+        if is_failure {
+            checks.failures.note(source, clock::now());
+        }
+        refused(login, "no user with this name and this proof")
+    }
+
+    fn is_repeated(&self, login: Credentials<'_>) -> bool {
+        let hash = self.password_hash_of(login.user).unwrap_or_else(|| NOBODY.to_owned());
+        self.password_checks.knows_wrong(self.password_checks.tag(&hash, login))
+    }
+
+    /// Whether it is a user of the topology, and the password the right one.
+    async fn check_password(&self, login: Credentials<'_>, source: Source) -> Checked {
+        let Some(password) = login.password else {
+            let is_user = self.topology().user(login.user).is_some();
+            return if is_user { Checked::Right } else { Checked::Unknown };
+        };
+        let is_last = self.backends().order().last() == Some(&AuthBackend::Internal);
+        if !is_last && self.topology().user(login.user).is_none() {
+            return Checked::Unknown;
+        }
+        if self.is_repeated(login) {
+            return Checked::WrongAgain;
+        }
+        let Some(turn) = self.password_checks.turns.take(source).await else {
+            return Checked::Refused("too many logins are waiting");
         };
         // Many clients may have come as the same user: who waited for the first knows what it knows.
         if self.is_known(login) {
-            return self.judged(true, login);
+            return Checked::Right;
+        }
+        if self.is_repeated(login) {
+            return Checked::WrongAgain;
         }
         let hash = self.password_hash_of(login.user).unwrap_or_else(|| NOBODY.to_owned());
-        let tag = checks.tag(&hash, login);
-        if checks.knows_wrong(tag) {
-            return self.judged(false, login);
-        }
+        let tag = self.password_checks.tag(&hash, login);
         let is_slow = Algorithm::of(&hash).is_some_and(Algorithm::is_slow);
         let hash = if is_slow { hash } else { NOBODY.to_owned() };
-        let password = login.password.to_owned();
+        let password = password.to_owned();
         let check = move || {
             // Held by the thread: whoever does not wait for it makes no room for another one.
             let _turn = turn;
             password::verify(&hash, &password)
         };
-        let is_right = tokio::task::spawn_blocking(check).await.unwrap_or(false);
-        checks.note(tag, is_right, source);
-        self.judged(is_right, login)
+        if !tokio::task::spawn_blocking(check).await.unwrap_or(false) {
+            return Checked::Wrong(tag);
+        }
+        lock(&self.password_checks.right).add(tag);
+        Checked::Right
     }
 
     fn password_hash_of(&self, user: &str) -> Option<String> {
@@ -203,18 +279,17 @@ impl Node {
     }
 
     /// Some users may not come from everywhere.
-    fn judged(&self, is_right: bool, login: Credentials<'_>) -> bool {
-        match is_right {
-            true if self.may_come_from(login.user, login.from) => true,
-            true => refused(login, "the user may log in from this machine only"),
-            false => refused(login, "user name or password is wrong"),
+    fn let_in(&self, identity: Identity, login: Credentials<'_>) -> Option<Identity> {
+        match self.may_come_from(&identity.user, login.from) {
+            true => Some(identity),
+            false => refused(login, "the user may log in from this machine only"),
         }
     }
 }
 
-fn refused(login: Credentials<'_>, why: &str) -> bool {
+fn refused(login: Credentials<'_>, why: &str) -> Option<Identity> {
     tracing::warn!(user = login.user, from = %login.from, why, "login refused");
-    false
+    None
 }
 
 /// Checks at a time: of the processors, at the most half, so that the others go on.
@@ -231,7 +306,7 @@ mod tests {
         let (logins, others) = (PasswordChecks::new(0), PasswordChecks::new(0));
         let login = |user, password: &'static str| {
             let from = IpAddr::from([127, 0, 0, 1]);
-            Credentials { user, password: password.as_bytes(), from }
+            Credentials { user, password: Some(password.as_bytes()), from, client_id: None }
         };
         let known = logins.tag("h", login("ab", "c"));
         assert_eq!(known, logins.tag("h", login("ab", "c")));

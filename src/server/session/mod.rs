@@ -14,14 +14,14 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use leveret_core::record::{self, Kind, RecordedWill, SessionRecord, WillParts};
 use leveret_core::{
-    Actor, ConnectionId, ConsumerId, ConsumerOptions, EntryIndex, Facts, Message, Placement,
-    Position, QueueId, QueueKind, QueueSpec, Reference, Subscription, TopologyCommand,
-    TopologyError,
+    ConnectionId, ConsumerId, ConsumerOptions, EntryIndex, Facts, Message, Placement, Position,
+    QueueId, QueueKind, QueueSpec, Reference, Subscription, TopologyCommand, TopologyError,
 };
 use leveret_storage::Urgency;
 
 pub use operator::SessionFacts;
 
+use super::backends::Identity;
 use super::outbox::{CloseReason, Notice, Outbox};
 use super::timers::Timer;
 use super::{DEFAULT_VHOST, Node, clock};
@@ -72,8 +72,8 @@ pub struct Will {
     pub delay_s: u32,
     /// How long it lives once it is published, in seconds; `None` is for ever.
     pub expiry_s: Option<u32>,
-    /// In whose name it is published.
-    pub user: Arc<str>,
+    /// In whose name it is published. After a restart, of a user whom the topology does not know, it is not.
+    pub identity: Identity,
     /// The client that left it.
     pub client_id: Arc<str>,
 }
@@ -311,9 +311,8 @@ impl Node {
     /// Publishes a will, if its user may do that by now.
     fn publish_will(&self, will: Will) {
         let vhost: Arc<str> = DEFAULT_VHOST.into();
-        let Will { message, expiry_s, user, client_id, .. } = will;
-        let actor =
-            Actor { user: &user, vhost: &vhost, client_id: Some(&client_id), is_operator: false };
+        let Will { message, expiry_s, identity, client_id, .. } = will;
+        let actor = identity.actor(&vhost, Some(&client_id));
         let (exchange, key) = (message.exchange(), message.routing_key());
         if let Err(error) = self.topology().check_publish_by(actor, exchange, &[key]) {
             return tracing::info!(%client_id, %error, "a will is not published");
@@ -433,7 +432,7 @@ impl Session {
         let will = self.will.as_ref().map(|will| WillParts {
             delay_s: will.delay_s,
             expiry_s: will.expiry_s,
-            user: &will.user,
+            user: &will.identity.user,
             client_id: &will.client_id,
             message: &will.message,
         });
@@ -445,7 +444,8 @@ impl Will {
     fn read(recorded: RecordedWill) -> Option<Self> {
         let RecordedWill { delay_s, expiry_s, user, client_id, message } = recorded;
         let message = message.into_message().ok()?;
-        Some(Will { message, delay_s, expiry_s, user: user.into(), client_id: client_id.into() })
+        let identity = Identity::internal(user);
+        Some(Will { message, delay_s, expiry_s, identity, client_id: client_id.into() })
     }
 }
 

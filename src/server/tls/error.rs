@@ -27,7 +27,7 @@ pub enum TlsError {
 
 impl TlsError {
     /// A file cannot be used, for this reason.
-    pub(super) fn file(path: &Path, reason: impl ToString) -> Self {
+    pub(in crate::server) fn file(path: &Path, reason: impl ToString) -> Self {
         TlsError::File { path: path.to_owned(), reason: reason.to_string() }
     }
 }

@@ -29,6 +29,7 @@ use files::Certificate;
 use names::ByName;
 
 pub use error::TlsError;
+pub use files::read_certificates;
 pub use listener::TlsListener;
 pub use session::Session;
 pub use stream::TlsStream;
@@ -96,7 +97,7 @@ impl Tls {
 impl Loaded {
     fn read(config: &Config) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let certificates = read_certificates(config, &provider)?;
+        let certificates = read_own(config, &provider)?;
         let clients = verifier(config, &provider)?;
         let versions = match config.tls_min_version {
             TlsVersion::V12 => &[&TLS13, &TLS12][..],
@@ -119,10 +120,7 @@ fn moment(seconds: i64) -> SystemTime {
 }
 
 /// The first one is for clients that ask for no name, or for another one.
-fn read_certificates(
-    config: &Config,
-    provider: &CryptoProvider,
-) -> Result<Vec<Certificate>, TlsError> {
+fn read_own(config: &Config, provider: &CryptoProvider) -> Result<Vec<Certificate>, TlsError> {
     let (path, key_path) = (&config.tls_cert_path, &config.tls_key_path);
     let key_path = if key_path.as_os_str().is_empty() { path } else { key_path };
     let mut certificates = vec![Certificate::read(path, key_path, provider)?];

@@ -63,6 +63,12 @@ impl Connection {
         }
     }
 
+    /// A method of an earlier [`Event::Method`], for an owner who could not deal with it at once. `None` if
+    /// it is none.
+    pub fn parse_again<'a>(&self, id: MethodId, arguments: &'a [u8]) -> Option<Method<'a>> {
+        Method::parse(id, arguments, self.config.tables).ok().flatten()
+    }
+
     /// Whether frames are to be read in a state other than running.
     fn is_reading(&mut self, input: &mut &[u8]) -> bool {
         match self.state {
@@ -264,7 +270,7 @@ impl Connection {
             Ok(Some(Method::BasicQos(qos))) if qos.prefetch_size != 0 => {
                 Err(not_implemented(&format!("prefetch_size!=0 ({})", qos.prefetch_size), id))
             }
-            Ok(Some(method)) => Ok(Some(Event::Method { channel: number, method })),
+            Ok(Some(method)) => Ok(Some(Event::Method { channel: number, method, arguments })),
             Ok(None) => Err(unimplemented(id)),
             Err(error) => Err(Failure::decode(error, id)),
         }

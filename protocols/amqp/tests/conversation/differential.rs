@@ -153,7 +153,7 @@ fn read_method(class: AMQPClass, check: impl FnOnce(Method<'_>)) {
     let mut client = Client::running();
     let mut input = octets.as_slice();
     match client.server.poll_event(client.now, &mut input) {
-        Some(Event::Method { channel: 1, method }) => check(method),
+        Some(Event::Method { channel: 1, method, .. }) => check(method),
         other => panic!("{other:?}"),
     }
 }

@@ -6,6 +6,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -73,11 +74,57 @@ impl<'a> Publish<'a> {
         })
     }
 
+    /// The same, on its own.
+    pub fn owned(&self) -> OwnedPublish {
+        OwnedPublish {
+            topic: (*self.topic).into(),
+            qos: self.qos,
+            retain: self.retain,
+            dup: self.dup,
+            packet_id: self.packet_id,
+            message_expiry: self.message_expiry,
+            properties: self.properties.as_bytes().into(),
+            has_alias: self.has_alias,
+            payload: self.payload.into(),
+        }
+    }
+
     /// The properties that belong to the message: all but a topic alias.
     pub fn message_properties(&self) -> Cow<'a, [u8]> {
         match self.has_alias {
             false => Cow::Borrowed(self.properties.as_bytes()),
             true => without_topic_alias(self.properties.as_bytes()),
+        }
+    }
+}
+
+/// A [`Publish`] of an owner who could not deal with it at once.
+#[derive(Debug, Clone)]
+pub struct OwnedPublish {
+    topic: Arc<str>,
+    qos: Qos,
+    retain: bool,
+    dup: bool,
+    packet_id: u16,
+    message_expiry: Option<u32>,
+    properties: Box<[u8]>,
+    has_alias: bool,
+    payload: Box<[u8]>,
+}
+
+impl OwnedPublish {
+    /// As it came.
+    pub fn publish(&self) -> Publish<'_> {
+        Publish {
+            topic: Topic::Alias(self.topic.clone()),
+            qos: self.qos,
+            retain: self.retain,
+            dup: self.dup,
+            packet_id: self.packet_id,
+            message_expiry: self.message_expiry,
+            properties: Properties::stored(&self.properties),
+            has_alias: self.has_alias,
+            payload: &self.payload,
         }
     }
 }

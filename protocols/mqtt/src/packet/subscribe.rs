@@ -79,6 +79,42 @@ impl<'a> Subscribe<'a> {
     }
 }
 
+/// A [`Subscribe`] of an owner who could not deal with it at once.
+#[derive(Debug, Clone)]
+pub struct OwnedSubscribe {
+    packet_id: u16,
+    subscription_id: Option<u32>,
+    properties: Box<[u8]>,
+    filters: Box<[u8]>,
+    rules: Rules,
+}
+
+impl Subscribe<'_> {
+    /// The same, on its own.
+    pub fn owned(&self) -> OwnedSubscribe {
+        OwnedSubscribe {
+            packet_id: self.packet_id,
+            subscription_id: self.subscription_id,
+            properties: self.properties.as_bytes().into(),
+            filters: self.filters.rest.rest().into(),
+            rules: self.filters.rules,
+        }
+    }
+}
+
+impl OwnedSubscribe {
+    /// As it came.
+    pub fn subscribe(&self) -> Subscribe<'_> {
+        let rest = Reader::new(&self.filters);
+        Subscribe {
+            packet_id: self.packet_id,
+            subscription_id: self.subscription_id,
+            properties: Properties::stored(&self.properties),
+            filters: Filters { rest, rules: self.rules },
+        }
+    }
+}
+
 impl<'a> Filters<'a> {
     /// Walks over all entries once, so that iterating cannot fail later.
     fn check(mut self) -> Result<(), Error> {

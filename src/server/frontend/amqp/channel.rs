@@ -50,7 +50,7 @@ impl Amqp {
     }
 
     fn open_channel(&mut self, channel: u16) -> Result<(), LimitReached> {
-        let _slot = Some(self.node.admit_channel(&self.user)?);
+        let _slot = Some(self.node.admit_channel(&self.identity.user)?);
         self.channels.insert(channel, Channel { _slot, is_changed: true, ..Channel::default() });
         self.node.churn.channels_opened.add(1);
         self.node.announce_channel("channel.created", &self.peer, channel);

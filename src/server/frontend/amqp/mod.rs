@@ -14,6 +14,7 @@ pub(in crate::server) mod delayed;
 mod deliver;
 pub(in crate::server) mod event;
 mod exchange;
+mod held;
 mod login;
 mod publish;
 mod queue;
@@ -35,6 +36,7 @@ use leveret_core::{Actor, Position};
 use smallvec::SmallVec;
 
 use super::Frontend;
+use crate::server::backends::Identity;
 use crate::server::connections::Peer;
 use crate::server::gate::Gate;
 use crate::server::outbox::{CloseReason, Mail, Notice};
@@ -45,7 +47,8 @@ use crate::server::{DEFAULT_VHOST, Node, clock};
 use basic::WaitingGet;
 use channel::Channel;
 use consumer::Consumers;
-use login::WaitingLogin;
+use held::{Held, Waiting};
+use login::{Renewal, WaitingLogin};
 use refusal::Refusal;
 
 /// One AMQP connection.
@@ -54,9 +57,15 @@ pub struct Amqp {
     peer: Arc<Peer>,
     connection: Connection,
     vhost: Arc<str>,
-    user: Arc<str>,
+    identity: Identity,
     /// A login of which it is not known yet whether it is right.
     login: Option<Box<WaitingLogin>>,
+    /// A token that may take the place of the one there is.
+    renewal: Option<Renewal>,
+    /// What has to wait until it is known whether it is allowed.
+    waiting: Option<Box<Waiting>>,
+    /// The name that the broker has made up for a queue which is not declared yet.
+    made_up_name: Option<String>,
     /// Its place among the connections of its vhost, while it has one.
     admission: Option<Admission>,
     channels: BTreeMap<u16, Channel>,
@@ -114,8 +123,11 @@ impl Amqp {
             peer,
             connection: Connection::new(config, now),
             vhost,
-            user: "".into(),
+            identity: Identity::internal(""),
             login: None,
+            renewal: None,
+            waiting: None,
+            made_up_name: None,
             admission: None,
             channels: BTreeMap::new(),
             consumers: Consumers::default(),
@@ -134,7 +146,7 @@ impl Amqp {
 
     /// In whose name methods are carried out.
     fn actor(&self) -> Actor<'_> {
-        Actor { user: &self.user, vhost: &self.vhost, client_id: None, is_operator: false }
+        self.identity.actor(&self.vhost, None)
     }
 
     fn handle_event(&mut self, now: Instant, event: Event<'_>) {
@@ -148,12 +160,14 @@ impl Amqp {
             Event::Settle { outcome, deliveries, channel } => {
                 self.settle(channel, outcome, &deliveries);
             }
-            Event::Method { channel, method } => self.handle_method(now, channel, method),
+            Event::Method { channel, method, arguments } => {
+                self.handle_method(now, channel, (method, arguments));
+            }
             Event::Login(login) => self.handle_login(now, &login),
             Event::Open { vhost } => self.handle_open(now, vhost),
             Event::ChannelOpen { channel } => self.handle_channel_open(now, channel),
             Event::Commit { channel, settlements } => {
-                self.handle_commit(now, channel, &settlements);
+                self.handle_commit(now, channel, settlements);
             }
             Event::Rollback { channel } => self.roll_back(channel),
             Event::Recover { channel, deliveries, no_wait } => {
@@ -181,7 +195,12 @@ impl Amqp {
         }
     }
 
-    fn handle_method(&mut self, now: Instant, channel: u16, method: Method<'_>) {
+    fn handle_method(
+        &mut self,
+        now: Instant,
+        channel: u16,
+        (method, arguments): (Method<'_>, &[u8]),
+    ) {
         let id = method.id();
         let done = match method {
             Method::ExchangeDeclare(declare) => self.declare_exchange(channel, &declare),
@@ -197,15 +216,19 @@ impl Amqp {
             Method::BasicConsume(consume) => self.consume(channel, &consume),
             Method::BasicCancel(cancel) => self.cancel(channel, &cancel),
             Method::BasicGet(get) => self.get(channel, &get),
-            // A new secret changes nothing for users with a password.
-            Method::UpdateSecret(_) => {
-                self.connection.reply(channel, ServerMethod::UpdateSecretOk);
+            Method::UpdateSecret(update) => {
+                self.update_secret(channel, update.new_secret);
                 Ok(())
             }
         };
-        if let Err(refusal) = done {
-            self.refuse(now, channel, &refusal, id);
+        match done {
+            Err(_) if self.identity.must_ask() => {
+                return self.hold(Held::Method(channel, id, arguments.into()));
+            }
+            Err(refusal) => self.refuse(now, channel, &refusal, id),
+            Ok(()) => {}
         }
+        self.made_up_name = None;
     }
 
     fn refuse(&mut self, now: Instant, channel: u16, refusal: &Refusal, method: MethodId) {
@@ -310,6 +333,7 @@ impl Amqp {
 impl Frontend for Amqp {
     fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
         self.read_at_ms = clock::now_ms();
+        self.forget_old(now);
         // What an event has to wait for may be durable already; then the next one can be taken.
         while self.take_events(now, input) && self.takes_events() {}
         self.pause.after_input(&self.node, now, self.publisher.is_ahead());
@@ -335,6 +359,8 @@ impl Frontend for Amqp {
             self.handle_notice(clock::now(), &notice);
         }
         self.finish_login(clock::now());
+        self.finish_renewal(clock::now());
+        self.finish_held(clock::now());
         self.publish_facts();
     }
 
@@ -355,6 +381,7 @@ impl Frontend for Amqp {
         let Amqp { pause, publisher, node, .. } = self;
         pause.handle_timeout(node, now, |node| publisher.is_ahead_still(node));
         self.retry_get(now);
+        self.end_expired(now);
         self.note_pause();
         if let Some(timeout) = self.connection.handle_timeout(now) {
             tracing::info!(peer = %self.peer.link.peer, ?timeout, "AMQP client timed out");
@@ -363,7 +390,9 @@ impl Frontend for Amqp {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let retry = self.waiting_get.as_ref().map(|get| get.retry_at);
-        [self.pause.until(), retry, self.connection.poll_timeout()].into_iter().flatten().min()
+        let expiry = self.identity.expires_at().filter(|_| self.connection.is_running());
+        let timeouts = [self.pause.until(), retry, expiry, self.connection.poll_timeout()];
+        timeouts.into_iter().flatten().min()
     }
 
     fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>) {
@@ -400,7 +429,7 @@ impl Amqp {
 
     fn takes_events(&self) -> bool {
         let waits = self.answers > 0 || self.waiting_get.is_some() || self.login.is_some();
-        !waits && self.gate.len() < PROMISES_MAX
+        !waits && self.waiting.is_none() && self.renewal.is_none() && self.gate.len() < PROMISES_MAX
     }
 }
 

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::basic::PUBLISH;
 use super::deliver::content;
+use super::held::Held;
 use super::refusal::Refusal;
 use super::table::to_value;
 use super::transaction::Uncommitted;
@@ -25,7 +26,10 @@ impl Amqp {
     pub(super) fn handle_publish(&mut self, now: Instant, publish: Publish<'_>) {
         let (channel, sequence) = (publish.channel, publish.sequence);
         let (body_bytes, is_held) = (publish.body.as_slice().len(), publish.is_transactional);
-        let published = self.publish(publish);
+        let published = self.publish(&publish);
+        if published.is_err() && self.identity.must_ask() {
+            return self.hold_publish(publish);
+        }
         let counts = self.channel(channel).counts();
         if !is_held {
             counts.note_publish(body_bytes, sequence > 0);
@@ -47,17 +51,17 @@ impl Amqp {
     }
 
     /// Says what becomes of a message, if that is known before a commit.
-    fn publish(&mut self, publish: Publish<'_>) -> Result<Option<Fate>, Refusal> {
+    fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<Fate>, Refusal> {
         let properties = publish.properties();
         let mut facts = self.facts(properties)?;
-        facts.retain = retain::is_wanted(&publish)?;
+        facts.retain = retain::is_wanted(publish)?;
         let reply_to = self.reply_to(publish.channel, properties)?;
         let more = MoreKeys::of(properties)?;
         if publish.is_transactional {
-            let message = message(&publish, &more, reply_to.as_deref(), facts);
+            let message = message(publish, &more, reply_to.as_deref(), facts);
             let more_keys = more.keys.iter().map(|&key| key.into()).collect();
             let uncommitted = Uncommitted { message, more_keys, mandatory: publish.mandatory };
-            return self.hold(publish.channel, uncommitted).map(|()| None);
+            return self.add_uncommitted(publish.channel, uncommitted).map(|()| None);
         }
         let (exchange, key) = (publish.exchange(), publish.routing_key());
         let (node, vhost, headers) = (&self.node, &self.vhost, PropertyHeaders(properties));
@@ -71,7 +75,7 @@ impl Amqp {
         if routed.is_empty() && !is_needed {
             return Ok(Some(Fate::Dropped));
         }
-        let message = Arc::new(message(&publish, &more, reply_to.as_deref(), facts));
+        let message = Arc::new(message(publish, &more, reply_to.as_deref(), facts));
         if facts.retain {
             let retained = self.node.retain(&self.vhost, &message);
             let position = retained.map_err(|error| Refusal::precondition(error.to_string()))?;
@@ -135,11 +139,11 @@ impl Amqp {
             timestamp_ms,
             ..Facts::default()
         };
-        let other_user = properties.user_id().filter(|user| *user != &*self.user);
+        let own = &self.identity.user;
+        let other_user = properties.user_id().filter(|user| *user != &**own);
         if let Some(user) = other_user.filter(|_| !self.is_impersonator()) {
             return Err(Refusal::precondition(format!(
-                "user_id property set to '{user}' but authenticated user was '{}'",
-                self.user
+                "user_id property set to '{user}' but authenticated user was '{own}'"
             )));
         }
         if let Some(text) = properties.expiration() {
@@ -153,9 +157,14 @@ impl Amqp {
 }
 
 impl Amqp {
+    #[cold]
+    fn hold_publish(&mut self, publish: Publish<'_>) {
+        self.hold(Held::Publish(publish.into_owned()));
+    }
+
     /// Whether the user may publish in the names of others.
     fn is_impersonator(&self) -> bool {
-        self.node.topology().user(&self.user).is_some_and(|user| user.has_tag(IMPERSONATOR))
+        self.identity.has_tag(&self.node.topology(), IMPERSONATOR)
     }
 }
 

@@ -24,7 +24,8 @@ impl Amqp {
         } else if declare.passive {
             self.last_queue(channel)?.to_owned()
         } else {
-            self.node.unique_name("amq.gen-")
+            let made_up = || self.node.unique_name("amq.gen-");
+            self.made_up_name.get_or_insert_with(made_up).clone()
         };
         let (id, promise) = if declare.passive {
             let topology = self.node.topology();

@@ -12,6 +12,7 @@ use leveret_amqp::{Properties, ReplyCode, ServerMethod, Settlements};
 use leveret_core::{EntryIndex, Facts, Message};
 
 use super::deliver::{content, settlement};
+use super::held::Held;
 use super::refusal::Refusal;
 use super::{Amqp, Answer, PropertyHeaders};
 use crate::server::clock;
@@ -31,14 +32,31 @@ pub(super) struct Uncommitted {
 
 impl Amqp {
     /// Keeps a message until the channel commits.
-    pub(super) fn hold(&mut self, channel: u16, publish: Uncommitted) -> Result<(), Refusal> {
-        let (message, more) = (&publish.message, publish.more_keys.iter().map(|key| &**key));
-        let keys: Vec<&str> = std::iter::once(message.routing_key()).chain(more).collect();
-        let to = (&*self.vhost, message.exchange());
-        self.publisher.check(&self.node.topology(), to, &keys)?;
+    pub(super) fn add_uncommitted(
+        &mut self,
+        channel: u16,
+        publish: Uncommitted,
+    ) -> Result<(), Refusal> {
+        self.check_uncommitted_publish(&publish)?;
         self.pause.note_publish();
         self.channel(channel).uncommitted.push(publish);
         Ok(())
+    }
+
+    fn check_uncommitted_publish(&self, publish: &Uncommitted) -> Result<(), Refusal> {
+        let (message, more) = (&publish.message, publish.more_keys.iter().map(|key| &**key));
+        let keys: Vec<&str> = std::iter::once(message.routing_key()).chain(more).collect();
+        let to = (&*self.vhost, message.exchange());
+        Ok(self.publisher.check(&self.node.topology(), to, &keys)?)
+    }
+
+    /// Has all be known of what is to be published, before anything is.
+    fn check_uncommitted(&mut self, channel: u16) -> Result<(), Refusal> {
+        if self.identity.is_internal() {
+            return Ok(());
+        }
+        let Some(channel) = self.channels.get(&channel) else { return Ok(()) };
+        channel.uncommitted.iter().try_for_each(|publish| self.check_uncommitted_publish(publish))
     }
 
     pub(super) fn roll_back(&mut self, channel: u16) {
@@ -46,8 +64,11 @@ impl Amqp {
         self.connection.reply(channel, ServerMethod::TxRollbackOk);
     }
 
-    pub(super) fn handle_commit(&mut self, now: Instant, channel: u16, settlements: &Settlements) {
-        let Err(refusal) = self.commit(channel, settlements) else { return };
+    pub(super) fn handle_commit(&mut self, now: Instant, channel: u16, settlements: Settlements) {
+        let Err(refusal) = self.commit(channel, &settlements) else { return };
+        if self.identity.must_ask() {
+            return self.hold(Held::Commit(channel, settlements));
+        }
         // Consumers go first, so that what comes back is not handed to them.
         for number in self.consumers.of_channel(channel) {
             self.cancel_in_shard(number);
@@ -59,6 +80,7 @@ impl Amqp {
     fn commit(&mut self, channel: u16, settlements: &Settlements) -> Result<(), Refusal> {
         let (mut transaction, mut unroutable) = (Transaction::default(), Vec::new());
         let (mut traced, mut fates) = (Vec::new(), Vec::new());
+        self.check_uncommitted(channel)?;
         for publish in std::mem::take(&mut self.channel(channel).uncommitted) {
             let routed = self.route(&publish)?;
             if self.node.firehose.is_on() {

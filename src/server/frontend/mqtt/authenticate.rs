@@ -5,9 +5,12 @@
 
 use leveret_mqtt::{Auth, Authentication, Connect, Reason, ReasonCode, Version};
 
+use tokio::sync::oneshot;
+
 use super::Mqtt;
 use super::connect::Arrival;
 use crate::config::Anonymous;
+use crate::server::backends::Identity;
 use crate::server::counts::Dialect;
 use crate::server::logins::{Credentials, Verdict};
 use crate::server::scram;
@@ -23,8 +26,10 @@ enum Step {
     /// Nothing has been said yet.
     First,
     Final(scram::Exchange),
-    /// A password is being checked: the client is not listened to.
-    Password(Verdict),
+    /// A password is being checked, or a certificate's user: the client is not listened to.
+    Check(Verdict),
+    /// It is being found out whether the user may come in; nor is it then.
+    Entry(Identity, oneshot::Receiver<()>),
 }
 
 impl Mqtt {
@@ -36,51 +41,83 @@ impl Mqtt {
                 _ => self.connection.refuse(UNKNOWN_METHOD),
             };
         }
-        let Some(user) = connect.username else { return self.enter_without_name(arrival) };
-        let password = connect.password.unwrap_or_default();
-        let credentials = Credentials { user, password, from: self.peer.link.peer.ip() };
-        let verdict = self.node.begin_login(credentials, &self.peer.outbox);
-        let step = Step::Password(verdict);
-        self.login = Some(Box::new(Login { step, arrival: Some(arrival) }));
-        self.finish_password();
-    }
-
-    /// Lets the client in, or not, once it is known whether its password is right.
-    pub(super) fn finish_password(&mut self) {
-        let Some(login) = self.login.as_mut() else { return };
-        let Step::Password(verdict) = &mut login.step else { return };
-        let Some(is_user) = verdict.poll() else { return };
-        let arrival = self.login.take().and_then(|login| login.arrival);
-        let Some(arrival) = arrival.filter(|_| !self.connection.is_closed()) else { return };
-        let user = arrival.username.clone().unwrap_or_default();
-        let dialect = dialect(self.connection.version());
-        self.node.announce_login(&self.peer, &user, dialect, is_user);
-        match is_user {
-            true => self.enter(arrival, &user, ""),
-            false => self.connection.refuse(WRONG_PASSWORD),
-        }
-    }
-
-    /// Whether a password is being checked.
-    pub(super) fn is_checking(&self) -> bool {
-        self.login.as_ref().is_some_and(|login| matches!(login.step, Step::Password(_)))
-    }
-
-    /// A client that names no user, and no method.
-    fn enter_without_name(&mut self, mut arrival: Arrival) {
-        let peer = self.peer.clone();
-        let by_certificate = self.node.config.mqtt_tls_user_from_cert;
-        let Some(user) = peer.link.certificate_user().filter(|_| by_certificate) else {
-            return self.enter_anonymously(arrival);
+        let (user, password) = match connect.username {
+            Some(user) => (user, Some(connect.password.unwrap_or_default())),
+            None => match self.certificate_user() {
+                Some(user) => return self.check(arrival, &user, None, connect.client_id),
+                None => return self.enter_anonymously(arrival),
+            },
         };
-        let may_enter = self.node.may_enter_by_certificate(user, peer.link.peer.ip());
-        let dialect = dialect(self.connection.version());
-        self.node.announce_login(&peer, user, dialect, may_enter);
-        if !may_enter {
-            return self.connection.refuse(WRONG_CERTIFICATE);
+        self.check(arrival, user, password, connect.client_id);
+    }
+
+    fn check(
+        &mut self,
+        mut arrival: Arrival,
+        user: &str,
+        password: Option<&[u8]>,
+        client_id: &str,
+    ) {
+        if password.is_none() {
+            arrival.mechanism = "EXTERNAL";
+            arrival.username = Some(user.to_owned());
         }
-        arrival.mechanism = "EXTERNAL";
-        self.enter(arrival, user, "");
+        let (from, client_id) = (self.peer.link.peer.ip(), Some(client_id));
+        let credentials = Credentials { user, password, from, client_id };
+        let verdict = self.node.begin_login(credentials, &self.peer.outbox);
+        self.login = Some(Box::new(Login { step: Step::Check(verdict), arrival: Some(arrival) }));
+        self.finish_check();
+    }
+
+    /// The user of the client's certificate, if that is to be looked at.
+    fn certificate_user(&self) -> Option<String> {
+        let user = self.peer.link.certificate_user()?;
+        self.node.config.mqtt_tls_user_from_cert.then(|| user.to_owned())
+    }
+
+    /// Lets the client in, or not, once it is known whether it may come.
+    pub(super) fn finish_check(&mut self) {
+        let Some(login) = self.login.as_mut() else { return };
+        let identity = match &mut login.step {
+            Step::Check(verdict) => match verdict.poll() {
+                Some(identity) => identity,
+                None => return,
+            },
+            Step::Entry(identity, answered) => match answered.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => return,
+                _ => Some(identity.clone()),
+            },
+            Step::First | Step::Final(_) => return,
+        };
+        let Some(login) = self.login.take() else { return };
+        let Login { step, arrival: Some(arrival) } = *login else { return };
+        if self.connection.is_closed() {
+            return;
+        }
+        if let Step::Check(_) = step {
+            let named = arrival.username.as_deref().unwrap_or_default();
+            let user = identity.as_ref().map_or(named, |identity| &*identity.user);
+            let dialect = dialect(self.connection.version());
+            self.node.announce_login(&self.peer, user, dialect, identity.is_some());
+        }
+        match identity {
+            Some(identity) => self.enter(arrival, identity, ""),
+            None if arrival.mechanism == "EXTERNAL" => self.connection.refuse(WRONG_CERTIFICATE),
+            None => self.connection.refuse(WRONG_PASSWORD),
+        }
+    }
+
+    /// Has it found out what a client may do of what it has come for.
+    pub(super) fn enter_later(&mut self, arrival: Arrival, identity: Identity) {
+        let answered = identity.ask_for(&self.peer.outbox);
+        let step = Step::Entry(identity, answered);
+        self.login = Some(Box::new(Login { step, arrival: Some(arrival) }));
+    }
+
+    /// Whether the client has to wait to be let in.
+    pub(super) fn is_checking(&self) -> bool {
+        let step = self.login.as_ref().map(|login| &login.step);
+        step.is_some_and(|step| matches!(step, Step::Check(_) | Step::Entry(..)))
     }
 
     fn enter_anonymously(&mut self, arrival: Arrival) {
@@ -93,7 +130,8 @@ impl Mqtt {
             return self.connection.refuse(NO_USER);
         }
         let user = self.node.config.mqtt_anonymous_user.clone();
-        self.enter(arrival, &user, "");
+        let user = self.node.topology().user_name(&user);
+        self.enter(arrival, Identity::internal(user), "");
     }
 
     pub(super) fn handle_auth(&mut self, auth: &Auth<'_>) {
@@ -105,7 +143,7 @@ impl Mqtt {
         match step {
             Step::First => self.first_step(arrival, data),
             Step::Final(exchange) => self.final_step(arrival, &exchange, data),
-            Step::Password(_) => {}
+            Step::Check(_) | Step::Entry(..) => {}
         }
     }
 
@@ -143,14 +181,17 @@ impl Mqtt {
         };
         let before = match &arrival {
             Some(arrival) => arrival.username.as_deref(),
-            None => self.reader.as_ref().map(|reader| &*reader.user),
+            None => self.reader.as_ref().map(|reader| &*reader.identity.user),
         };
         if before.is_some_and(|before| before != user) {
             return self
                 .refuse_login("authenticated as another user than before, or than in CONNECT");
         }
         match arrival {
-            Some(arrival) => self.enter(arrival, user, &answer),
+            Some(arrival) => {
+                let user = self.node.topology().user_name(user);
+                self.enter(arrival, Identity::internal(user), &answer);
+            }
             // A client that does not take the packet is gone already.
             None => _ = self.connection.authenticated(answer.as_bytes()),
         }

@@ -13,6 +13,7 @@ use super::deliver::packet_id;
 use super::reader::Reader;
 use super::topic::is_reserved;
 use super::{Mqtt, Promise, Session, TAKEN_OVER, TOPIC_EXCHANGE, delayed};
+use crate::server::backends::Identity;
 use crate::server::clock;
 use crate::server::connections::{Introduction, Login};
 use crate::server::publisher::Publisher;
@@ -23,6 +24,8 @@ use crate::server::usage::LimitReached;
 /// What a client came for, as its CONNECT says.
 pub(super) struct Arrival {
     client_id: String,
+    /// The client has named none.
+    is_id_assigned: bool,
     clean_start: bool,
     session_expiry_s: u32,
     keep_alive_s: u16,
@@ -53,6 +56,7 @@ impl Arrival {
     pub fn of(connect: &Connect<'_>) -> Self {
         Arrival {
             client_id: connect.client_id.to_owned(),
+            is_id_assigned: false,
             clean_start: connect.clean_start,
             session_expiry_s: connect.session_expiry_s,
             keep_alive_s: connect.keep_alive_s,
@@ -69,9 +73,19 @@ impl Arrival {
 }
 
 impl Mqtt {
-    /// Lets a client in whose user is known. `authentication` is the last word to it on that.
-    pub(super) fn enter(&mut self, arrival: Arrival, user: &str, authentication: &str) {
-        let user = self.node.topology().user_name(user);
+    /// Lets a client in whose user is known, with the last word to it on that.
+    pub(super) fn enter(&mut self, mut arrival: Arrival, identity: Identity, last_word: &str) {
+        let user = identity.user.clone();
+        if arrival.client_id.is_empty() {
+            arrival.client_id = self.node.unique_uuid("auto-");
+            arrival.is_id_assigned = true;
+        }
+        let client_id: Arc<str> = arrival.client_id.as_str().into();
+        let reader = Reader::new(identity, client_id.clone(), self.vhost.clone());
+        let authorised = self.authorise(&reader, arrival.will.as_ref());
+        if reader.identity.must_ask() {
+            return self.enter_later(arrival, reader.identity);
+        }
         match self.node.admit(&self.peer, &user, &self.vhost) {
             Ok(admission) => self.admission = Some(admission),
             Err(error) => {
@@ -85,10 +99,7 @@ impl Mqtt {
                 return self.connection.refuse(Reason::new(code, &error.to_string()));
             }
         }
-        let assigned = arrival.client_id.is_empty().then(|| self.node.unique_uuid("auto-"));
-        let client_id: Arc<str> = assigned.as_deref().unwrap_or(&arrival.client_id).into();
-        let reader = Reader::new(user.clone(), client_id.clone(), self.vhost.clone());
-        if let Err(reason) = self.authorise(reader.actor(), arrival.will.as_ref()) {
+        if let Err(reason) = authorised {
             return self.connection.refuse(reason);
         }
         let expiry_s = arrival.session_expiry_s.min(self.node.config.mqtt_session_expiry_max);
@@ -123,8 +134,9 @@ impl Mqtt {
             mechanism: arrival.mechanism,
         });
         self.node.announce_connection(&self.peer);
-        self.publisher =
-            Publisher::new(Some(opened.queue)).on_behalf_of(&user).with_client_id(&client_id);
+        self.publisher = Publisher::new(Some(opened.queue))
+            .on_behalf_of(&reader.identity)
+            .with_client_id(&client_id);
         let subscriptions = if opened.present {
             // The implicit binding to the default exchange is not a subscription.
             self.node.topology().bindings_of_queue(opened.queue).len().saturating_sub(1)
@@ -142,12 +154,12 @@ impl Mqtt {
         let accepting = Accepting {
             opened,
             expiry_s: (expiry_s != arrival.session_expiry_s).then_some(expiry_s),
-            assigned,
+            assigned: arrival.is_id_assigned.then(|| client_id.to_string()),
             response_information: arrival
                 .wants_response_information
                 .then(|| self.response_information(reader.actor()))
                 .flatten(),
-            authentication: authentication.to_owned(),
+            authentication: last_word.to_owned(),
         };
         self.reader = Some(reader);
         self.gate.push(promise, Promise::Accept(Box::new(accepting)));
@@ -206,10 +218,10 @@ impl Mqtt {
     }
 
     /// Whether the client may be here at all, and leave its will.
-    fn authorise(&self, actor: Actor<'_>, will: Option<&Wish>) -> Result<(), Reason<'static>> {
-        let topology = self.node.topology();
-        let user = topology.user(actor.user);
-        if !user.is_some_and(|user| user.permissions.contains_key(actor.vhost)) {
+    fn authorise(&self, reader: &Reader, will: Option<&Wish>) -> Result<(), Reason<'static>> {
+        let (topology, actor) = (self.node.topology(), reader.actor());
+        let may_enter = reader.identity.may_enter(&topology, actor.vhost, actor.client_id);
+        if may_enter != Some(true) {
             tracing::info!(peer = %self.peer.link.peer, user = actor.user, "access to vhost refused");
             return Err(NO_ACCESS);
         }
@@ -245,7 +257,7 @@ impl Wish {
             message: self.message,
             delay_s: self.delay_s,
             expiry_s: self.expiry_s,
-            user: reader.user.clone(),
+            identity: reader.identity.clone(),
             client_id: reader.client_id.clone(),
         }
     }

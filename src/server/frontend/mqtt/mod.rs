@@ -8,6 +8,7 @@ mod authenticate;
 mod connect;
 pub(in crate::server) mod delayed;
 mod deliver;
+mod held;
 mod properties;
 mod publish;
 mod reader;
@@ -36,6 +37,7 @@ use crate::server::usage::Admission;
 use crate::server::{DEFAULT_VHOST, Node, clock};
 use authenticate::Login;
 use connect::Accepting;
+use held::Waiting;
 use reader::Reader;
 use subscribe::Granted;
 use topic::LastTopic;
@@ -57,6 +59,8 @@ pub struct Mqtt {
     received_topic: LastTopic,
     sent_topic: LastTopic,
     reader: Option<Reader>,
+    /// What has to wait until it is known whether it is allowed.
+    waiting: Option<Box<Waiting>>,
     /// In a box because many connections do nothing.
     counts: Option<Box<Counts>>,
     /// When what is being read came in, in milliseconds since the Unix epoch.
@@ -99,6 +103,8 @@ enum Promise {
 const TAKEN_OVER: Reason<'_> =
     Reason::new(ReasonCode::SessionTakenOver, "another connection has the same client identifier");
 
+const EXPIRED: Reason<'_> = Reason::new(ReasonCode::MaximumConnectTime, "the token has expired");
+
 /// Promises that may wait at a time; then the client has to.
 const PROMISES_MAX: usize = 1024;
 
@@ -122,7 +128,17 @@ impl Mqtt {
     }
 
     fn takes_events(&self) -> bool {
-        self.gate.len() < PROMISES_MAX && !self.is_accepting() && !self.is_checking()
+        self.gate.len() < PROMISES_MAX && !self.is_waiting()
+    }
+
+    /// When the client has to go.
+    fn expires_at(&self) -> Option<Instant> {
+        let reader = self.reader.as_ref().filter(|_| !self.connection.is_closed())?;
+        reader.identity.expires_at()
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.is_accepting() || self.is_checking() || self.waiting.is_some()
     }
 
     /// For a client that has just connected.
@@ -146,6 +162,7 @@ impl Mqtt {
             received_topic: LastTopic::default(),
             sent_topic: LastTopic::default(),
             reader: None,
+            waiting: None,
             counts: None,
             read_at_ms: 0,
             gate: Gate::default(),
@@ -254,6 +271,7 @@ impl Mqtt {
 impl Frontend for Mqtt {
     fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
         self.read_at_ms = clock::now_ms();
+        self.forget_old(now);
         // What an event has to wait for may be durable already; then the next one can be taken.
         while self.take_events(now, input) && self.takes_events() {}
         self.pause.after_input(&self.node, now, self.publisher.is_ahead());
@@ -276,7 +294,8 @@ impl Frontend for Mqtt {
         for notice in mail.notices.drain(..) {
             self.handle_notice(&notice);
         }
-        self.finish_password();
+        self.finish_check();
+        self.finish_held();
     }
 
     fn handle_durable(&mut self, durable: Position) {
@@ -295,6 +314,9 @@ impl Frontend for Mqtt {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        if self.expires_at().is_some_and(|at| at <= now) {
+            return self.connection.disconnect(EXPIRED);
+        }
         if self.pause.until().is_some_and(|at| at <= now) {
             let Mqtt { pause, publisher, node, .. } = self;
             pause.handle_timeout(node, now, |node| publisher.is_ahead_still(node));
@@ -310,7 +332,9 @@ impl Frontend for Mqtt {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if self.wants_input() { self.connection.poll_timeout() } else { self.pause.until() }
+        let own =
+            if self.wants_input() { self.connection.poll_timeout() } else { self.pause.until() };
+        [own, self.expires_at()].into_iter().flatten().min()
     }
 
     fn poll_transmit(&mut self, out: &mut VecDeque<Bytes>) {

@@ -6,6 +6,7 @@ use leveret_core::record::Packet;
 use leveret_core::{Body, Draft, Encoding, Facts, Message, Position, QueueId, TopologyError};
 use leveret_mqtt::{Publish, Qos, Reason, ReasonCode, Version};
 
+use super::held::Held;
 use super::topic::is_reserved;
 use super::{Ack, Mqtt, Promise, Session, TOPIC_EXCHANGE, UserProperties, delayed};
 use crate::config::RefusedPublish;
@@ -16,8 +17,12 @@ use crate::server::routed::Routed;
 
 impl Mqtt {
     pub(super) fn handle_publish(&mut self, publish: &Publish<'_>) {
+        let published = self.publish(publish);
+        if published.is_err() && self.must_ask() {
+            return self.hold(Held::Publish(publish.owned()));
+        }
         self.counts().note_publish(publish.payload.len(), publish.qos != Qos::AtMostOnce);
-        let reason = self.publish(publish).map_or_else(
+        let reason = published.map_or_else(
             |refusal| {
                 self.counts().failed += 1;
                 refusal

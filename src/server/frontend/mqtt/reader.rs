@@ -12,11 +12,12 @@ use leveret_core::{Actor, TopologyError};
 
 use super::TOPIC_EXCHANGE;
 use crate::server::Node;
+use crate::server::backends::Identity;
 
 /// A client in the name of its user.
 #[derive(Debug)]
 pub(super) struct Reader {
-    pub user: Arc<str>,
+    pub identity: Identity,
     pub client_id: Arc<str>,
     pub vhost: Arc<str>,
     generation: u64,
@@ -27,17 +28,12 @@ pub(super) struct Reader {
 type Known = HashMap<Box<str>, bool, foldhash::fast::RandomState>;
 
 impl Reader {
-    pub fn new(user: Arc<str>, client_id: Arc<str>, vhost: Arc<str>) -> Self {
-        Reader { user, client_id, vhost, generation: u64::MAX, known: None }
+    pub fn new(identity: Identity, client_id: Arc<str>, vhost: Arc<str>) -> Self {
+        Reader { identity, client_id, vhost, generation: u64::MAX, known: None }
     }
 
     pub fn actor(&self) -> Actor<'_> {
-        Actor {
-            user: &self.user,
-            vhost: &self.vhost,
-            client_id: Some(&self.client_id),
-            is_operator: false,
-        }
+        self.identity.actor(&self.vhost, Some(&self.client_id))
     }
 
     /// Whether the client may get what is published with a routing key.

@@ -10,6 +10,7 @@ use leveret_mqtt::{
     self as mqtt, Reason, ReasonCode, RetainHandling, Subscribe, Unsubscribe, split_shared,
 };
 
+use super::held::Held;
 use super::publish::refusal;
 use super::{Mqtt, Promise, TOPIC_EXCHANGE};
 use crate::config::SubackRefusal;
@@ -25,6 +26,9 @@ pub(super) struct Granted {
 
 impl Mqtt {
     pub(super) fn handle_subscribe(&mut self, subscribe: &Subscribe<'_>) {
+        if self.must_ask_for(subscribe) {
+            return self.hold(Held::Subscribe(subscribe.owned()));
+        }
         let mut promise = None;
         let granted = subscribe
             .filters
@@ -41,6 +45,19 @@ impl Mqtt {
             .collect();
         let packet_id = subscribe.packet_id;
         self.gate.push(promise, Promise::Suback { packet_id, granted });
+    }
+
+    /// Whether there is a filter of which it is not known whether the client may have it.
+    fn must_ask_for(&self, subscribe: &Subscribe<'_>) -> bool {
+        let Some(reader) = self.reader.as_ref().filter(|it| !it.identity.is_internal()) else {
+            return false;
+        };
+        for filter in subscribe.filters.filter_map(Result::ok) {
+            let filter = split_shared(filter.filter).map_or(filter.filter, |(_, filter)| filter);
+            // What is refused is refused below.
+            _ = reader.check(&self.node, &topic_to_key(filter));
+        }
+        reader.identity.must_ask()
     }
 
     fn subscribe(
