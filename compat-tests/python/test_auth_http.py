@@ -284,7 +284,7 @@ def test_a_will_of_such_a_user_is_published(start, server):
     reader = mqtt_jo(broker, "reader").connect()
     reader.subscribe("will", 1)
     with RawMqtt(broker.mqtt) as raw:
-        raw.send(mqtt_connect("w", flags=0xC6, rest=text("will") + text("gone") + text("jo") + text("secret")))
+        raw.send(mqtt_connect("w", flags=0xC6, rest=b"\0" + text("will") + text("gone") + text("jo") + text("secret")))
         assert raw.expect(CONNACK)[1] == 0
     assert reader.receive().payload == b"gone"
     reader.stop()
@@ -296,9 +296,9 @@ def test_management_goes_by_tags_and_asks_for_vhosts_and_resources(start, server
     assert Management(broker.http, "mo", "wrong").get("whoami").status_code == 401
     assert Management(broker.http, "jo", "secret").get("whoami").status_code == 401, "no tag"
     assert mo.read("whoami") == {"name": "mo", "tags": ["management"], "is_internal_user": False}
+    server.rules.deny(username="mo", vhost="v", ip="127.0.0.1")
     assert eve.put("vhosts/v").status_code == 201
     assert mo.get("users").status_code == 401 and eve.get("users").status_code == 200
-    server.rules.deny(username="mo", vhost="v", ip="127.0.0.1")
     assert [vhost["name"] for vhost in mo.read("vhosts")] == ["/"]
     assert mo.get("queues/v").status_code == 401
     server.rules.deny(name="no")

@@ -1,5 +1,7 @@
 """An HTTP server that decides about users, or gives keys, and remembers what it was asked."""
 
+import contextlib
+import socket
 import ssl
 import threading
 import time
@@ -13,7 +15,7 @@ class AuthServer:
     def __init__(self, certificate=None):
         self.answers, self.asked, self.lock = {}, [], threading.Lock()
         self.status, self.delay, self.connections = 200, 0, 0
-        self.peak, self._now = 0, 0
+        self.peak, self._now, self.sockets = 0, 0, []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -22,6 +24,7 @@ class AuthServer:
 
             def setup(self):
                 server.connections += 1
+                server.sockets.append(self.request)
                 super().setup()
 
             def do_GET(self):
@@ -76,8 +79,11 @@ class AuthServer:
             self.asked.clear()
 
     def stop(self):
-        """Listens no more."""
+        """Listens no more, and talks to nobody."""
         if self.thread.is_alive():
             self.http.shutdown()
             self.http.server_close()
             self.thread.join()
+            for connected in self.sockets:
+                with contextlib.suppress(OSError):
+                    connected.shutdown(socket.SHUT_RDWR)
