@@ -203,6 +203,8 @@ settings! {
     /// Whether an MQTT client without a user name that has shown a certificate is the user whom
     /// tls_user_name_from finds there: true or false.
     mqtt_tls_user_from_cert: bool = false, "BOOLEAN";
+    /// The virtual host of MQTT clients that name none.
+    mqtt_vhost: String = "/".to_owned(), "NAME";
     /// Longest time that an MQTT session is kept without its client, in seconds.
     mqtt_session_expiry_max: u32 = u32::MAX, "SECONDS";
     /// Largest MQTT packet that is accepted; 0 takes message_size_max.

@@ -15,7 +15,7 @@ use leveret_storage::Urgency;
 
 use super::events::Change;
 use super::shard::Appended;
-use super::{DEFAULT_VHOST, Node};
+use super::Node;
 
 /// A command that was carried out.
 #[derive(Debug)]
@@ -197,8 +197,8 @@ impl Node {
     }
 
     /// Makes an exchange of the broker's own, unless it is there.
-    pub(super) fn declare_own_exchange(&self, name: &str, spec: ExchangeSpec) {
-        let (vhost, name) = (DEFAULT_VHOST.into(), name.into());
+    pub(super) fn declare_own_exchange(&self, vhost: &Arc<str>, name: &str, spec: ExchangeSpec) {
+        let (vhost, name) = (vhost.clone(), name.into());
         let command = TopologyCommand::DeclareExchange { vhost, name, spec, own_queue: None };
         let mut topology = self.topology_mut();
         match topology.apply_own(command) {

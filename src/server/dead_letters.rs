@@ -138,7 +138,7 @@ impl Node {
         let queue = topology.queue_by_id(death.queue)?;
         if queue.spec.kind == QueueKind::Delay {
             return match &*queue.name {
-                topics::EXCHANGE => self.released_to_topic(&message, &topology),
+                topics::EXCHANGE => self.released_to_topic(&message, &topology, &queue.vhost),
                 _ => self.released(&message, &topology, queue),
             };
         }

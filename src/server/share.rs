@@ -11,7 +11,7 @@ use leveret_core::{Address, Death, Message, QueueId, Shared, Target};
 
 use super::frontend::headers_of;
 use super::routed::Routed;
-use super::{DEFAULT_VHOST, Node, random_number};
+use super::{Node, random_number};
 
 /// The queues of the sessions whose clients are connected.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ impl Node {
         let topology = self.topology();
         let (exchange, key) = (message.exchange(), message.routing_key());
         // All sessions are there; that of the member may have ended.
-        let address = Address { vhost: DEFAULT_VHOST, exchange, key, random: random_number() };
+        let address = Address { vhost: &share.vhost, exchange, key, random: random_number() };
         let routes = topology.route(address, &*headers_of(&message), None).ok()?;
         let shared = routes.shared.iter().find(|shared| shared.share == *share)?;
         let target = Group::new(shared).choose(&self.online);

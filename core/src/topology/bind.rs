@@ -25,18 +25,19 @@ impl Topology {
             if takes_no_more(vhost, &self.queues, &binding)? {
                 return Ok(Outcome::Unchanged.into());
             }
-            let bound = Bound::new(binding, options, destination_durable);
+            let bound = Bound::new(binding, options, destination_durable, &vhost.name);
             let source = vhost.exchange(&bound.binding.source)?;
             let remembers = source.spec.kind == ExchangeKind::RecentHistory;
             let recalled_from = source.own_queue.filter(|_| remembers);
             link(vhost, &mut self.queues, bound)?;
             return Ok(Applied { recalled_from, ..Outcome::Created.into() });
         };
+        let name = vhost.name.clone();
         let bound = vhost.bindings.bound_mut(id);
         if bound.options == options {
             return Ok(Outcome::Unchanged.into());
         }
-        bound.set_options(options);
+        bound.set_options(options, &name);
         Ok(Outcome::Replaced.into())
     }
 

@@ -72,6 +72,8 @@ pub struct Subscription {
 /// A shared subscription of MQTT: of the sessions that have it, one gets each message.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share {
+    /// The virtual host of those sessions.
+    pub vhost: Arc<str>,
     /// Its name.
     pub name: Arc<str>,
     /// Its filter, in routing-key form.
@@ -96,9 +98,9 @@ impl Binding {
         self
     }
 
-    fn share(&self) -> Option<Share> {
+    fn share(&self, vhost: &Arc<str>) -> Option<Share> {
         let name = self.arguments.get(SHARE).filter(|_| self.syntax == Syntax::Mqtt)?;
-        Some(Share { name: name.as_str()?.into(), key: self.key.clone() })
+        Some(Share { vhost: vhost.clone(), name: name.as_str()?.into(), key: self.key.clone() })
     }
 
     pub(super) fn criteria(&self) -> Criteria<'_> {
@@ -156,16 +158,21 @@ impl Bound {
         binding: Binding,
         options: Option<SubscriptionOptions>,
         destination_durable: bool,
+        vhost: &Arc<str>,
     ) -> Self {
         let mut bound = Bound { binding, options: None, subscription: None, destination_durable };
-        bound.set_options(options);
+        bound.set_options(options, vhost);
         bound
     }
 
-    pub(super) fn set_options(&mut self, options: Option<SubscriptionOptions>) {
+    pub(super) fn set_options(
+        &mut self,
+        options: Option<SubscriptionOptions>,
+        vhost: &Arc<str>,
+    ) {
         self.options = options;
         self.subscription = options.map(|options| {
-            let share = self.binding.share().map(Arc::new);
+            let share = self.binding.share(vhost).map(Arc::new);
             Arc::new(Subscription { share, ..options.into() })
         });
     }

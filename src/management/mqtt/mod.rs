@@ -1,7 +1,8 @@
 //! MQTT: sessions, subscriptions, retained messages, and a publish to a topic.
 //!
-//! All of it is in the virtual host `/`, so that whoever sees that one sees this. What is in a retained
-//! message is for those who may read its topic.
+//! All of it is of one virtual host: that of the parameter `vhost`, or that of MQTT clients which name
+//! none. Whoever sees that one sees this; what is in a retained message is for those who may read its
+//! topic.
 
 pub mod publish;
 pub mod retained;
@@ -12,13 +13,16 @@ use std::sync::Arc;
 
 use super::call::Call;
 use super::error::Refusal;
-use crate::server::DEFAULT_VHOST;
 
-/// The virtual host of MQTT.
+/// The virtual host that a request is about.
 ///
 /// # Errors
-/// If the caller does not see it.
+/// If it is not there, or the caller does not see it.
 pub fn vhost(call: &Call) -> Result<Arc<str>, Refusal> {
-    call.caller.check_sees(DEFAULT_VHOST)?;
-    Ok(DEFAULT_VHOST.into())
+    let name = call.parameter("vhost").unwrap_or(&call.node().config.mqtt_vhost);
+    if !call.node().topology().has_vhost(name) {
+        return Err(Refusal::no_such_object());
+    }
+    call.caller.check_sees(name)?;
+    Ok(name.into())
 }

@@ -12,16 +12,16 @@ use crate::management::error::Refusal;
 use crate::management::reply::Reply;
 use crate::management::{list, totals};
 use crate::server::connections::{Introduction, Peer};
-use crate::server::session::{NEVER, SessionFacts};
+use crate::server::session::{Client, NEVER, SessionFacts};
 
 /// `GET /mqtt/sessions`.
 pub fn list(call: &Call) -> Answer {
-    vhost(call)?;
-    let mut sessions = call.node().lock_sessions().facts();
-    sessions.sort_unstable_by(|a, b| a.client_id.cmp(&b.client_id));
+    let vhost = vhost(call)?;
+    let mut sessions = call.node().lock_sessions().facts(&vhost);
+    sessions.sort_unstable_by(|a, b| a.client.id.cmp(&b.client.id));
     let peers = call.node().connections.all();
     let render = |sessions: &[&SessionFacts]| render(call, &peers, sessions);
-    list::answer(call, sessions, |session: &SessionFacts| [&*session.client_id], render)
+    list::answer(call, sessions, |session: &SessionFacts| [&*session.client.id], render)
 }
 
 /// `GET /mqtt/sessions/:client_id`.
@@ -34,8 +34,7 @@ pub fn show(call: &Call) -> Answer {
 
 /// `DELETE /mqtt/sessions/:client_id`: its client has to go, and begins anew if it comes back.
 pub fn end(call: &Call) -> Answer {
-    vhost(call)?;
-    let ended = call.node().end_session(call.part("client_id"));
+    let ended = call.node().end_session(&client(call)?);
     let promise = ended.ok_or_else(Refusal::no_such_object)?;
     Ok(Reply::no_content().after(promise))
 }
@@ -45,9 +44,12 @@ pub fn end(call: &Call) -> Answer {
 /// # Errors
 /// If it is not there.
 pub fn find(call: &Call) -> Result<SessionFacts, Refusal> {
-    vhost(call)?;
-    let sessions = call.node().lock_sessions();
-    sessions.facts_of(call.part("client_id")).ok_or_else(Refusal::no_such_object)
+    let client = client(call)?;
+    call.node().lock_sessions().facts_of(&client).ok_or_else(Refusal::no_such_object)
+}
+
+fn client(call: &Call) -> Result<Client, Refusal> {
+    Ok(Client { vhost: vhost(call)?, id: call.part("client_id").into() })
 }
 
 fn render(call: &Call, peers: &[Arc<Peer>], sessions: &[&SessionFacts]) -> Vec<Option<Value>> {
@@ -58,7 +60,7 @@ fn render(call: &Call, peers: &[Arc<Peer>], sessions: &[&SessionFacts]) -> Vec<O
         let queue = topology.queue_by_id(session.queue)?;
         let mut object = Map::new();
         let fields = [
-            ("client_id", json!(&*session.client_id)),
+            ("client_id", json!(&*session.client.id)),
             ("connected", json!(session.connection.is_some())),
             ("queue", json!(&*queue.name)),
             ("vhost", json!(&*queue.vhost)),
@@ -73,8 +75,8 @@ fn render(call: &Call, peers: &[Arc<Peer>], sessions: &[&SessionFacts]) -> Vec<O
             ("message_bytes", json!(stats.ready_bytes + stats.unacked_bytes)),
         ];
         object.extend(fields.map(|(name, value)| (name.to_owned(), value)));
-        let client = session.connection.and_then(|id| client(call, peers, id));
-        object.insert("connection".to_owned(), client.unwrap_or(Value::Null));
+        let connection = session.connection.and_then(|id| connection(call, peers, id));
+        object.insert("connection".to_owned(), connection.unwrap_or(Value::Null));
         Some(Value::Object(object))
     });
     described.collect()
@@ -86,7 +88,7 @@ fn expiry(seconds: u32) -> Value {
 }
 
 /// The connection of a session, if the caller may see it. The list is in the order of their numbers.
-fn client(call: &Call, peers: &[Arc<Peer>], id: ConnectionId) -> Option<Value> {
+fn connection(call: &Call, peers: &[Arc<Peer>], id: ConnectionId) -> Option<Value> {
     let at = peers.binary_search_by_key(&id, |peer| peer.id).ok()?;
     let peer = &peers[at];
     let login = peer.login()?;

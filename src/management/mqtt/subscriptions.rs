@@ -34,7 +34,7 @@ pub fn list(call: &Call) -> Answer {
 /// `GET /mqtt/sessions/:client_id/subscriptions`.
 pub fn of_session(call: &Call) -> Answer {
     let session = find(call)?;
-    let rows = rows_of(&call.node().topology(), session.queue, &session.client_id);
+    let rows = rows_of(&call.node().topology(), session.queue, &session.client.id);
     answer(call, rows)
 }
 

@@ -125,7 +125,7 @@ impl Node {
             return;
         }
         let spec = ExchangeSpec { internal: true, ..ExchangeSpec::durable(ExchangeKind::Topic) };
-        self.declare_own_exchange(EXCHANGE, spec);
+        self.declare_own_exchange(&DEFAULT_VHOST.into(), EXCHANGE, spec);
     }
 }
 

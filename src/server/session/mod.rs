@@ -24,7 +24,7 @@ pub use operator::SessionFacts;
 use super::backends::Identity;
 use super::outbox::{CloseReason, Notice, Outbox};
 use super::timers::Timer;
-use super::{DEFAULT_VHOST, Node, clock};
+use super::{Node, clock};
 
 /// A session that ends at no time by itself.
 pub const NEVER: u32 = u32::MAX;
@@ -36,10 +36,19 @@ pub const QUEUE_PREFIX: &str = "mqtt.";
 #[derive(Debug, Default)]
 pub struct Sessions {
     /// Each in memory of its own: tables are half empty.
-    by_client: HashMap<Arc<str>, Box<Session>>,
-    clients: HashMap<QueueId, Arc<str>>,
+    by_client: HashMap<Client, Box<Session>>,
+    clients: HashMap<QueueId, Client>,
     /// What the journal says of sessions, until they are restored.
     recorded: HashMap<QueueId, SessionRecord>,
+}
+
+/// Whose a session is. Every virtual host has client identifiers of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Client {
+    /// The virtual host.
+    pub vhost: Arc<str>,
+    /// The client identifier.
+    pub id: Arc<str>,
 }
 
 /// A session of a client.
@@ -81,8 +90,8 @@ pub struct Will {
 /// A client that wants its session.
 #[derive(Debug)]
 pub struct Opening {
-    /// The client identifier.
-    pub client_id: Arc<str>,
+    /// Who it is.
+    pub client: Client,
     /// Whether it wants a new one.
     pub clean_start: bool,
     /// How long the session is to be kept without its client, in seconds.
@@ -119,7 +128,7 @@ impl Node {
         let mut sessions = self.lock_sessions();
         // An operator may have deleted its queue.
         let exists = |old: &Session| self.topology().queue_by_id(old.queue).is_some();
-        let old = sessions.remove(&opening.client_id).filter(exists);
+        let old = sessions.remove(&opening.client).filter(exists);
         let resumed = old.and_then(|mut old| {
             if let Some(holder) = &old.holder {
                 holder.outbox.notify(Notice::Close(CloseReason::TakenOver));
@@ -127,7 +136,7 @@ impl Node {
             let ends = opening.clean_start || old.expiry_s == 0;
             let is_due = |will: &Will| ends || (old.holder.is_some() && will.delay_s == 0);
             if let Some(will) = old.will.take().filter(|will| is_due(will)) {
-                self.publish_will(*will);
+                self.publish_will(&opening.client.vhost, *will);
             }
             if ends {
                 self.delete_queue_by_id(old.queue);
@@ -142,7 +151,7 @@ impl Node {
         let queue = opened.queue;
         self.online.set(queue, true);
         self.shard_of(queue).attach(opening.connection, &opening.outbox);
-        sessions.clients.insert(queue, opening.client_id.clone());
+        sessions.clients.insert(queue, opening.client.clone());
         let session = Session {
             queue,
             holder: Some(Holder { consumer, outbox: opening.outbox }),
@@ -153,19 +162,19 @@ impl Node {
             ends_at: None,
         };
         opened.promise = opened.promise.max(self.record_session(&session, Urgency::Promise));
-        sessions.by_client.insert(opening.client_id, Box::new(session));
+        sessions.by_client.insert(opening.client, Box::new(session));
         Ok(opened)
     }
 
     fn begin(&self, opening: &Opening, consumer: ConsumerId) -> Result<Opened, TopologyError> {
-        let client_id = opening.client_id.clone();
+        let Client { vhost, id: client_id } = opening.client.clone();
         let name = format!("{QUEUE_PREFIX}{client_id}");
         let spec = QueueSpec {
             durable: opening.expiry_s > 0,
             kind: QueueKind::MqttSession { client_id, expiry_s: opening.expiry_s },
             ..QueueSpec::default()
         };
-        let (queue, commanded) = self.declare_queue(&DEFAULT_VHOST.into(), &name, spec, true)?;
+        let (queue, commanded) = self.declare_queue(&vhost, &name, spec, true)?;
         let promise = commanded.promise;
         Ok(Opened { queue, consumer, present: false, received: Vec::new(), promise })
     }
@@ -222,7 +231,8 @@ impl Node {
         will: bool,
     ) {
         let mut sessions = self.lock_sessions();
-        let Some(session) = sessions.held_by(queue, consumer) else { return };
+        let Some((client, session)) = sessions.held_by(queue, consumer) else { return };
+        let vhost = client.vhost.clone();
         session.holder = None;
         if let Some(expiry_s) = expiry_s.filter(|&expiry_s| expiry_s != session.expiry_s) {
             session.expiry_s = expiry_s;
@@ -242,7 +252,7 @@ impl Node {
         session.will = session.will.take().filter(|_| will);
         session.away_since_ms = Some(clock::now_ms());
         if let Some(will) = self.wait(session) {
-            self.publish_will(*will);
+            self.publish_will(&vhost, *will);
         }
         // Behind the will: a crash in between may double it.
         self.record_session(session, Urgency::Lazy);
@@ -283,36 +293,35 @@ impl Node {
         let over = |session: &mut Session| {
             session.holder.is_none() && session.ends_at.is_some_and(|at| at <= now)
         };
-        if !sessions.find(queue).is_some_and(over) {
+        if !sessions.find(queue).is_some_and(|(_, session)| over(session)) {
             return;
         }
-        let will = sessions.forget(queue).and_then(|session| session.will);
+        let forgotten = sessions.forget(queue);
         self.delete_queue_by_id(queue);
         drop(sessions);
-        if let Some(will) = will {
-            self.publish_will(*will);
+        if let Some((client, Session { will: Some(will), .. })) = forgotten {
+            self.publish_will(&client.vhost, *will);
         }
     }
 
     /// Publishes a will whose delay is over, unless its client is back.
     pub fn publish_delayed_will(&self, queue: QueueId) {
         let mut sessions = self.lock_sessions();
-        let Some(session) = sessions.find(queue) else { return };
+        let Some((client, session)) = sessions.find(queue) else { return };
         let now = clock::now();
         if session.holder.is_some() || session.will_at.is_none_or(|at| at > now) {
             return;
         }
         if let Some(will) = session.will.take() {
-            self.publish_will(*will);
+            self.publish_will(&client.vhost, *will);
             self.record_session(session, Urgency::Lazy);
         }
     }
 
     /// Publishes a will, if its user may do that by now.
-    fn publish_will(&self, will: Will) {
-        let vhost: Arc<str> = DEFAULT_VHOST.into();
+    fn publish_will(&self, vhost: &Arc<str>, will: Will) {
         let Will { message, expiry_s, identity, client_id, .. } = will;
-        let actor = identity.actor(&vhost, Some(&client_id));
+        let actor = identity.actor(vhost, Some(&client_id));
         let (exchange, key) = (message.exchange(), message.routing_key());
         if let Err(error) = self.topology().check_publish_by(actor, exchange, &[key]) {
             return tracing::info!(%client_id, %error, "a will is not published");
@@ -320,32 +329,34 @@ impl Node {
         let timestamp_ms = clock::now_ms();
         let expires_at_ms = expiry_s.map(|expiry_s| timestamp_ms + u64::from(expiry_s) * 1000);
         let facts = Facts { timestamp_ms, expires_at_ms, ..message.facts() };
-        self.publish_now(&vhost, &Arc::new(message.with_facts(facts)));
+        self.publish_now(vhost, &Arc::new(message.with_facts(facts)));
     }
 
     /// The sessions that the journal knows, after a restart. Their clients are away: those that were
     /// connected since now. What was to end with its connection ends, as does what has expired.
     pub fn restore_sessions(&self) {
-        let known: Vec<(QueueId, Arc<str>, u32)> = self
-            .topology()
-            .queues(DEFAULT_VHOST)
-            .into_iter()
-            .filter_map(|queue| match &queue.spec.kind {
-                QueueKind::MqttSession { client_id, expiry_s } => {
-                    Some((queue.id, client_id.clone(), *expiry_s))
-                }
-                QueueKind::Classic | QueueKind::Delay | QueueKind::History => None,
-            })
-            .collect();
+        let known: Vec<(QueueId, Client, u32)> = {
+            let topology = self.topology();
+            let queues = topology.vhosts().flat_map(|vhost| topology.queues(vhost));
+            queues
+                .filter_map(|queue| match &queue.spec.kind {
+                    QueueKind::MqttSession { client_id, expiry_s } => {
+                        let client = Client { vhost: queue.vhost.clone(), id: client_id.clone() };
+                        Some((queue.id, client, *expiry_s))
+                    }
+                    QueueKind::Classic | QueueKind::Delay | QueueKind::History => None,
+                })
+                .collect()
+        };
         let mut sessions = self.lock_sessions();
         let mut recorded = std::mem::take(&mut sessions.recorded);
-        for (queue, client_id, expiry_s) in known {
+        for (queue, client, expiry_s) in known {
             let (mut session, mut is_news) =
                 Session::restored(queue, expiry_s, recorded.remove(&queue));
             let has_ended = session.left_of(expiry_s).is_zero();
             let will = if has_ended { session.will.take() } else { self.wait(&mut session) };
             if let Some(will) = will {
-                self.publish_will(*will);
+                self.publish_will(&client.vhost, *will);
                 is_news = true;
             }
             if has_ended {
@@ -355,8 +366,8 @@ impl Node {
             if is_news {
                 self.record_session(&session, Urgency::Lazy);
             }
-            sessions.clients.insert(queue, client_id.clone());
-            sessions.by_client.insert(client_id, Box::new(session));
+            sessions.clients.insert(queue, client.clone());
+            sessions.by_client.insert(client, Box::new(session));
         }
     }
 
@@ -465,25 +476,32 @@ impl Sessions {
         self.recorded.insert(recorded.queue, recorded);
     }
 
-    fn find(&mut self, queue: QueueId) -> Option<&mut Session> {
+    fn find(&mut self, queue: QueueId) -> Option<(&Client, &mut Session)> {
         let client = self.clients.get(&queue)?;
         let session = self.by_client.get_mut(client)?;
-        Some(&mut **session).filter(|session| session.queue == queue)
+        (session.queue == queue).then_some((client, session))
     }
 
-    fn held_by(&mut self, queue: QueueId, consumer: ConsumerId) -> Option<&mut Session> {
-        self.find(queue)
-            .filter(|session| session.holder.as_ref().is_some_and(|h| h.consumer == consumer))
+    fn held_by(
+        &mut self,
+        queue: QueueId,
+        consumer: ConsumerId,
+    ) -> Option<(&Client, &mut Session)> {
+        let is_holder = |session: &Session| {
+            session.holder.as_ref().is_some_and(|holder| holder.consumer == consumer)
+        };
+        self.find(queue).filter(|(_, session)| is_holder(session))
     }
 
-    fn remove(&mut self, client_id: &str) -> Option<Session> {
-        let session = self.by_client.remove(client_id)?;
+    fn remove(&mut self, client: &Client) -> Option<Session> {
+        let session = self.by_client.remove(client)?;
         self.clients.remove(&session.queue);
         Some(*session)
     }
 
-    fn forget(&mut self, queue: QueueId) -> Option<Session> {
+    fn forget(&mut self, queue: QueueId) -> Option<(Client, Session)> {
         let client = self.clients.remove(&queue)?;
-        self.by_client.remove(&client).map(|session| *session)
+        let session = self.by_client.remove(&client)?;
+        Some((client, *session))
     }
 }

@@ -18,7 +18,7 @@ use crate::server::clock;
 use crate::server::connections::{Introduction, Login};
 use crate::server::publisher::Publisher;
 use crate::server::scram;
-use crate::server::session::{Opened, Opening, Will};
+use crate::server::session::{Client, Opened, Opening, Will};
 use crate::server::usage::LimitReached;
 
 /// What a client came for, as its CONNECT says.
@@ -104,7 +104,7 @@ impl Mqtt {
         }
         let expiry_s = arrival.session_expiry_s.min(self.node.config.mqtt_session_expiry_max);
         let opened = self.node.open_session(Opening {
-            client_id: client_id.clone(),
+            client: Client { vhost: self.vhost.clone(), id: client_id.clone() },
             clean_start: arrival.clean_start,
             expiry_s,
             connection: self.peer.id,

@@ -10,7 +10,7 @@ use leveret_mqtt::{Properties, Property, ReasonCode};
 use super::TOPIC_EXCHANGE;
 use crate::server::frontend::headers_of;
 use crate::server::routed::Routed;
-use crate::server::{DEFAULT_VHOST, Node, clock, random_number};
+use crate::server::{Node, clock, random_number};
 
 /// The exchange whose queue has what is delayed.
 pub const EXCHANGE: &str = "amq.mqtt.delayed";
@@ -39,16 +39,16 @@ pub(super) fn split(topic: &str) -> Result<(u32, &str), ReasonCode> {
 
 impl Node {
     /// Where messages for topics wait; `None` if the exchange cannot be made.
-    pub(super) fn delayed_topics(&self) -> Option<Target> {
+    pub(super) fn delayed_topics(&self, vhost: &Arc<str>) -> Option<Target> {
         let target = |topology: &Topology| {
-            let queue = topology.exchange(DEFAULT_VHOST, EXCHANGE).ok()?.own_queue?;
+            let queue = topology.exchange(vhost, EXCHANGE).ok()?.own_queue?;
             Some(Target { queue, durable: true, ..Target::default() })
         };
         if let Some(found) = target(&self.topology()) {
             return Some(found);
         }
         let spec = ExchangeSpec::durable(ExchangeKind::Topic).delayed();
-        self.declare_own_exchange(EXCHANGE, ExchangeSpec { internal: true, ..spec });
+        self.declare_own_exchange(vhost, EXCHANGE, ExchangeSpec { internal: true, ..spec });
         target(&self.topology())
     }
 
@@ -58,6 +58,7 @@ impl Node {
         &self,
         message: &Message,
         topology: &Topology,
+        vhost: &Arc<str>,
     ) -> Option<(Arc<Message>, Arc<Routed>)> {
         let now_ms = clock::now_ms();
         let expires_at_ms =
@@ -67,14 +68,13 @@ impl Node {
             });
         let facts = Facts { timestamp_ms: now_ms, expires_at_ms, ..message.facts() };
         let message = Arc::new(message.clone().with_facts(facts));
-        let vhost = DEFAULT_VHOST.into();
         if facts.retain
-            && let Err(error) = self.retain(&vhost, &message)
+            && let Err(error) = self.retain(vhost, &message)
         {
             tracing::warn!(%error, topic = message.routing_key(), "a delayed message is not retained");
         }
         let address = Address {
-            vhost: DEFAULT_VHOST,
+            vhost,
             exchange: TOPIC_EXCHANGE,
             key: message.routing_key(),
             random: random_number(),
