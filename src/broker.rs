@@ -133,6 +133,11 @@ impl Broker {
         if config.metrics_port != 0 {
             bound.push(bind(config.metrics_port, Protocol::Metrics)?);
         }
+        for port in config.mqtt_port_vhosts.ports() {
+            if !named_ports(&config).contains(&port) {
+                bound.push(bind(port, Protocol::Mqtt)?);
+            }
+        }
         if tls.is_some() {
             bound.extend([
                 bind(config.amqps_port, Protocol::Amqps)?,
@@ -377,3 +382,18 @@ fn log_config(config: &Config) -> LogConfig {
 const OPERATOR_SOCKET_MODE: u32 = 0o600;
 /// How often a shutdown looks whether all clients have gone.
 const POLL: Duration = Duration::from_millis(5);
+
+/// The ports that settings of their own name.
+fn named_ports(config: &Config) -> [u16; 9] {
+    [
+        config.amqp_port,
+        config.mqtt_port,
+        config.http_port,
+        config.websocket_port,
+        config.metrics_port,
+        config.amqps_port,
+        config.mqtts_port,
+        config.https_port,
+        config.wss_port,
+    ]
+}

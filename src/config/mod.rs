@@ -6,6 +6,7 @@
 mod auth;
 mod load;
 mod mode;
+mod port_vhosts;
 mod setting;
 mod size;
 mod tls;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use auth::{AuthBackend, AuthBackends, HttpMethod};
 pub use load::{LoadError, Loaded, Task, load};
 pub use mode::FileMode;
+pub use port_vhosts::PortVhosts;
 pub use setting::{ConfigError, Setting};
 pub use size::ByteSize;
 pub use tls::{ClientCertificates, TlsVersion, UserNameFrom};
@@ -203,8 +205,12 @@ settings! {
     /// Whether an MQTT client without a user name that has shown a certificate is the user whom
     /// tls_user_name_from finds there: true or false.
     mqtt_tls_user_from_cert: bool = false, "BOOLEAN";
-    /// The virtual host of MQTT clients that name none.
+    /// The virtual host of MQTT clients for which nothing else says one: no user name of the form
+    /// VHOST:USER, and no port.
     mqtt_vhost: String = "/".to_owned(), "NAME";
+    /// Virtual hosts of MQTT clients by the port that they connect to, as PORT=VHOST, separated by commas.
+    /// A port that no other setting names is opened for MQTT without TLS.
+    mqtt_port_vhosts: PortVhosts = PortVhosts::default(), "PORTS";
     /// Longest time that an MQTT session is kept without its client, in seconds.
     mqtt_session_expiry_max: u32 = u32::MAX, "SECONDS";
     /// Largest MQTT packet that is accepted; 0 takes message_size_max.

@@ -107,7 +107,7 @@ macro_rules! plain {
 plain!(bool, u16, u32, String, Millis, super::ByteSize, super::SyncPolicy, super::FileMode);
 plain!(super::Engine, super::Anonymous, super::LogLevel, super::Compat, super::Overlapping);
 plain!(super::SubackRefusal, super::RefusedPublish, super::TlsVersion);
-plain!(super::AuthBackends, super::HttpMethod);
+plain!(super::AuthBackends, super::HttpMethod, super::PortVhosts);
 plain!(super::ClientCertificates, super::UserNameFrom);
 
 impl Value for PathBuf {

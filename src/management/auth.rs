@@ -81,7 +81,7 @@ impl Caller {
     ) -> Result<Caller, Refusal> {
         // Looked up first: if the password is changed meanwhile, the old one opens no session.
         let user = node.topology().user(name).cloned();
-        let login = Credentials { user: name, password: Some(password), from, client_id: None };
+        let login = Credentials { user: name, password: Some(password), from, client: None };
         let identity = node.login(login).await;
         node.logins.note(Dialect::Http, identity.is_some());
         let identity = identity.ok_or_else(Refusal::login_refused)?;

@@ -28,7 +28,7 @@ use super::{BackendError, Identity, Outside, Said};
 use crate::config::{Config, HttpMethod};
 use crate::server::logins::Credentials;
 use crate::server::scram::random;
-use crate::server::{DEFAULT_VHOST, clock};
+use crate::server::clock;
 
 /// The server.
 #[derive(Debug)]
@@ -189,8 +189,8 @@ impl Question {
             form.push_str("&password=");
             form.extend(form_urlencoded::byte_serialize(password));
         }
-        if let Some(client_id) = login.client_id {
-            let pairs = [("vhost", DEFAULT_VHOST), ("client_id", client_id)];
+        if let Some((vhost, client_id)) = login.client {
+            let pairs = [("vhost", vhost), ("client_id", client_id)];
             form = Serializer::new(form).extend_pairs(pairs).finish();
         }
         Question { about: About::User, form }
@@ -395,9 +395,9 @@ mod tests {
     #[test]
     fn a_login_may_have_octets_that_are_no_text() {
         let from = std::net::IpAddr::from([127, 0, 0, 1]);
-        let login = |password, client_id| Credentials { user: "j&o", password, from, client_id };
+        let login = |password, client| Credentials { user: "j&o", password, from, client };
         let form = |login| Question::of_login(login).form;
         assert_eq!(form(login(Some(b"a b\xff"), None)), "username=j%26o&password=a+b%FF");
-        assert_eq!(form(login(None, Some("c=d"))), "username=j%26o&vhost=%2F&client_id=c%3Dd");
+        assert_eq!(form(login(None, Some(("/", "c=d")))), "username=j%26o&vhost=%2F&client_id=c%3Dd");
     }
 }

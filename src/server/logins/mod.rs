@@ -54,8 +54,8 @@ pub struct Credentials<'a> {
     pub password: Option<&'a [u8]>,
     /// From where.
     pub from: IpAddr,
-    /// The identifier of an MQTT client.
-    pub client_id: Option<&'a str>,
+    /// The virtual host and the identifier of an MQTT client.
+    pub client: Option<(&'a str, &'a str)>,
 }
 
 /// Whether a login is right.
@@ -137,10 +137,11 @@ impl Node {
         let (mut sender, verdict) = oneshot::channel();
         let (node, outbox) = (self.clone(), outbox.clone());
         let (user, password) = (login.user.to_owned(), login.password.map(<[u8]>::to_vec));
-        let (from, client_id) = (login.from, login.client_id.map(str::to_owned));
+        let from = login.from;
+        let client = login.client.map(|(vhost, id)| (vhost.to_owned(), id.to_owned()));
         tokio::spawn(async move {
-            let (password, client_id) = (password.as_deref(), client_id.as_deref());
-            let login = Credentials { user: &user, password, from, client_id };
+            let client = client.as_ref().map(|(vhost, id)| (vhost.as_str(), id.as_str()));
+            let login = Credentials { user: &user, password: password.as_deref(), from, client };
             let identity = tokio::select! {
                 identity = node.check_login(login) => identity,
                 // The client has not waited.
@@ -306,7 +307,7 @@ mod tests {
         let (logins, others) = (PasswordChecks::new(0), PasswordChecks::new(0));
         let login = |user, password: &'static str| {
             let from = IpAddr::from([127, 0, 0, 1]);
-            Credentials { user, password: Some(password.as_bytes()), from, client_id: None }
+            Credentials { user, password: Some(password.as_bytes()), from, client: None }
         };
         let known = logins.tag("h", login("ab", "c"));
         assert_eq!(known, logins.tag("h", login("ab", "c")));

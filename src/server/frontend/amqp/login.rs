@@ -39,7 +39,7 @@ impl Amqp {
             ("AMQPLAIN", _) => ("AMQPLAIN", login.user, Some(login.password)),
             _ => ("PLAIN", login.user, Some(login.password)),
         };
-        let credentials = Credentials { user, password, from, client_id: None };
+        let credentials = Credentials { user, password, from, client: None };
         let verdict = self.node.begin_login(credentials, &self.peer.outbox);
         let user = user.into();
         self.login = Some(Box::new(WaitingLogin { user, mechanism, verdict }));
@@ -83,7 +83,7 @@ impl Amqp {
         let (sender, renewed) = oneshot::channel();
         tokio::spawn(async move {
             let (user, password) = (&*identity.user, Some(&*token));
-            let login = Credentials { user, password, from, client_id: None };
+            let login = Credentials { user, password, from, client: None };
             if sender.send(node.backends().renew(&identity, login).await).is_ok() {
                 outbox.wake();
             }

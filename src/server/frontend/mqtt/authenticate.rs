@@ -34,14 +34,15 @@ enum Step {
 
 impl Mqtt {
     pub(super) fn handle_connect(&mut self, connect: &Connect<'_>) {
-        let arrival = Arrival::of(connect);
+        let username = self.choose_vhost(connect.username);
+        let arrival = Arrival::of(connect, username);
         if let Some(Authentication { method, data }) = connect.authentication {
             return match method {
                 scram::METHOD => self.begin_login(Some(arrival), data),
                 _ => self.connection.refuse(UNKNOWN_METHOD),
             };
         }
-        let (user, password) = match connect.username {
+        let (user, password) = match username {
             Some(user) => (user, Some(connect.password.unwrap_or_default())),
             None => match self.certificate_user() {
                 Some(user) => return self.check(arrival, &user, None, connect.client_id),
@@ -62,8 +63,8 @@ impl Mqtt {
             arrival.mechanism = "EXTERNAL";
             arrival.username = Some(user.to_owned());
         }
-        let (from, client_id) = (self.peer.link.peer.ip(), Some(client_id));
-        let credentials = Credentials { user, password, from, client_id };
+        let (from, client) = (self.peer.link.peer.ip(), Some((&*self.vhost, client_id)));
+        let credentials = Credentials { user, password, from, client };
         let verdict = self.node.begin_login(credentials, &self.peer.outbox);
         self.login = Some(Box::new(Login { step: Step::Check(verdict), arrival: Some(arrival) }));
         self.finish_check();

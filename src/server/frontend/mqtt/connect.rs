@@ -53,7 +53,8 @@ pub(super) struct Accepting {
 }
 
 impl Arrival {
-    pub fn of(connect: &Connect<'_>) -> Self {
+    /// With the name of its user, without the virtual host.
+    pub fn of(connect: &Connect<'_>, username: Option<&str>) -> Self {
         Arrival {
             client_id: connect.client_id.to_owned(),
             is_id_assigned: false,
@@ -62,8 +63,8 @@ impl Arrival {
             keep_alive_s: connect.keep_alive_s,
             wants_response_information: connect.wants_response_information,
             will: connect.will.as_ref().map(Wish::of),
-            username: connect.username.map(str::to_owned),
-            mechanism: match (connect.authentication, connect.username) {
+            username: username.map(str::to_owned),
+            mechanism: match (connect.authentication, username) {
                 (Some(_), _) => scram::METHOD,
                 (None, Some(_)) => "PLAIN",
                 (None, None) => "ANONYMOUS",

@@ -14,6 +14,7 @@ mod publish;
 mod reader;
 mod subscribe;
 mod topic;
+mod vhost;
 
 pub use properties::{RETAIN_HEADER, UserProperties, may_be_retained, to_amqp};
 
@@ -34,7 +35,7 @@ use crate::server::outbox::{CloseReason, Mail, Notice};
 use crate::server::pause::Pause;
 use crate::server::publisher::Publisher;
 use crate::server::usage::Admission;
-use crate::server::{DEFAULT_VHOST, Node, clock};
+use crate::server::{Node, clock};
 use authenticate::Login;
 use connect::Accepting;
 use held::Waiting;
@@ -149,7 +150,7 @@ impl Mqtt {
         now: Instant,
     ) -> Self {
         let publisher = Publisher::new(None);
-        let vhost = node.topology().vhost_name(DEFAULT_VHOST);
+        let vhost = node.topology().vhost_name(&node.config.mqtt_vhost);
         Mqtt {
             node,
             peer,
