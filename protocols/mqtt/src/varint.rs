@@ -2,6 +2,8 @@
 //!
 //! The encoding is unique: a receiver refuses a longer form than needed [MQTT-1.5.5-1].
 
+use bytes::BufMut;
+
 use crate::Error;
 
 /// The largest value that four bytes can carry.
@@ -47,14 +49,14 @@ pub(crate) const fn len(value: usize) -> usize {
 
 /// Appends `value`, which is at most [`MAX`].
 #[inline]
-pub(crate) fn write(out: &mut Vec<u8>, value: usize) {
+pub(crate) fn write(out: &mut impl BufMut, value: usize) {
     debug_assert!(value <= MAX as usize);
     let mut rest = value;
     while rest > 0x7f {
-        out.push((rest & 0x7f) as u8 | 0x80);
+        out.put_u8((rest & 0x7f) as u8 | 0x80);
         rest >>= 7;
     }
-    out.push(rest as u8);
+    out.put_u8(rest as u8);
 }
 
 const LEN_MAX: usize = 4;

@@ -1,20 +1,24 @@
 //! What a connection still has to send.
 //!
 //! Small packets gather in one buffer; a large payload is a chunk of its own, shared with whoever
-//! else gets it. Taking the output takes the memory along: an idle connection holds none. Nothing
-//! is written that the client does not take [MQTT-3.1.2-24], nor anything after the last packet
-//! [MQTT-3.14.4-1].
+//! else gets it. A short buffer with messages or acknowledgements is used again once it is written,
+//! so that a quiet stream of messages allocates nothing; any other is given away with what is in
+//! it. So a connection that is idle from the start, or only pings, holds none. Nothing is written that
+//! the client does not take [MQTT-3.1.2-24], nor anything after the last packet [MQTT-3.14.4-1].
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::packet::kind;
 use crate::property::{self, id};
 use crate::{Version, varint};
 
 #[derive(Debug)]
 pub(crate) struct Output {
-    buffer: Vec<u8>,
+    buffer: BytesMut,
+    /// There is a message in the buffer, or an acknowledgement of one.
+    is_of_messages: bool,
     chunks: VecDeque<Bytes>,
     /// Bytes in `chunks`.
     chunks_len: usize,
@@ -31,7 +35,8 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn new() -> Self {
         Self {
-            buffer: Vec::new(),
+            buffer: BytesMut::new(),
+            is_of_messages: false,
             chunks: VecDeque::new(),
             chunks_len: 0,
             next_capacity: CAPACITY_MIN,
@@ -83,14 +88,15 @@ impl Output {
         first: u8,
         remaining: usize,
         inline: usize,
-    ) -> Option<&mut Vec<u8>> {
+    ) -> Option<&mut BytesMut> {
         let head = 1 + varint::len(remaining);
         let is_too_large = head + remaining > self.packet_size_max as usize;
         if is_too_large || remaining > varint::MAX as usize || !self.is_open {
             return None;
         }
         self.reserve(head + inline);
-        self.buffer.push(first);
+        self.is_of_messages |= (kind::PUBLISH..=kind::PUBCOMP).contains(&(first >> 4));
+        self.buffer.put_u8(first);
         varint::write(&mut self.buffer, remaining);
         Some(&mut self.buffer)
     }
@@ -120,9 +126,12 @@ impl Output {
         if self.buffer.is_empty() {
             return None;
         }
-        let buffer = std::mem::take(&mut self.buffer);
-        self.next_capacity = (buffer.len() as u32).clamp(CAPACITY_MIN, CAPACITY_MAX);
-        Some(Bytes::from(buffer))
+        let octets = self.buffer.split().freeze();
+        self.next_capacity = (octets.len() as u32).clamp(CAPACITY_MIN, CAPACITY_MAX);
+        if !std::mem::take(&mut self.is_of_messages) || octets.len() > KEPT_MAX {
+            self.buffer = BytesMut::new();
+        }
+        Some(octets)
     }
 
     /// Moves everything to `out`.
@@ -149,3 +158,5 @@ const INLINE_MAX: usize = 16 << 10;
 const CAPACITY_MIN: u32 = 32;
 const CAPACITY_MAX: u32 = 64 << 10;
 const IDLE_CHUNKS_MAX: usize = 4;
+/// The longest buffer that is used again.
+const KEPT_MAX: usize = 512;

@@ -5,6 +5,8 @@
 //! ```
 //! The properties, and a reason code of 0, may be left out. MQTT 3.1.1 has neither.
 
+use bytes::BufMut;
+
 use super::{Rules, Version, kind};
 use crate::connection::output::Output;
 use crate::property;
@@ -53,7 +55,7 @@ pub(crate) fn write(output: &mut Output, kind: u8, packet_id: u16, reason: Reaso
     };
     out.extend_from_slice(&packet_id.to_be_bytes());
     if !is_short {
-        out.push(reason as u8);
+        out.put_u8(reason as u8);
     }
 }
 
@@ -69,7 +71,7 @@ fn write_explained(output: &mut Output, kind: u8, packet_id: u16, reason: Reason
         return false;
     };
     out.extend_from_slice(&packet_id.to_be_bytes());
-    out.push(reason.code as u8);
+    out.put_u8(reason.code as u8);
     property::put_section(out, &properties);
     true
 }

@@ -5,6 +5,8 @@
 //! ```
 //! Both parts may be left out of an AUTH with the reason code 0, which only a server sends.
 
+use bytes::BufMut;
+
 use super::{Rules, kind};
 use crate::connection::output::Output;
 use crate::property::{self, Properties, Property, id};
@@ -62,7 +64,7 @@ pub(crate) fn write(output: &mut Output, reason: ReasonCode, method: &str, data:
     let Some(out) = output.packet(kind::AUTH << 4, len, len) else {
         return false;
     };
-    out.push(reason as u8);
+    out.put_u8(reason as u8);
     property::put_section(out, &properties);
     true
 }

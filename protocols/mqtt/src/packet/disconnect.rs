@@ -5,6 +5,8 @@
 //! ```
 //! MQTT 3.1.1 has no body, and only clients send it. In MQTT 5 both parts may be left out.
 
+use bytes::BufMut;
+
 use super::{Rules, Version, kind};
 use crate::connection::output::Output;
 use crate::property::{self, Property};
@@ -82,7 +84,7 @@ fn write_form(output: &mut Output, code: ReasonCode, properties: &[u8]) -> bool 
         return false;
     };
     if len > 0 {
-        out.push(code as u8);
+        out.put_u8(code as u8);
     }
     if len > 1 {
         property::put_section(out, properties);

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use bytes::{BufMut, BytesMut};
+
 use super::id;
 use super::read::value_offset;
 use crate::{topic, varint};
@@ -122,7 +124,7 @@ impl<'a> Forwarded<'a> {
     }
 
     #[inline]
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, out: &mut BytesMut) {
         varint::write(out, self.len);
         let start = out.len();
         out.extend_from_slice(self.raw);
@@ -130,21 +132,21 @@ impl<'a> Forwarded<'a> {
             expiry.write(out, start);
         }
         for &id in self.subscription_ids {
-            out.push(id::SUBSCRIPTION_ID);
+            out.put_u8(id::SUBSCRIPTION_ID);
             varint::write(out, id as usize);
         }
         if let Some(alias) = self.alias {
-            out.push(id::TOPIC_ALIAS);
+            out.put_u8(id::TOPIC_ALIAS);
             out.extend_from_slice(&alias.to_be_bytes());
         }
     }
 }
 
 impl Expiry {
-    fn write(self, out: &mut Vec<u8>, start: usize) {
+    fn write(self, out: &mut BytesMut, start: usize) {
         let seconds = self.seconds.to_be_bytes();
         let Some(offset) = self.offset else {
-            out.push(id::MESSAGE_EXPIRY);
+            out.put_u8(id::MESSAGE_EXPIRY);
             out.extend_from_slice(&seconds);
             return;
         };
@@ -175,15 +177,15 @@ fn without(raw: &[u8], id: u8, len: usize) -> Cow<'_, [u8]> {
 }
 
 /// Appends a value behind its two-byte length; it is not longer than [`LEN_MAX`].
-fn put_binary(out: &mut Vec<u8>, value: &[u8]) {
+fn put_binary(out: &mut impl BufMut, value: &[u8]) {
     debug_assert!(value.len() <= LEN_MAX);
-    out.extend((value.len() as u16).to_be_bytes());
-    out.extend(value);
+    out.put_u16(value.len() as u16);
+    out.put_slice(value);
 }
 
 /// Appends a property whose value is a string or binary, not longer than [`LEN_MAX`].
-pub(crate) fn put_property(out: &mut Vec<u8>, id: u8, value: &[u8]) {
-    out.push(id);
+pub(crate) fn put_property(out: &mut impl BufMut, id: u8, value: &[u8]) {
+    out.put_u8(id);
     put_binary(out, value);
 }
 
@@ -193,9 +195,9 @@ pub(crate) const fn section_len(raw: &[u8]) -> usize {
 }
 
 /// Appends the properties in `raw` behind their length.
-pub(crate) fn put_section(out: &mut Vec<u8>, raw: &[u8]) {
+pub(crate) fn put_section(out: &mut impl BufMut, raw: &[u8]) {
     varint::write(out, raw.len());
-    out.extend(raw);
+    out.put_slice(raw);
 }
 
 /// Whether MQTT can express a text [MQTT-1.5.4-2].
@@ -215,10 +217,10 @@ mod tests {
 
     fn written(raw: &[u8], expiry: Option<u32>, ids: &[u32]) -> Vec<u8> {
         let forwarded = Forwarded::new(raw, expiry, ids, None);
-        let mut out = vec![0xaa];
+        let mut out = BytesMut::from(&[0xaa][..]);
         forwarded.write(&mut out);
         assert_eq!(out.len(), 1 + forwarded.section_len());
-        out.split_off(1)
+        out[1..].to_vec()
     }
 
     #[test]

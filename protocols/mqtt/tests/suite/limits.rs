@@ -113,7 +113,7 @@ fn an_idle_connection_is_small_and_holds_no_buffer() {
     let mut out = VecDeque::new();
     server.connection.poll_transmit(&mut out);
     assert_eq!(out.len(), 1);
-    assert!(format!("{:?}", server.connection).contains("buffer: []"));
+    assert!(format!("{:?}", server.connection).contains("buffer: b\"\""));
 }
 
 #[test]
