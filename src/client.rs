@@ -191,9 +191,10 @@ impl Client {
     fn hand_over(&self, message: &Arc<Message>) -> Result<(bool, Option<Position>), ClientError> {
         let mut publisher = Publisher::new(None);
         let to = (message.exchange(), message.routing_key());
-        let routed = publisher.route(&self.node, &self.vhost, to, &no_headers)?;
+        let way = publisher.route(&self.node, &self.vhost, to, &no_headers)?;
+        let routed = publisher.routed(way);
         let (anywhere, copies) = (!routed.is_empty(), routed.copies);
-        publisher.add(&self.node, message.clone(), routed, (None, None));
+        publisher.add(&self.node, message.clone(), way, (None, None));
         let promise = publisher.flush(&self.node);
         self.node.connections.count_for(Dialect::Embedded, |counts| {
             counts.note_publish(message.body().len(), false);

@@ -91,15 +91,16 @@ pub fn send(
         publisher = publisher.on_behalf_of(call.caller.identity());
     }
     let to = (message.exchange(), message.routing_key());
-    let routed = publisher.route(call.node(), vhost, to, headers).map_err(refused)?;
+    let way = publisher.route(call.node(), vhost, to, headers).map_err(refused)?;
+    let routed = publisher.routed(way);
     let (is_routed, copies) = (!routed.is_empty(), routed.copies);
     let mut promise = None;
     if message.facts().retain {
         let retained = call.node().retain(vhost, message);
         promise = retained.map_err(|error| Refusal::bad_request(error.to_string()))?;
     }
-    call.tap(vhost, Tap::Publish(message, &routed));
-    publisher.add(call.node(), message.clone(), routed, (None, None));
+    call.tap(vhost, Tap::Publish(message, routed));
+    publisher.add(call.node(), message.clone(), way, (None, None));
     let promise = promise.max(publisher.flush(call.node()));
     let is_refused = !publisher.refused().is_empty();
     call.node().connections.count_for(Dialect::Http, |counts| {

@@ -112,7 +112,7 @@ impl Node {
         let mut publisher = Publisher::new(None);
         for death in deaths {
             if let Some((letter, routed)) = self.dead_letter(death) {
-                publisher.add(self, letter, routed, (None, None));
+                publisher.add_routed(self, letter, routed);
             }
         }
         // What is appended now stands before the settlements that follow, so that a crash may double

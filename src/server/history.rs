@@ -36,12 +36,12 @@ impl Node {
             let message = as_of_now(&delivery.message);
             let routed = self.routed_to(vhost, to, &message);
             if !routed.is_empty() {
-                publisher.add(self, Arc::new(message), Arc::new(routed), (None, None));
+                publisher.add_routed(self, Arc::new(message), Arc::new(routed));
             }
         }
         let promise = publisher.flush(self);
-        let entries: Vec<_> = remembered.iter().map(|delivery| delivery.index).collect();
-        self.settle(history, HOLDER, &entries, Settlement::Requeue);
+        let entries = remembered.iter().map(|delivery| delivery.index);
+        self.settle(history, HOLDER, entries, Settlement::Requeue);
         promise
     }
 

@@ -1,11 +1,12 @@
 //! The publishing side of a connection: routes, and one batch per shard per read.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use leveret_core::record::{self, Kind, Origin, Packet};
 use leveret_core::{
-    Address, Headers, Message, Placement, Position, QueueId, Reference, Target, Topology,
+    Address, Headers, Message, Placement, Position, QueueId, Reference, Topology,
     TopologyError,
 };
 use leveret_storage::Urgency;
@@ -34,6 +35,8 @@ pub struct Publisher {
 /// What is published, and what is known from earlier batches.
 struct Batch {
     cache: Cache,
+    /// Where messages of the batch go; those in a row that go the same way share one.
+    ways: Vec<Arc<Routed>>,
     /// Of each shard.
     items: Vec<Vec<Item>>,
     /// Records that several shards of the batch refer to.
@@ -48,15 +51,32 @@ struct Batch {
     tally: ExchangeTally,
 }
 
-/// A publish that its client wants to have confirmed: the channel, and its number there.
-pub type Confirm = (u16, u64);
+/// A publish that its client wants to have confirmed.
+#[derive(Debug, Clone, Copy)]
+pub struct Confirm {
+    /// Its number on the channel.
+    pub sequence: NonZeroU64,
+    /// The channel.
+    pub channel: u16,
+}
+
+/// Where a message goes: a place in the list of its batch, so that most messages share a route without
+/// a count of who does.
+#[derive(Debug, Clone, Copy)]
+pub struct Way(u32);
 
 struct Item {
     message: Arc<Message>,
     confirm: Option<Confirm>,
-    routed: Arc<Routed>,
+    /// What few messages have.
+    more: Option<Box<More>>,
+    way: Way,
     /// Which shard's part of the routes.
-    part: usize,
+    part: u32,
+}
+
+#[derive(Clone, Copy)]
+struct More {
     origin: Option<Origin>,
     /// The message's record, if several shards share it.
     body: Option<Reference>,
@@ -90,13 +110,13 @@ impl Publisher {
         vhost: &Arc<str>,
         (exchange, key): (&str, &str),
         headers: &dyn Headers,
-    ) -> Result<Arc<Routed>, TopologyError> {
+    ) -> Result<Way, TopologyError> {
         let generation = node.generation.load(Ordering::Acquire);
         let epoch = self.user.as_ref().map_or(0, Identity::epoch);
-        let batch = self.batch(node);
-        batch.cache.keep_to((generation, epoch));
-        if let Some(routed) = batch.cache.find(vhost, exchange, key) {
-            return Ok(self.choose(node, routed));
+        let Batch { cache, ways, tally, .. } = self.batch(node);
+        cache.keep_to((generation, epoch));
+        if let Some(routed) = cache.find(vhost, exchange, key) {
+            return Ok(choose(node, routed, ways, tally));
         }
         let (routes, traffic) = {
             let topology = node.topology();
@@ -108,10 +128,11 @@ impl Publisher {
         let routed =
             Routed { traffic: Some(traffic), ..Routed::group(&routes, node.shard_count()) };
         let routed = Arc::new(routed);
+        let Batch { cache, ways, tally, .. } = self.batch(node);
         if routes.is_cacheable() {
-            self.batch(node).cache.insert(vhost, exchange, key, &routed);
+            cache.insert(vhost, exchange, key, &routed);
         }
-        Ok(self.choose(node, routed))
+        Ok(choose(node, &routed, ways, tally))
     }
 
     /// As [`Publisher::route`], for a message with more routing keys. Such routes are not remembered.
@@ -124,7 +145,7 @@ impl Publisher {
         vhost: &Arc<str>,
         (exchange, key, more): (&str, &str, &[&str]),
         headers: &dyn Headers,
-    ) -> Result<Arc<Routed>, TopologyError> {
+    ) -> Result<Way, TopologyError> {
         let topology = node.topology();
         let keys: SmallVec<[&str; 8]> = std::iter::once(key).chain(more.iter().copied()).collect();
         self.check(&topology, (vhost, exchange), &keys)?;
@@ -132,22 +153,30 @@ impl Publisher {
         let routes = topology.route_by_keys(address, more, headers, self.session)?;
         let traffic = Some(topology.exchange(vhost, exchange)?.traffic.clone());
         let routed = Arc::new(Routed { traffic, ..Routed::group(&routes, node.shard_count()) });
-        Ok(self.choose(node, routed))
+        drop(topology);
+        let Batch { ways, tally, .. } = self.batch(node);
+        Ok(choose(node, &routed, ways, tally))
     }
 
-    /// The way of one message, which is counted.
-    fn choose(&mut self, node: &Node, routed: Arc<Routed>) -> Arc<Routed> {
-        let routed = routed.choose(node);
-        if let Some(traffic) = &routed.traffic {
-            self.batch(node).tally.note(traffic, routed.copies);
-        }
-        routed
+    /// The routes that a message takes, until the batch is flushed.
+    ///
+    /// # Panics
+    /// If the batch was flushed since.
+    #[inline]
+    pub fn routed(&self, way: Way) -> &Arc<Routed> {
+        let batch = self.batch.as_ref().expect("a way is of a batch");
+        &batch.ways[way.0 as usize]
     }
 
-    /// Counts at exchanges what was routed. To be called once a batch, also if nothing is in it.
+    /// Counts at exchanges what was routed, and forgets the ways of messages that went nowhere. To be
+    /// called once a batch, also if nothing is in it.
     pub fn count_at_exchanges(&mut self) {
+        let is_empty = self.is_empty();
         if let Some(batch) = &mut self.batch {
             batch.tally.flush();
+            if is_empty {
+                batch.ways.clear();
+            }
         }
     }
 
@@ -171,41 +200,75 @@ impl Publisher {
     }
 
     /// Adds a message to the batch. It is in no queue before [`Publisher::flush`].
+    #[inline]
     pub fn add(
         &mut self,
         node: &Node,
         message: Arc<Message>,
-        routed: Arc<Routed>,
-        (mut packet, confirm): (Option<Packet>, Option<Confirm>),
+        way: Way,
+        (packet, confirm): (Option<Packet>, Option<Confirm>),
     ) {
-        if routed.delayed.is_empty() {
-            return self.add_undelayed(node, message, routed, (packet, confirm));
-        }
-        for (message, routed) in routed.split(&message, node.shard_count()) {
-            self.add_undelayed(node, message, routed, (packet.take(), confirm));
+        match self.routed(way).delayed.is_empty() {
+            true => self.add_undelayed(node, message, way, (packet, confirm)),
+            false => self.add_delayed(node, &message, way, (packet, confirm)),
         }
     }
 
+    /// As [`Publisher::add`], for a message that somebody else has routed.
+    pub fn add_routed(&mut self, node: &Node, message: Arc<Message>, routed: Arc<Routed>) {
+        let way = self.way(node, routed);
+        self.add(node, message, way, (None, None));
+    }
+
+    /// The way of a message that somebody else has routed.
+    pub fn way(&mut self, node: &Node, routed: Arc<Routed>) -> Way {
+        let ways = &mut self.batch(node).ways;
+        ways.push(routed);
+        Way(ways.len() as u32 - 1)
+    }
+
+    #[cold]
+    fn add_delayed(
+        &mut self,
+        node: &Node,
+        message: &Arc<Message>,
+        way: Way,
+        (mut packet, confirm): (Option<Packet>, Option<Confirm>),
+    ) {
+        let routed = self.routed(way).clone();
+        for (message, routed) in routed.split(message, node.shard_count()) {
+            let way = self.way(node, routed);
+            self.add_undelayed(node, message, way, (packet.take(), confirm));
+        }
+    }
+
+    #[inline]
     fn add_undelayed(
         &mut self,
         node: &Node,
         message: Arc<Message>,
-        routed: Arc<Routed>,
+        way: Way,
         (packet, confirm): (Option<Packet>, Option<Confirm>),
     ) {
+        let batch = &mut **self.batch.as_mut().expect("a way is of a batch");
+        let Batch { ways, items, bodies, .. } = batch;
+        let routed = &ways[way.0 as usize];
         let several = routed.by_shard.len() > 1;
         let body = (several && message.facts().persistent && routed.is_durable())
             .then(|| node.hold_body(&message, routed.len()));
-        let batch = self.batch(node);
-        batch.bodies.extend(body);
-        let shards = routed.durable_shards(&message);
-        let origin = packet.map(|packet| Origin { packet, shards });
+        bodies.extend(body);
+        let origin =
+            packet.map(|packet| Origin { packet, shards: routed.durable_shards(&message) });
+        let has_more = origin.is_some() || body.is_some();
+        let more = || has_more.then(|| Box::new(More { origin, body }));
+        let mut push = |message, part: usize| {
+            let shard = routed.by_shard[part].0;
+            let item = Item { message, confirm, more: more(), way, part: part as u32 };
+            items[usize::from(shard.0) - 1].push(item);
+        };
         let Some(last) = routed.by_shard.len().checked_sub(1) else { return };
-        for part in 0..last {
-            let (message, routed) = (message.clone(), routed.clone());
-            batch.push(Item { message, confirm, routed, part, origin, body });
-        }
-        batch.push(Item { message, confirm, routed, part: last, origin, body });
+        (0..last).for_each(|part| push(message.clone(), part));
+        push(message, last);
     }
 
     fn batch(&mut self, node: &Node) -> &mut Batch {
@@ -226,11 +289,12 @@ impl Publisher {
         batch.is_ahead = false;
         batch.refused.clear();
         batch.outpaced.clear();
-        let Batch { items, placements, refused, is_ahead, outpaced, .. } = batch;
+        let Batch { items, ways, placements, refused, is_ahead, outpaced, .. } = batch;
+        let ways = &ways[..];
         for (items, shard) in items.iter_mut().zip(&node.shards) {
             if !items.is_empty() {
                 let position = shard.post(|work| {
-                    let position = publish(work, items, placements, refused);
+                    let position = publish(work, (items, ways), placements, refused);
                     outpaced.extend(work.state.pump_published(work.now_ms, &mut work.fx));
                     *is_ahead |= !work.fx.spills.is_empty();
                     position
@@ -238,6 +302,7 @@ impl Publisher {
                 last = last.max(position);
             }
         }
+        batch.ways.clear();
         for body in batch.bodies.drain(..) {
             node.let_go(body);
         }
@@ -275,6 +340,7 @@ impl Batch {
     fn new(shards: u16) -> Self {
         Batch {
             cache: Cache::default(),
+            ways: Vec::new(),
             items: (0..shards).map(|_| Vec::new()).collect(),
             bodies: Vec::new(),
             placements: Vec::new(),
@@ -284,11 +350,26 @@ impl Batch {
             tally: ExchangeTally::default(),
         }
     }
+}
 
-    fn push(&mut self, item: Item) {
-        let shard = item.routed.by_shard[item.part].0;
-        self.items[usize::from(shard.0) - 1].push(item);
+/// The way of one message, which is counted.
+#[inline]
+fn choose(
+    node: &Node,
+    routed: &Arc<Routed>,
+    ways: &mut Vec<Arc<Routed>>,
+    tally: &mut ExchangeTally,
+) -> Way {
+    if !routed.groups.is_empty() {
+        ways.push(routed.clone().choose(node));
+    } else if ways.last().is_none_or(|last| !Arc::ptr_eq(last, routed)) {
+        ways.push(routed.clone());
     }
+    let way = ways.len() - 1;
+    if let Some(traffic) = &ways[way].traffic {
+        tally.note(traffic, ways[way].copies);
+    }
+    Way(way as u32)
 }
 
 impl Node {
@@ -300,7 +381,7 @@ impl Node {
         let mut publisher = Publisher::new(None);
         let (exchange, key) = (message.exchange(), message.routing_key());
         match publisher.route(self, vhost, (exchange, key), &*headers_of(message)) {
-            Ok(routed) => publisher.add(self, message.clone(), routed, (None, None)),
+            Ok(way) => publisher.add(self, message.clone(), way, (None, None)),
             Err(error) => tracing::warn!(%error, "a message of the broker's own is lost"),
         }
         let promise = publisher.flush(self);
@@ -318,7 +399,7 @@ impl Node {
         self.firehose.show(vhost, &message);
         let routed = Arc::new(Routed::group(&routes, self.shard_count())).choose(self);
         let mut publisher = Publisher::new(None);
-        publisher.add(self, message, routed, (None, None));
+        publisher.add_routed(self, message, routed);
         publisher.flush(self);
     }
 }
@@ -326,16 +407,16 @@ impl Node {
 /// Publishes a batch in one shard; gives the position of the last durable record.
 fn publish(
     work: &mut Work,
-    batch: &mut Vec<Item>,
+    (batch, ways): (&mut Vec<Item>, &[Arc<Routed>]),
     placements: &mut Vec<Placement>,
     refused: &mut Vec<Option<Confirm>>,
 ) -> Option<Position> {
     let now_ms = work.now_ms;
     let mut last = None;
     for item in batch.drain(..) {
-        let origin = item.origin;
-        let placed =
-            work.state.place(item.targets(), &item.message, origin, placements, &mut work.fx);
+        let origin = item.origin();
+        let (_, targets) = &ways[item.way.0 as usize].by_shard[item.part as usize];
+        let placed = work.state.place(targets, &item.message, origin, placements, &mut work.fx);
         if placed.is_refused {
             refused.push(item.confirm);
         }
@@ -367,8 +448,8 @@ fn record_placements(work: &mut Work, item: &Item, placements: &[Placement]) -> 
     if durable == 0 {
         return None;
     }
-    let origin = item.origin;
-    let recorded = match item.body {
+    let origin = item.origin();
+    let recorded = match item.body() {
         None => {
             let appended = work.journal.append(Kind::Publish, Urgency::Promise, |out| {
                 record::write::publish(out, origin, placements, &item.message)
@@ -389,7 +470,11 @@ fn record_placements(work: &mut Work, item: &Item, placements: &[Placement]) -> 
 }
 
 impl Item {
-    fn targets(&self) -> &[Target] {
-        &self.routed.by_shard[self.part].1
+    fn origin(&self) -> Option<Origin> {
+        self.more.as_ref()?.origin
+    }
+
+    fn body(&self) -> Option<Reference> {
+        self.more.as_ref()?.body
     }
 }

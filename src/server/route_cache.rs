@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{Equivalent, HashMap};
 
 use super::routed::Routed;
 
@@ -10,18 +10,34 @@ use super::routed::Routed;
 #[derive(Default)]
 pub struct Cache {
     generation: Generation,
-    routes: HashMap<CacheKey, Arc<Routed>, foldhash::fast::RandomState>,
-    last: Option<(CacheKey, Arc<Routed>)>,
+    routes: HashMap<Arc<CacheKey>, Arc<Routed>, foldhash::fast::RandomState>,
+    last: Option<(Arc<CacheKey>, Arc<Routed>)>,
 }
 
 /// That of the topology, and of what its publisher may do.
 type Generation = (u64, u64);
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, Hash)]
 struct CacheKey {
     vhost: Arc<str>,
     exchange: Box<str>,
     key: Box<str>,
+}
+
+/// What is looked for, without memory of its own. Its hash is that of the key with the same fields.
+#[derive(Hash)]
+struct Wanted<'a> {
+    vhost: &'a Arc<str>,
+    exchange: &'a str,
+    key: &'a str,
+}
+
+impl Equivalent<Arc<CacheKey>> for Wanted<'_> {
+    fn equivalent(&self, known: &Arc<CacheKey>) -> bool {
+        is_same(&known.key, self.key)
+            && is_same(&known.exchange, self.exchange)
+            && (Arc::ptr_eq(&known.vhost, self.vhost) || known.vhost == *self.vhost)
+    }
 }
 
 /// Routes that one connection remembers.
@@ -36,18 +52,13 @@ impl Cache {
     }
 
     /// The routes of messages with this exchange and key.
-    pub fn find(&mut self, vhost: &Arc<str>, exchange: &str, key: &str) -> Option<Arc<Routed>> {
-        if let Some((last, routed)) = &self.last
-            && is_same(&last.key, key)
-            && is_same(&last.exchange, exchange)
-            && (Arc::ptr_eq(&last.vhost, vhost) || last.vhost == *vhost)
-        {
-            return Some(routed.clone());
+    pub fn find(&mut self, vhost: &Arc<str>, exchange: &str, key: &str) -> Option<&Arc<Routed>> {
+        let wanted = Wanted { vhost, exchange, key };
+        if !self.last.as_ref().is_some_and(|(last, _)| wanted.equivalent(last)) {
+            let (known, routed) = self.routes.get_key_value(&wanted)?;
+            self.last = Some((known.clone(), routed.clone()));
         }
-        let wanted = CacheKey::new(vhost, exchange, key);
-        let routed = self.routes.get(&wanted)?.clone();
-        self.last = Some((wanted, routed.clone()));
-        Some(routed)
+        self.last.as_ref().map(|(_, routed)| routed)
     }
 
     /// Remembers routes.
@@ -55,7 +66,8 @@ impl Cache {
         if self.routes.len() >= CACHED_ROUTES_MAX {
             self.routes.clear();
         }
-        let key = CacheKey::new(vhost, exchange, key);
+        let (vhost, exchange, key) = (vhost.clone(), exchange.into(), key.into());
+        let key = Arc::new(CacheKey { vhost, exchange, key });
         self.routes.insert(key.clone(), routed.clone());
         self.last = Some((key, routed.clone()));
     }
@@ -65,10 +77,4 @@ impl Cache {
 /// than all else that a route from the cache does.
 fn is_same(known: &str, wanted: &str) -> bool {
     known.len() == wanted.len() && (known.is_empty() || known == wanted)
-}
-
-impl CacheKey {
-    fn new(vhost: &Arc<str>, exchange: &str, key: &str) -> Self {
-        CacheKey { vhost: vhost.clone(), exchange: exchange.into(), key: key.into() }
-    }
 }

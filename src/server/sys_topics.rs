@@ -211,7 +211,7 @@ impl Node {
         routes.targets.retain(|target| target.subscription.is_some());
         let routed = Arc::new(Routed::group(&routes, self.shard_count())).choose(self);
         let mut publisher = Publisher::new(None);
-        publisher.add(self, message, routed, (None, None));
+        publisher.add_routed(self, message, routed);
         publisher.flush(self);
     }
 

@@ -191,7 +191,7 @@ impl<'a> Commit<'a> {
         for work in self.works.iter_mut().flatten() {
             settled.append(&mut work.fx.settled);
         }
-        let settled = record::runs_by_queue(&mut settled);
+        let settled: Vec<_> = record::runs_by_queue(&mut settled).collect();
         let enqueued: Vec<_> = placed.iter().filter_map(Placed::durable).collect();
         if enqueued.is_empty() && settled.is_empty() {
             let works = self.works.iter().flatten().filter(|_| self.is_repeated);

@@ -313,12 +313,12 @@ pub mod write {
     pub fn commit<'a>(
         out: &mut Vec<u8>,
         enqueued: impl ExactSizeIterator<Item = (&'a [Placement], Position)>,
-        settled: &[(QueueId, Vec<Run>)],
+        settled: &[(QueueId, impl AsRef<[Run]>)],
     ) {
         put(out, enqueued.len() as u64);
         enqueued.for_each(|(placements, at)| enqueue(out, None, placements, at));
         put(out, settled.len() as u64);
-        settled.iter().for_each(|(queue, queue_runs)| runs(out, *queue, queue_runs));
+        settled.iter().for_each(|(queue, queue_runs)| runs(out, *queue, queue_runs.as_ref()));
     }
 
     /// The payload of [`Kind::Settle`], [`Kind::Deliver`] and [`Kind::Receive`].
@@ -414,21 +414,24 @@ pub mod write {
 
 /// Turns entries of queues into one list of runs per queue. The order of the entries within a queue
 /// does not matter.
-pub fn runs_by_queue(entries: &mut [(QueueId, EntryIndex)]) -> Vec<(QueueId, Vec<Run>)> {
+pub fn runs_by_queue(
+    entries: &mut [(QueueId, EntryIndex)],
+) -> impl Iterator<Item = (QueueId, Runs)> {
     entries.sort_unstable();
-    let mut queues: Vec<(QueueId, Vec<Run>)> = Vec::new();
-    for &(queue, index) in &*entries {
-        if queues.last().is_none_or(|(last, _)| *last != queue) {
-            queues.push((queue, Vec::new()));
+    entries.chunk_by(|(queue, _), (other, _)| queue == other).map(|entries| {
+        let mut runs = Runs::new();
+        for &(_, index) in entries {
+            match runs.last_mut() {
+                Some(run) if run.first.0 + run.len == index.0 => run.len += 1,
+                _ => runs.push(Run { first: index, len: 1 }),
+            }
         }
-        let Some((_, runs)) = queues.last_mut() else { continue };
-        match runs.last_mut() {
-            Some(run) if run.first.0 + run.len == index.0 => run.len += 1,
-            _ => runs.push(Run { first: index, len: 1 }),
-        }
-    }
-    queues
+        (entries[0].0, runs)
+    })
 }
+
+/// The runs of one queue.
+pub type Runs = SmallVec<[Run; 4]>;
 
 impl Run {
     /// Whether an index is in the run.

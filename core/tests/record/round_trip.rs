@@ -231,7 +231,7 @@ proptest! {
         let all: BTreeSet<(QueueId, EntryIndex)> =
             entries.into_iter().map(|(queue, index)| (QueueId(queue), EntryIndex(index))).collect();
         let mut list: Vec<_> = all.iter().rev().copied().collect();
-        let queues = runs_by_queue(&mut list);
+        let queues: Vec<_> = runs_by_queue(&mut list).collect();
         let flat = queues.iter().flat_map(|(queue, runs)| {
             runs.iter().flat_map(|run| run.indexes()).map(|index| (*queue, index))
         });

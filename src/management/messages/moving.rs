@@ -169,7 +169,7 @@ impl Batch {
                 copied.end = End::Refused(GONE.to_owned());
                 break;
             };
-            publisher.add(&self.node, delivery.message.clone(), routed, (None, None));
+            publisher.add_routed(&self.node, delivery.message.clone(), routed);
             copied.promise = copied.promise.max(publisher.flush(&self.node));
             if !publisher.refused().is_empty() {
                 copied.end = End::Refused(NO_ROOM.to_owned());

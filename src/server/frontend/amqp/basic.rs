@@ -59,7 +59,7 @@ impl Amqp {
             return Err(Refusal::connection(ReplyCode::NotAllowed, text));
         }
         let max = self.node.config.amqp_consumers_max;
-        if self.consumers.of_channel(channel).count() >= max as usize {
+        if self.consumers.count_of_channel(channel) >= max as usize {
             let text = format!("reached maximum ({max}) of consumers per channel");
             return Err(Refusal::connection(ReplyCode::NotAllowed, text));
         }

@@ -103,7 +103,7 @@ impl Amqp {
                 **counts.get_or_insert_default() = **now;
             }
             *facts = ChannelFacts {
-                consumers: self.consumers.of_channel(number).count(),
+                consumers: self.consumers.count_of_channel(number),
                 unacked: self.connection.unsettled_len(number),
                 unconfirmed: self.connection.unconfirmed_len(number) as usize,
                 uncommitted: channel.uncommitted.len(),

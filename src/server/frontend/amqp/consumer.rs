@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use leveret_core::QueueId;
+use smallvec::SmallVec;
 
 /// The consumers of all channels of a connection.
 #[derive(Debug, Default)]
@@ -44,21 +45,19 @@ impl Consumers {
 
     /// The consumer of this tag, while it gets deliveries.
     pub fn find(&self, channel: u16, tag: &str) -> Option<u64> {
-        let is_it = |consumer: &Consumer| {
-            consumer.channel == channel && !consumer.is_over && &*consumer.tag == tag
-        };
+        let is_it = |consumer: &Consumer| consumer.is_of(channel) && &*consumer.tag == tag;
         self.by_number.iter().find(|(_, consumer)| is_it(consumer)).map(|(&number, _)| number)
     }
 
     /// The consumers of a channel that get deliveries.
-    pub fn of_channel(&self, channel: u16) -> std::vec::IntoIter<u64> {
-        let numbers: Vec<u64> = self
-            .by_number
-            .iter()
-            .filter(|(_, consumer)| consumer.channel == channel && !consumer.is_over)
-            .map(|(&number, _)| number)
-            .collect();
-        numbers.into_iter()
+    pub fn of_channel(&self, channel: u16) -> SmallVec<[u64; 4]> {
+        let of_channel = self.by_number.iter().filter(|(_, consumer)| consumer.is_of(channel));
+        of_channel.map(|(&number, _)| number).collect()
+    }
+
+    /// How many they are.
+    pub fn count_of_channel(&self, channel: u16) -> usize {
+        self.by_number.values().filter(|consumer| consumer.is_of(channel)).count()
     }
 
     /// Notes that a consumer gets nothing more.
@@ -84,5 +83,11 @@ impl Consumers {
 
     pub fn remove_channel(&mut self, channel: u16) {
         self.by_number.retain(|_, consumer| consumer.channel != channel);
+    }
+}
+
+impl Consumer {
+    fn is_of(&self, channel: u16) -> bool {
+        self.channel == channel && !self.is_over
     }
 }

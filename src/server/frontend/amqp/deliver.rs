@@ -10,6 +10,9 @@ use super::Amqp;
 use crate::server::clock;
 use crate::server::firehose::Tap;
 
+/// Acknowledgements whose memory is kept for the next ones.
+const ACKS_KEPT: usize = 1024;
+
 /// Output that waits for the socket at which windows are not given back.
 const WAITING_BYTES_MAX: usize = 64 * 1024;
 
@@ -69,6 +72,27 @@ impl Amqp {
         }
     }
 
+    /// Notes what the client acknowledges; [`Amqp::flush_batch`] carries it out.
+    pub(super) fn acknowledge(&mut self, channel: u16, deliveries: &[Token]) {
+        if self.acked_on != channel {
+            self.flush_batch();
+            self.acked_on = channel;
+        }
+        self.acked.extend_from_slice(deliveries);
+    }
+
+    pub(super) fn flush_acks(&mut self) {
+        if self.acked.is_empty() {
+            return;
+        }
+        let mut acked = std::mem::take(&mut self.acked);
+        self.settle(self.acked_on, Outcome::Ack, &acked);
+        if acked.capacity() <= ACKS_KEPT {
+            acked.clear();
+            self.acked = acked;
+        }
+    }
+
     pub(super) fn settle(&mut self, channel: u16, outcome: Outcome, deliveries: &[Token]) {
         self.note_acks(channel, outcome, deliveries.len());
         self.settle_all(channel, deliveries, settlement(outcome));
@@ -90,9 +114,8 @@ impl Amqp {
             let number = run[0].consumer;
             // A queue that is gone has taken its messages with it.
             let Some(queue) = self.consumers.settled(number, run.len()) else { continue };
-            let entries: Vec<EntryIndex> =
-                run.iter().map(|token| EntryIndex(token.entry)).collect();
-            self.node.settle(queue, self.id(number), &entries, settlement);
+            let entries = run.iter().map(|token| EntryIndex(token.entry));
+            self.node.settle(queue, self.id(number), entries, settlement);
         }
         self.note_credit(channel);
     }
@@ -131,7 +154,7 @@ impl Amqp {
     fn hand_back(&self, delivery: &Delivery) {
         if delivery.acknowledge {
             let Delivery { queue, consumer, index, .. } = *delivery;
-            self.node.settle(queue, consumer, &[index], Settlement::Requeue);
+            self.node.settle(queue, consumer, [index], Settlement::Requeue);
         }
     }
 

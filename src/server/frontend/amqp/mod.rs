@@ -31,7 +31,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use leveret_amqp::{Connection, Event, Method, MethodId, ReplyCode, ServerMethod};
+use leveret_amqp::{
+    Connection, Delivery, Event, Method, MethodId, Outcome, ReplyCode, ServerMethod,
+};
 use leveret_core::{Actor, Position};
 use smallvec::SmallVec;
 
@@ -76,7 +78,10 @@ pub struct Amqp {
     gate: Gate<Promise>,
     /// Publishes of the batch that is being read, that want a confirm: the last one per channel.
     unconfirmed: Sequences,
-    /// What they wait for beside their queues.
+    /// Deliveries that the client has acknowledged on one channel in this batch.
+    acked: Vec<Delivery>,
+    acked_on: u16,
+    /// What publishes wait for beside their queues.
     retained_promise: Option<Position>,
     /// Answers in the gate: nothing is read before they have left.
     answers: usize,
@@ -135,6 +140,8 @@ impl Amqp {
             read_at_ms: 0,
             gate: Gate::default(),
             unconfirmed: Sequences::new(),
+            acked: Vec::new(),
+            acked_on: 0,
             retained_promise: None,
             answers: 0,
             waiting_get: None,
@@ -150,10 +157,14 @@ impl Amqp {
     }
 
     fn handle_event(&mut self, now: Instant, event: Event<'_>) {
-        if let Event::Publish(publish) = event {
-            return self.handle_publish(now, publish);
-        }
-        // Whatever else the client does comes after what it has published.
+        let event = match event {
+            Event::Publish(publish) => return self.handle_publish(now, publish),
+            Event::Settle { outcome: Outcome::Ack, deliveries, channel } => {
+                return self.acknowledge(channel, &deliveries);
+            }
+            event => event,
+        };
+        // Whatever else the client does comes after what it has published and acknowledged.
         self.flush_batch();
         match event {
             Event::Publish(_) => {}

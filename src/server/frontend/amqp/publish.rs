@@ -1,5 +1,6 @@
 //! basic.publish.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +19,7 @@ use super::transaction::Uncommitted;
 use super::{Amqp, Promise, PropertyHeaders, retain};
 use crate::server::counts::Fate;
 use crate::server::firehose::Tap;
+use crate::server::publisher::Confirm;
 
 /// The longest time to live, in milliseconds: a year in RabbitMQ's reckoning, times ten.
 const EXPIRATION_MAX_MS: u64 = 315_360_000_000;
@@ -65,12 +67,13 @@ impl Amqp {
         }
         let (exchange, key) = (publish.exchange(), publish.routing_key());
         let (node, vhost, headers) = (&self.node, &self.vhost, PropertyHeaders(properties));
-        let routed = match more.keys.is_empty() {
+        let way = match more.keys.is_empty() {
             true => self.publisher.route(node, vhost, (exchange, key), &headers)?,
             false => {
                 self.publisher.route_by_keys(node, vhost, (exchange, key, &more.keys), &headers)?
             }
         };
+        let routed = self.publisher.routed(way);
         let is_needed = facts.retain || publish.mandatory || self.node.firehose.is_on();
         if routed.is_empty() && !is_needed {
             return Ok(Some(Fate::Dropped));
@@ -81,7 +84,7 @@ impl Amqp {
             let position = retained.map_err(|error| Refusal::precondition(error.to_string()))?;
             self.retained_promise = self.retained_promise.max(position);
         }
-        self.node.tap(&self.peer, publish.channel, Tap::Publish(&message, &routed));
+        self.node.tap(&self.peer, publish.channel, Tap::Publish(&message, routed));
         if routed.is_empty() {
             if !publish.mandatory {
                 return Ok(Some(Fate::Dropped));
@@ -90,21 +93,23 @@ impl Amqp {
             self.connection.return_(publish.channel, ReplyCode::NoRoute, &content);
             return Ok(Some(Fate::Returned));
         }
-        let confirm = (publish.sequence > 0).then_some((publish.channel, publish.sequence));
+        let confirm = NonZeroU64::new(publish.sequence)
+            .map(|sequence| Confirm { sequence, channel: publish.channel });
         let fate = Fate::Routed(routed.copies);
-        self.publisher.add(&self.node, message, routed, (None, confirm));
+        self.publisher.add(&self.node, message, way, (None, confirm));
         Ok(Some(fate))
     }
 
-    /// Hands the batch over; its confirms leave once it is safe.
+    /// Hands the batch over; its confirms leave once it is safe. What was acknowledged comes behind
+    /// what was published: who publishes what follows from a message acknowledges it then.
     pub(super) fn flush_batch(&mut self) {
         let mut promise = self.retained_promise.take();
         self.publisher.count_at_exchanges();
         if !self.publisher.is_empty() {
             self.pause.note_publish();
             promise = promise.max(self.publisher.flush(&self.node));
-            for &(channel, sequence) in self.publisher.refused().iter().flatten() {
-                self.connection.confirm(channel, sequence, false);
+            for &Confirm { channel, sequence } in self.publisher.refused().iter().flatten() {
+                self.connection.confirm(channel, sequence.get(), false);
             }
         }
         if !self.unconfirmed.is_empty() {
@@ -116,6 +121,7 @@ impl Amqp {
             let sequences = std::mem::take(&mut self.unconfirmed);
             self.gate.push(promise, Promise::Confirms(sequences));
         }
+        self.flush_acks();
     }
 
     /// Confirms what a channel has published up to here.

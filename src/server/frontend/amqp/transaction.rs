@@ -121,11 +121,12 @@ impl Amqp {
         let headers = PropertyHeaders(Properties::from_encoded(message.properties()));
         let (exchange, key) = (message.exchange(), message.routing_key());
         let (node, vhost) = (&self.node, &self.vhost);
-        if more_keys.is_empty() {
-            return Ok(self.publisher.route(node, vhost, (exchange, key), &headers)?);
-        }
         let more: Vec<&str> = more_keys.iter().map(|key| &**key).collect();
-        Ok(self.publisher.route_by_keys(node, vhost, (exchange, key, &more), &headers)?)
+        let way = match more.is_empty() {
+            true => self.publisher.route(node, vhost, (exchange, key), &headers)?,
+            false => self.publisher.route_by_keys(node, vhost, (exchange, key, &more), &headers)?,
+        };
+        Ok(self.publisher.routed(way).clone())
     }
 
     fn add_settlements(&mut self, transaction: &mut Transaction, settlements: &Settlements) {

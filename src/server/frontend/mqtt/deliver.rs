@@ -49,7 +49,7 @@ impl Mqtt {
                 self.debt_bytes += delivery.message.size_bytes();
                 if delivery.acknowledge {
                     let Delivery { queue, consumer, index, .. } = delivery;
-                    self.node.settle(queue, consumer, &[index], Settlement::Ack);
+                    self.node.settle(queue, consumer, [index], Settlement::Ack);
                 }
             }
             Sent::Blocked => self.blocked.push_back(delivery),

@@ -26,6 +26,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use leveret_core::{ConsumerId, Delivery, EntryIndex, Position, QueueId, Settlement};
 use leveret_mqtt::{Connection, Disconnect, Event, Qos, Reason, ReasonCode, WillFate};
+use smallvec::SmallVec;
 
 use super::Frontend;
 use crate::server::connections::Peer;
@@ -68,7 +69,7 @@ pub struct Mqtt {
     read_at_ms: u64,
     gate: Gate<Promise>,
     /// Acknowledgements for the batch that is being read, and what they wait for.
-    acks: Vec<Ack>,
+    acks: Acks,
     batch_promise: Option<Position>,
     /// Entries that the client has settled in the batch that is being read.
     settled: Vec<EntryIndex>,
@@ -90,11 +91,12 @@ struct Session {
 }
 
 type Ack = (u16, Qos, Reason<'static>);
+type Acks = SmallVec<[Ack; 1]>;
 
 /// What leaves once the journal has what it promises.
 enum Promise {
     Accept(Box<Accepting>),
-    Acks(Vec<Ack>),
+    Acks(Acks),
     Released(u16),
     Pubrel(u16),
     Suback { packet_id: u16, granted: Vec<Granted> },
@@ -167,7 +169,7 @@ impl Mqtt {
             counts: None,
             read_at_ms: 0,
             gate: Gate::default(),
-            acks: Vec::new(),
+            acks: Acks::new(),
             batch_promise: None,
             settled: Vec::new(),
             blocked: VecDeque::new(),
@@ -205,8 +207,7 @@ impl Mqtt {
         let Some(Session { queue, consumer, .. }) = self.session else { return };
         if !self.settled.is_empty() {
             self.counts().acked += self.settled.len() as u64;
-            self.node.settle(queue, consumer, &self.settled, Settlement::Ack);
-            self.settled.clear();
+            self.node.settle(queue, consumer, self.settled.drain(..), Settlement::Ack);
             self.retry_blocked();
         }
     }
@@ -391,12 +392,12 @@ impl Node {
         &self,
         queue: QueueId,
         consumer: ConsumerId,
-        entries: &[EntryIndex],
+        entries: impl IntoIterator<Item = EntryIndex>,
         settlement: Settlement,
     ) {
         self.shard_of(queue).post(|work| {
             let Some(queue) = work.state.queue(queue) else { return };
-            for &entry in entries {
+            for entry in entries {
                 queue.settle(consumer, entry, settlement, &mut work.fx);
             }
             queue.pump(work.now_ms, &mut work.fx);

@@ -1,5 +1,6 @@
 //! PUBLISH and PUBREL from a client.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use leveret_core::record::Packet;
@@ -13,6 +14,7 @@ use crate::config::RefusedPublish;
 use crate::server::Node;
 use crate::server::counts::Fate;
 use crate::server::firehose::Tap;
+use crate::server::publisher::{Confirm, Way};
 use crate::server::routed::Routed;
 
 impl Mqtt {
@@ -64,24 +66,26 @@ impl Mqtt {
         if delay_s > 0 {
             return self.publish_later(publish, message, delay_s);
         }
-        let message = Arc::new(message);
         let to = (TOPIC_EXCHANGE, key);
-        let routed = self
+        let way = self
             .publisher
             .route(&self.node, &self.vhost, to, &UserProperties(publish.properties))
             .map_err(|error| refusal(&error, MAY_NOT_PUBLISH))?;
+        let message = Arc::new(message);
         if publish.retain {
             let retained = self.node.retain(&self.vhost, &message);
             let position = retained.map_err(|_| TOO_MANY_RETAINED)?;
             self.batch_promise = self.batch_promise.max(position);
         }
-        self.node.tap(&self.peer, 0, Tap::Publish(&message, &routed));
-        if routed.is_empty() {
+        let routed = self.publisher.routed(way);
+        self.node.tap(&self.peer, 0, Tap::Publish(&message, routed));
+        let (is_empty, copies) = (routed.is_empty(), routed.copies);
+        if is_empty {
             self.counts().note_fate(Fate::Dropped);
             return Ok(ReasonCode::NoMatchingSubscribers);
         }
-        self.counts().note_fate(Fate::Routed(routed.copies));
-        self.add(publish, message, routed);
+        self.counts().note_fate(Fate::Routed(copies));
+        self.add(publish, message, way);
         Ok(ReasonCode::Success)
     }
 
@@ -100,15 +104,18 @@ impl Mqtt {
         let message = Arc::new(message.with_facts(Facts { expires_at_ms, ..facts }));
         let routed = Arc::new(Routed::to(target, self.node.shard_count()));
         self.counts().note_fate(Fate::Routed(routed.copies));
-        self.add(publish, message, routed);
+        let way = self.publisher.way(&self.node, routed);
+        self.add(publish, message, way);
         Ok(ReasonCode::Success)
     }
 
-    fn add(&mut self, publish: &Publish<'_>, message: Arc<Message>, routed: Arc<Routed>) {
+    fn add(&mut self, publish: &Publish<'_>, message: Arc<Message>, way: Way) {
         let origin = self.packet(publish);
-        // The place of its acknowledgement, should a queue refuse the message.
-        let confirm = (publish.qos != Qos::AtMostOnce).then_some((0, self.acks.len() as u64));
-        self.publisher.add(&self.node, message, routed, (origin, confirm));
+        // The place of its acknowledgement, from one on, should a queue refuse the message.
+        let place = NonZeroU64::MIN.saturating_add(self.acks.len() as u64);
+        let confirm =
+            (publish.qos != Qos::AtMostOnce).then_some(Confirm { sequence: place, channel: 0 });
+        self.publisher.add(&self.node, message, way, (origin, confirm));
     }
 
     /// Hands the batch over; its acknowledgements leave once it is safe.
@@ -130,8 +137,9 @@ impl Mqtt {
     /// them. Gives what the acknowledgements have to wait for.
     fn note_refused(&mut self) -> Option<Position> {
         let mut promise = None;
-        for &(_, place) in self.publisher.refused().iter().flatten() {
-            let Some((packet_id, qos, reason)) = self.acks.get_mut(place as usize) else {
+        for Confirm { sequence, .. } in self.publisher.refused().iter().flatten() {
+            let place = sequence.get() as usize - 1;
+            let Some((packet_id, qos, reason)) = self.acks.get_mut(place) else {
                 continue;
             };
             *reason = NO_ROOM;
