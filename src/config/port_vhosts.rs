@@ -42,8 +42,7 @@ impl FromStr for PortVhosts {
 
 impl std::fmt::Display for PortVhosts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let items: Vec<_> =
-            self.0.iter().map(|(port, vhost)| format!("{port}={vhost}")).collect();
+        let items: Vec<_> = self.0.iter().map(|(port, vhost)| format!("{port}={vhost}")).collect();
         f.write_str(&items.join(","))
     }
 }

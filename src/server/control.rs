@@ -13,9 +13,9 @@ use leveret_core::{
 };
 use leveret_storage::Urgency;
 
+use super::Node;
 use super::events::Change;
 use super::shard::Appended;
-use super::Node;
 
 /// A command that was carried out.
 #[derive(Debug)]

@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering;
 
 use leveret_core::record::{self, Kind, Origin, Packet};
 use leveret_core::{
-    Address, Headers, Message, Placement, Position, QueueId, Reference, Topology,
-    TopologyError,
+    Address, Headers, Message, Placement, Position, QueueId, Reference, Topology, TopologyError,
 };
 use leveret_storage::Urgency;
 use smallvec::SmallVec;

@@ -165,11 +165,7 @@ impl Bound {
         bound
     }
 
-    pub(super) fn set_options(
-        &mut self,
-        options: Option<SubscriptionOptions>,
-        vhost: &Arc<str>,
-    ) {
+    pub(super) fn set_options(&mut self, options: Option<SubscriptionOptions>, vhost: &Arc<str>) {
         self.options = options;
         self.subscription = options.map(|options| {
             let share = self.binding.share(vhost).map(Arc::new);

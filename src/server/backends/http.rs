@@ -26,9 +26,9 @@ use tokio::task::JoinSet;
 use super::client::{self, HttpClient, RequestError, Url};
 use super::{BackendError, Identity, Outside, Said};
 use crate::config::{Config, HttpMethod};
+use crate::server::clock;
 use crate::server::logins::Credentials;
 use crate::server::scram::random;
-use crate::server::clock;
 
 /// The server.
 #[derive(Debug)]
@@ -398,6 +398,9 @@ mod tests {
         let login = |password, client| Credentials { user: "j&o", password, from, client };
         let form = |login| Question::of_login(login).form;
         assert_eq!(form(login(Some(b"a b\xff"), None)), "username=j%26o&password=a+b%FF");
-        assert_eq!(form(login(None, Some(("/", "c=d")))), "username=j%26o&vhost=%2F&client_id=c%3Dd");
+        assert_eq!(
+            form(login(None, Some(("/", "c=d")))),
+            "username=j%26o&vhost=%2F&client_id=c%3Dd"
+        );
     }
 }

@@ -482,11 +482,7 @@ impl Sessions {
         (session.queue == queue).then_some((client, session))
     }
 
-    fn held_by(
-        &mut self,
-        queue: QueueId,
-        consumer: ConsumerId,
-    ) -> Option<(&Client, &mut Session)> {
+    fn held_by(&mut self, queue: QueueId, consumer: ConsumerId) -> Option<(&Client, &mut Session)> {
         let is_holder = |session: &Session| {
             session.holder.as_ref().is_some_and(|holder| holder.consumer == consumer)
         };

@@ -98,7 +98,8 @@ impl Mqtt {
         let to = (&*self.vhost, TOPIC_EXCHANGE);
         let checked = self.publisher.check(&self.node.topology(), to, &[message.routing_key()]);
         checked.map_err(|error| refusal(&error, MAY_NOT_PUBLISH))?;
-        let target = self.node.delayed_topics(&self.vhost).ok_or(ReasonCode::ImplementationSpecificError)?;
+        let target =
+            self.node.delayed_topics(&self.vhost).ok_or(ReasonCode::ImplementationSpecificError)?;
         let facts = message.facts();
         let expires_at_ms = Some(facts.timestamp_ms + u64::from(delay_s) * 1000);
         let message = Arc::new(message.with_facts(Facts { expires_at_ms, ..facts }));
