@@ -125,7 +125,7 @@ impl Mqtt {
         };
         self.peer.set_login(Login {
             protocol: dialect(self.connection.version()),
-            user: user.clone(),
+            user,
             vhost: self.vhost.clone(),
             client_name: Some(client_id.clone()),
             introduction: Introduction::CleanStart(arrival.clean_start),
