@@ -11,6 +11,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // It is no broker, and takes none of its settings.
+    if std::env::args_os().nth(1).is_some_and(|word| word == "bench") {
+        return leveret_bench::main(std::env::args_os().skip(1));
+    }
     let loaded = match load(std::env::args_os(), std::env::vars()) {
         Ok(loaded) => loaded,
         // Help and the version are errors to clap, but not to the user.

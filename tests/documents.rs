@@ -70,6 +70,8 @@ fn settings_that_documents_name_exist() {
             .map(str::to_owned),
         )
         .collect();
+    let known: BTreeSet<String> =
+        known.into_iter().chain(options(&leveret_bench::command())).collect();
     // The options of leveretctl are compared with its page in its own tests.
     let others = ["compat-tests/", "docs/leveretctl.md"];
     let is_other = |page: &&Text| others.iter().any(|other| page.path.starts_with(other));
@@ -78,6 +80,13 @@ fn settings_that_documents_name_exist() {
             named_settings(&page.text).filter(|name| !known.contains(*name)).collect();
         assert!(unknown.is_empty(), "{} names {unknown:?}", page.path);
     }
+}
+
+/// The options of a command and of those below it.
+fn options(command: &clap::Command) -> Vec<String> {
+    let own = command.get_arguments().filter_map(|argument| argument.get_long());
+    let own = own.map(|name| format!("--{name}"));
+    own.chain(command.get_subcommands().flat_map(options)).collect()
 }
 
 fn pages() -> Vec<Text> {

@@ -59,6 +59,13 @@ fn the_command_line_tool_is_built_without_the_broker() {
 }
 
 #[test]
+fn the_load_generator_is_built_without_the_broker() {
+    let manifests = tree::manifests();
+    let (_, manifest) = manifests.iter().find(|(path, _)| path == "bench/Cargo.toml").unwrap();
+    assert_eq!(layers(manifest), [""; 0]);
+}
+
+#[test]
 fn only_frontends_and_management_name_protocols() {
     let texts = tree::texts();
     let sources = sources_in(&texts, "src/");

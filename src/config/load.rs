@@ -117,7 +117,7 @@ fn command(settings: &[Setting]) -> Command {
             "Every option can also be set in the configuration file, by its name with underscores,\n\
              and in the environment. Options win over the environment, the environment over the file.",
         )
-        .subcommands([storage(), tls()])
+        .subcommands([storage(), tls(), bench()])
         .arg(config.global(true))
         .args(settings.iter().map(|setting| {
             let help = format!(
@@ -163,6 +163,14 @@ fn tls() -> Command {
         .about("Makes certificates for trying out")
         .subcommand_required(true)
         .subcommand(self_signed)
+}
+
+/// What `--help` says of the load generator. It has a command line of its own, for which it has to be
+/// the first word: the settings of the broker are not its options.
+fn bench() -> Command {
+    Command::new("bench")
+        .about("Puts load on a broker, this one or another, and measures it")
+        .subcommand_required(true)
 }
 
 fn file(matches: &ArgMatches, environment: &[(String, String)]) -> Option<PathBuf> {
@@ -249,6 +257,13 @@ mod tests {
         let environment = load(flags(&[]), [variable("LEVERET_AMQP_PROT", "1")]).unwrap_err();
         assert!(environment.to_string().contains("LEVERET_AMQP_PROT"), "{environment}");
         assert!(matches!(load(flags(&["--amqp-prot", "1"]), []), Err(LoadError::Flags(_))));
+    }
+
+    #[test]
+    fn the_load_generator_takes_no_settings() {
+        for words in [&["--amqp-port", "1", "bench"][..], &["--amqp-port", "1", "bench", "amqp"]] {
+            assert!(matches!(load(flags(words), []), Err(LoadError::Flags(_))), "{words:?}");
+        }
     }
 
     #[test]
