@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::HumanBytes;
 use tokio::task::JoinSet;
 
 use crate::amqp;
@@ -161,15 +161,13 @@ async fn close(clients: Vec<Client>, parallel: usize) {
 
 fn memory(report: &mut Report, target: &Target<'_>, before: Option<u64>, count: usize, what: &str) {
     let (Some(before), Ok(Some(after))) = (before, target.memory()) else { return };
-    let each = after.saturating_sub(before) / (count as u64).max(1);
+    // Less than nothing, if the broker gave memory of before back meanwhile.
+    let each = (after as i64 - before as i64) / (count as i64).max(1);
     report.value("broker_memory_before", before);
     report.value("broker_memory_after", after);
     report.value(&format!("broker_memory_per_{what}"), each);
     let (before, after) = (HumanBytes(before), HumanBytes(after));
-    report.line(
-        "memory",
-        format!("{} octets each ({before} before, {after} after)", HumanCount(each)),
-    );
+    report.line("memory", format!("{} octets each ({before} before, {after} after)", each));
 }
 
 /// Declares queues, then deletes them.

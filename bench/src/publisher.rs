@@ -54,6 +54,8 @@ pub struct Publisher {
     window: Option<Window>,
     tally: Arc<Tally>,
     confirm_times: Vec<Duration>,
+    /// Whether it has been noted when its last message left.
+    ended: bool,
 }
 
 impl Publisher {
@@ -67,12 +69,14 @@ impl Publisher {
         window: Option<Window>,
     ) -> Publisher {
         let run = tally.run;
-        Publisher { run, streams, turn: 0, pace, limit, window, tally, confirm_times: Vec::new() }
+        let confirm_times = Vec::new();
+        Publisher { run, streams, turn: 0, pace, limit, window, tally, confirm_times, ended: false }
     }
 
     /// Writes the messages that are due.
     pub fn fill(&mut self, now: Moment, phase: Phase, out: &mut Vec<u8>) -> Wait {
         if phase != Phase::Run || self.is_done() {
+            self.end(now);
             let settled = self.window.as_ref().is_none_or(Window::is_empty);
             return if settled || phase == Phase::End { Wait::Nothing } else { Wait::Input };
         }
@@ -101,6 +105,15 @@ impl Publisher {
             self.tally.note_publish(now);
         }
         wait
+    }
+
+    /// Notes when the last message left. That may be long after it was written, if the broker reads
+    /// slowly: only then is there room for more.
+    fn end(&mut self, now: Moment) {
+        if !self.ended {
+            self.ended = true;
+            self.tally.note_publish(now);
+        }
     }
 
     /// What is counted.

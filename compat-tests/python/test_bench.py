@@ -140,7 +140,8 @@ def test_connections_are_counted_and_weighed(running):
         assert report["opened"]["count"] == 50
         assert report["closed_by_broker"] == 0
         assert is_ordered(report["latency_us"], 50)
-        assert report["broker_memory_per_connection"] >= 0
+        before, after = report["broker_memory_before"], report["broker_memory_after"]
+        assert report["broker_memory_per_connection"] == int((after - before) / 50)
 
 
 def test_queues_are_declared_and_deleted_again(running):

@@ -125,6 +125,17 @@ mod tests {
     }
 
     #[test]
+    fn publishing_lasts_until_the_last_message_has_left_and_no_longer() {
+        let (tally, mut publisher) = publisher(1, 9);
+        let mut out = Vec::new();
+        assert_eq!(publisher.fill(Moment(1), Phase::Run, &mut out), Wait::Room);
+        for (now, phase) in [(50, Phase::Run), (70, Phase::Drain), (90, Phase::End)] {
+            publisher.fill(Moment(now), phase, &mut out);
+            assert_eq!(tally.publishing(Moment(0)).as_nanos(), 50);
+        }
+    }
+
+    #[test]
     fn qos_2_is_settled_by_the_completion_only() {
         let (_, mut publisher) = publisher(2, 9);
         let mut out = Vec::new();
