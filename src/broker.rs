@@ -293,7 +293,7 @@ impl Broker {
         self.node.listening().push((protocol, Address::Ip(address)));
         self.listeners.push(match self.node.tls.get().filter(|_| protocol.is_secure()) {
             Some(tls) => {
-                self.serve(protocol, TlsListener::new(socket, tls.clone(), &self.node.config))
+                self.serve(protocol, TlsListener::new(socket, tls.clone(), self.node.clone()))
             }
             None => self.serve(protocol, socket),
         });
@@ -301,6 +301,7 @@ impl Broker {
 
     fn serve(&self, protocol: Protocol, listener: impl Accept + 'static) -> JoinHandle<()> {
         let node = self.node.clone();
+        let patience = http::Patience::new(&node.config);
         match protocol {
             Protocol::Amqp | Protocol::Amqps => {
                 tokio::spawn(listener::accept(listener, node, frontend::serve_amqp))
@@ -309,15 +310,16 @@ impl Broker {
                 tokio::spawn(listener::accept(listener, node, frontend::serve_mqtt))
             }
             Protocol::Http | Protocol::Https => {
-                tokio::spawn(http::serve(self.management.clone(), listener, http::HEAD_TIMEOUT))
+                tokio::spawn(http::serve(node, self.management.clone(), listener, patience))
             }
             Protocol::WebSocket | Protocol::SecureWebSocket => {
-                let timeout = node.config.handshake_timeout.0;
-                tokio::spawn(http::serve(websocket::router(node), listener, timeout))
+                let patience = http::Patience { head: node.config.handshake_timeout.0, ..patience };
+                let router = websocket::router(node.clone());
+                tokio::spawn(http::serve(node, router, listener, patience))
             }
             Protocol::Metrics => {
-                let router = crate::management::metrics::router(node);
-                tokio::spawn(http::serve(router, listener, http::HEAD_TIMEOUT))
+                let router = crate::management::metrics::router(node.clone());
+                tokio::spawn(http::serve(node, router, listener, patience))
             }
         }
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use leveret::config::{LoadError, LogLevel, Task, load};
 use leveret::{Broker, Certificates, Config, offline, self_signed};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     log_to_stderr(loaded.config.log_level);
+    raise_file_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
@@ -75,6 +77,15 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         })
         .await?;
     Ok(())
+}
+
+/// Takes all file descriptors that the process may have: the soft limit is often far below that.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit.clone() };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, ?limit, "the limit of file descriptors stays as it is");
+    }
 }
 
 async fn reload_at_hangup(mut hangup: Signal, certificates: Certificates) {

@@ -89,6 +89,28 @@ fn options(command: &clap::Command) -> Vec<String> {
     own.chain(command.get_subcommands().flat_map(options)).collect()
 }
 
+#[test]
+fn the_page_of_limits_has_all_of_them_with_their_defaults() {
+    let page = std::fs::read_to_string(tree::root().join("docs/limits.md")).unwrap();
+    let row = Regex::new(r"(?m)^\| `([a-z_]+)` \| `([^`]*)` \|").expect("it is tested");
+    let listed: BTreeSet<(String, String)> =
+        row.captures_iter(&page).map(|found| (found[1].to_owned(), found[2].to_owned())).collect();
+    let settings = Config::settings();
+    let known: BTreeSet<(String, String)> =
+        settings.iter().map(|it| (it.name.to_owned(), it.default.clone())).collect();
+    let wrong: Vec<_> = listed.difference(&known).collect();
+    assert!(wrong.is_empty(), "docs/limits.md has other defaults, or no settings: {wrong:?}");
+    let is_limit = |name: &str| {
+        ["_max", "_min", "_timeout", "_reserve", "_window", "_memory"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    };
+    let is_listed = |name: &str| listed.iter().any(|(listed, _)| listed == name);
+    let missing: Vec<_> =
+        settings.iter().map(|it| it.name).filter(|it| is_limit(it) && !is_listed(it)).collect();
+    assert!(missing.is_empty(), "docs/limits.md lacks {missing:?}");
+}
+
 fn pages() -> Vec<Text> {
     tree::texts().into_iter().filter(|file| file.path.ends_with(".md")).collect()
 }

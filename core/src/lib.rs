@@ -35,10 +35,10 @@ pub use topic::{Pattern, Syntax, Token, Trie, key_to_topic, topic_to_key, words}
 pub use topology::{
     ARGUMENT_DEPTH_MAX, ARGUMENT_VALUES_MAX, Actor, Address, Applied, ApplyTo, Authority, Binding,
     BindingEntry, CommandFormatError, Delayed, Destination, ExchangeEntry, ExchangeTraffic,
-    Explanation, InForce, Judge, Limit, Limits, Outcome, ParameterName, Permissions, Policy,
-    PolicyError, PolicyKind, QueueEntry, QueueKind, QueueSpec, QueueType, Resource, ResourceKind,
-    Right, Routes, Share, Shared, Step, Subscription, SubscriptionOptions, Target, TopicPattern,
-    TopicPermissions, Topology, TopologyCommand, TopologyError, TopologyErrorKind, UnknownApplyTo,
-    User, VhostFacts, Wanted, strip_cr_lf,
+    Explanation, InForce, Judge, Limit, Limits, NodeLimit, NodeLimits, Outcome, ParameterName,
+    Permissions, Policy, PolicyError, PolicyKind, QueueEntry, QueueKind, QueueSpec, QueueType,
+    Resource, ResourceKind, Right, Routes, Share, Shared, Step, Subscription, SubscriptionOptions,
+    Target, TopicPattern, TopicPermissions, Topology, TopologyCommand, TopologyError,
+    TopologyErrorKind, UnknownApplyTo, User, VhostFacts, Wanted, strip_cr_lf,
 };
 pub use value::{IntWidth, Table, Value};

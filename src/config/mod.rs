@@ -113,8 +113,25 @@ settings! {
     consumer_timeout: Millis = Millis(Duration::ZERO), "MS";
     /// Largest message that is accepted.
     message_size_max: ByteSize = ByteSize::mib(16), "SIZE";
-    /// Client connections at a time, of all protocols.
+    /// Client connections at a time, of all protocols; no more than there are file descriptors for.
     connections_max: u32 = 100_000, "COUNT";
+    /// Client connections at a time from one address, or from one IPv6 network of 64 bits; 0 is no limit.
+    connections_per_address_max: u32 = 0, "COUNT";
+    /// Client connections in a second from one address, or from one IPv6 network of 64 bits; 0 is no limit.
+    connection_rate_max: u32 = 0, "COUNT";
+    /// File descriptors that clients leave to the journal and to operators; a quarter of all, if there
+    /// are few.
+    open_files_reserve: u32 = 128, "COUNT";
+    /// AMQP channels at a time, over all connections.
+    channels_max: u32 = 1_000_000, "COUNT";
+    /// Queues and MQTT sessions, over all virtual hosts.
+    queues_max: u32 = 1_000_000, "COUNT";
+    /// Exchanges that are declared, over all virtual hosts.
+    exchanges_max: u32 = 100_000, "COUNT";
+    /// Bindings and MQTT subscriptions, over all virtual hosts.
+    bindings_max: u32 = 5_000_000, "COUNT";
+    /// Bindings that lead to one queue or exchange.
+    bindings_per_destination_max: u32 = 1_000_000, "COUNT";
     /// Users who may log in from this machine only, separated by commas; empty is nobody.
     loopback_users: Vec<String> = vec!["guest".to_owned()], "USERS";
     /// Who knows users and says what they may do, in the order in which they are asked, separated by commas:
@@ -167,6 +184,17 @@ settings! {
     event_exchange: bool = false, "BOOLEAN";
     /// Time for a client to log in after it has connected, in milliseconds.
     handshake_timeout: Millis = Millis(Duration::from_secs(10)), "MS";
+    /// TLS handshakes that go on at a port at a time; with more, those that have taken long make place.
+    tls_handshakes_max: u32 = 1024, "COUNT";
+    /// HTTP connections to a port at a time; more of them wait.
+    http_connections_max: u32 = 256, "COUNT";
+    /// Time for an HTTP client to send the head of a request, or its body, or to take some of an answer, in
+    /// milliseconds.
+    http_timeout: Millis = Millis(Duration::from_secs(60)), "MS";
+    /// Longest head of an HTTP request; 8 KiB at least.
+    http_head_size_max: ByteSize = ByteSize::kib(64), "SIZE";
+    /// Longest body of an HTTP request: a large message in base64 and what is around it.
+    http_body_size_max: ByteSize = ByteSize::mib(24), "SIZE";
     /// Time for clients to take their leave at a shutdown, in milliseconds.
     shutdown_timeout: Millis = Millis(Duration::from_secs(5)), "MS";
 
@@ -186,6 +214,10 @@ settings! {
     amqp_heartbeat: u16 = 60, "SECONDS";
     /// Consumers per AMQP channel.
     amqp_consumers_max: u32 = 10_000, "COUNT";
+    /// Tables and arrays inside each other in what AMQP clients send.
+    amqp_table_depth_max: u16 = 32, "COUNT";
+    /// Entries of a table that AMQP clients send, those of tables and arrays in it included.
+    amqp_table_entries_max: u32 = 65_536, "COUNT";
     /// Publishes and settlements that one AMQP transaction may hold.
     amqp_transaction_max: u32 = 100_000, "COUNT";
     /// Size of the messages that one AMQP transaction may hold.
@@ -215,6 +247,14 @@ settings! {
     mqtt_session_expiry_max: u32 = u32::MAX, "SECONDS";
     /// Largest MQTT packet that is accepted; 0 takes message_size_max.
     mqtt_packet_size_max: ByteSize = ByteSize(0), "SIZE";
+    /// Largest MQTT CONNECT packet: nobody knows yet who sends it.
+    mqtt_connect_size_max: ByteSize = ByteSize::kib(512), "SIZE";
+    /// User properties in an MQTT packet.
+    mqtt_user_properties_max: u16 = 1024, "COUNT";
+    /// Longest MQTT topic name or filter, in bytes.
+    mqtt_topic_size_max: u16 = u16::MAX, "BYTES";
+    /// Levels of an MQTT topic name or filter.
+    mqtt_topic_levels_max: u16 = 200, "COUNT";
     /// QoS 1 and 2 messages that an MQTT client may send without waiting for their acknowledgement.
     mqtt_receive_max: u16 = 1024, "COUNT";
     /// QoS 1 and 2 messages in flight to an MQTT client that names no limit of its own.
@@ -228,6 +268,9 @@ settings! {
     /// Messages that wait for an MQTT client; with more, the oldest are dropped. A policy with another
     /// max-length or overflow wins. 0 is no limit.
     mqtt_queued_max: u32 = 1_000_000, "COUNT";
+    /// Size of the messages that wait for an MQTT client; with more, the oldest are dropped. A policy with
+    /// another max-length-bytes or overflow wins. 0 is no limit.
+    mqtt_queued_size_max: ByteSize = ByteSize(0), "SIZE";
     /// Whether QoS 0 messages, too, wait for an MQTT client that is away: true or false.
     mqtt_queue_qos0: bool = false, "BOOLEAN";
     /// What an MQTT client gets whose subscriptions overlap: merged (each message once, with the highest
@@ -243,6 +286,8 @@ settings! {
     mqtt_sys_interval: u32 = 10, "SECONDS";
     /// Retained messages, over all topics.
     mqtt_retained_max: u32 = 1_000_000, "COUNT";
+    /// Size of the retained messages in memory, over all topics.
+    mqtt_retained_size_max: ByteSize = ByteSize::mib(512), "SIZE";
     /// Subscriptions per MQTT session.
     mqtt_subscriptions_max: u32 = 10_000, "COUNT";
     /// Longest MQTT client identifier, in bytes.

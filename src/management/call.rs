@@ -28,6 +28,7 @@ use super::sessions::{self, Sessions};
 use crate::server::address::Link;
 use crate::server::firehose::{Party, Tap};
 use crate::server::http::ByOperator;
+use crate::server::limits::Limit;
 use crate::server::{DEFAULT_VHOST, Node};
 
 /// What all calls share.
@@ -105,8 +106,7 @@ impl Call {
         let link = request.extensions().get::<Link>();
         let is_secure = link.is_some_and(|link| link.tls.is_some());
         let headers = std::mem::take(request.headers_mut());
-        let max = if who == Who::Anybody { PUBLIC_BODY_BYTES_MAX } else { BODY_BYTES_MAX };
-        let body = read_body(request.into_body(), max).await?;
+        let body = read_body(&api.node, request.into_body(), who).await?;
         Ok(Call {
             api,
             caller,
@@ -460,25 +460,32 @@ async fn drain(body: Body) {
     }
 }
 
-async fn read_body(body: Body, max: usize) -> Result<Bytes, Refusal> {
+async fn read_body(node: &Node, body: Body, who: Who) -> Result<Bytes, Refusal> {
+    let max = match who {
+        Who::Anybody => PUBLIC_BODY_BYTES_MAX,
+        _ => node.config.http_body_size_max.len(),
+    };
+    let too_large = || {
+        node.refusals.note(Limit::HttpBody);
+        Refusal::body_too_large(max)
+    };
     if body.size_hint().lower() > max as u64 {
-        return Err(Refusal::body_too_large(max));
+        return Err(too_large());
     }
-    let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, max)).await;
-    let read = read.map_err(|_| Refusal::bad_request("the request body did not come in time"))?;
-    read.map_err(|_| Refusal::body_too_large(max))
+    let read = tokio::time::timeout(node.config.http_timeout.0, to_bytes(body, max)).await;
+    let read = read.map_err(|_| {
+        node.refusals.note(Limit::HttpTime);
+        Refusal::bad_request("the request body did not come in time")
+    })?;
+    read.map_err(|_| too_large())
 }
 
 /// The longest name that AMQP can say.
 const NAME_BYTES_MAX: usize = 255;
 /// Whoever has no address is not on this machine.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-/// The longest body of a request: a large message in base64 and what is around it.
-const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
-/// The same where nobody has to log in.
+/// The longest body where nobody has to log in.
 const PUBLIC_BODY_BYTES_MAX: usize = 16 * 1024;
 /// The longest body that is read although it is not wanted, and the time for that.
 const DRAINED_BYTES_MAX: usize = 64 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// The time that a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);

@@ -180,7 +180,7 @@ pub fn ready(call: &Call) -> Answer {
 /// `GET …/below-node-connection-limit`.
 pub fn below_connection_limit(call: &Call) -> Answer {
     let node = call.node();
-    let max = node.config.connections_max as usize;
+    let max = node.connections_max() as usize;
     Ok(match node.connections.len() < max {
         true => fine(json!({})),
         false => failed("node connection limit is reached", json!({ "limit": max })),

@@ -115,7 +115,7 @@ fn find(call: &Call, name: &ParameterName) -> Vec<TopologyCommand> {
             limits.map(clear).collect()
         }
         _ => {
-            let is_there = topology.parameters().any(|(known, _)| known == name);
+            let is_there = topology.parameter(name).is_some();
             let command = TopologyCommand::ClearParameter { name: name.clone() };
             is_there.then_some(command).into_iter().collect()
         }

@@ -20,7 +20,14 @@ use crate::server::clock;
 /// What is tracked.
 #[derive(Debug, Default)]
 pub struct Rates {
-    tracks: Mutex<HashMap<Thing, Track>>,
+    tracks: Mutex<Tracks>,
+}
+
+/// The tracks, and how many of them have a history.
+#[derive(Debug, Default)]
+struct Tracks {
+    by_thing: HashMap<Thing, Track>,
+    histories: usize,
 }
 
 /// What has numbers.
@@ -74,7 +81,7 @@ impl Rates {
         let ranges: Vec<_> = numbers.iter().map(|(name, _)| ranges.of(&thing, name)).collect();
         let has_history = ranges.iter().any(Option::is_some);
         let mut tracks = self.lock();
-        let track = track(&mut tracks, thing, numbers, (has_history, clock::now_ms()));
+        let track = tracks.find(thing, numbers, (has_history, clock::now_ms()));
         let rated = |(at, (&(name, number), range)): (usize, (&Named, &Option<Range>))| {
             let per_second = track.as_ref().map_or(0.0, |track| track.per_second(at));
             let points = range.map(|range| match &track {
@@ -88,37 +95,38 @@ impl Rates {
 
     /// Forgets all that was noted.
     pub fn forget(&self) {
-        self.lock().clear();
+        *self.lock() = Tracks::default();
     }
 
     /// Notes the numbers of everything that is tracked, and forgets what is gone or nobody asks for.
     fn sample(&self, api: &Api, now_ms: u64) {
         let things: Vec<Thing> = {
             let mut tracks = self.lock();
-            tracks.retain(|thing, track| {
+            tracks.by_thing.retain(|thing, track| {
                 thing.is_of_node() || now_ms < track.asked_at_ms.saturating_add(FORGOTTEN_AFTER_MS)
             });
             let of_node = [Thing::Clients, Thing::Churn, Thing::AllQueues];
-            let others = tracks.keys().filter(|thing| !of_node.contains(thing)).cloned();
+            let others = tracks.by_thing.keys().filter(|thing| !of_node.contains(thing)).cloned();
             of_node.iter().cloned().chain(others).collect()
         };
         let sampled = sampler::numbers(&api.node, &things);
         let mut tracks = self.lock();
         for (thing, numbers) in things.into_iter().zip(sampled) {
             match numbers {
-                None => _ = tracks.remove(&thing),
+                None => _ = tracks.by_thing.remove(&thing),
                 Some(numbers) => {
                     let depth = thing.depth();
-                    let track = tracks.entry(thing);
+                    let track = tracks.by_thing.entry(thing);
                     track
                         .and_modify(|track| track.note(now_ms, &numbers))
                         .or_insert_with(|| Track::new(depth, now_ms, &numbers));
                 }
             }
         }
+        tracks.histories = tracks.by_thing.values().filter(|track| !track.is_shallow()).count();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Thing, Track>> {
+    fn lock(&self) -> MutexGuard<'_, Tracks> {
         self.tracks.lock().expect("nothing panics while it holds the tracks")
     }
 }
@@ -136,29 +144,31 @@ pub async fn run(api: Weak<Api>) {
     }
 }
 
-/// The track of a thing, unless there are too many.
-fn track<'a>(
-    tracks: &'a mut HashMap<Thing, Track>,
-    thing: Thing,
-    numbers: &[Named],
-    (has_history, now_ms): (bool, u64),
-) -> Option<&'a Track> {
-    if !tracks.contains_key(&thing) {
-        if tracks.len() >= TRACKS_MAX {
-            return None;
+impl Tracks {
+    /// The track of a thing, unless there are too many.
+    fn find(
+        &mut self,
+        thing: Thing,
+        numbers: &[Named],
+        (has_history, now_ms): (bool, u64),
+    ) -> Option<&Track> {
+        if !self.by_thing.contains_key(&thing) {
+            if self.by_thing.len() >= TRACKS_MAX {
+                return None;
+            }
+            let numbers: Vec<u64> = numbers.iter().map(|(_, number)| *number).collect();
+            let track = Track::new(thing.depth(), now_ms, &numbers);
+            self.histories += usize::from(!track.is_shallow());
+            self.by_thing.insert(thing.clone(), track);
         }
-        let numbers: Vec<u64> = numbers.iter().map(|(_, number)| *number).collect();
-        tracks.insert(thing.clone(), Track::new(thing.depth(), now_ms, &numbers));
+        let track = self.by_thing.get_mut(&thing)?;
+        if has_history && track.is_shallow() && self.histories < HISTORIES_MAX {
+            track.deepen();
+            self.histories += 1;
+        }
+        track.asked_at_ms = now_ms;
+        Some(track)
     }
-    let becomes_deep = has_history && tracks.get(&thing).is_some_and(Track::is_shallow);
-    let may =
-        becomes_deep && tracks.values().filter(|track| !track.is_shallow()).count() < HISTORIES_MAX;
-    let track = tracks.get_mut(&thing)?;
-    if may {
-        track.deepen();
-    }
-    track.asked_at_ms = now_ms;
-    Some(track)
 }
 
 impl Thing {
@@ -250,15 +260,15 @@ mod tests {
 
     #[test]
     fn the_number_of_things_is_limited_and_so_is_that_of_histories() {
-        let mut tracks = HashMap::new();
+        let mut tracks = Tracks::default();
         for id in 0..TRACKS_MAX as u64 {
             let deep = id < 600;
-            assert!(track(&mut tracks, queue(id), &[("messages", id)], (deep, 0)).is_some());
+            assert!(tracks.find(queue(id), &[("messages", id)], (deep, 0)).is_some());
         }
-        assert!(track(&mut tracks, queue(TRACKS_MAX as u64), &[], (false, 0)).is_none());
-        assert!(track(&mut tracks, queue(7), &[], (false, 5)).is_some());
-        let deep = tracks.values().filter(|track| !track.is_shallow()).count();
-        assert_eq!(deep, HISTORIES_MAX);
+        assert!(tracks.find(queue(TRACKS_MAX as u64), &[], (false, 0)).is_none());
+        assert!(tracks.find(queue(7), &[], (false, 5)).is_some());
+        let deep = tracks.by_thing.values().filter(|track| !track.is_shallow()).count();
+        assert_eq!((deep, tracks.histories), (HISTORIES_MAX, HISTORIES_MAX));
     }
 
     #[test]

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use leveret_core::{ConnectionId, QueueId, Table, Value};
 
-use super::address::Link;
+use super::address::{Address, Link};
 use super::clock;
 use super::connection::Traffic;
 use super::counts::{ByDialect, Counts, Dialect, Past};
 use super::outbox::{CloseReason, Notice, Outbox};
+use super::usage::LimitReached;
+use super::visitors::{VisitorLimits, Visitors};
 
 /// The node's list of connections.
 #[derive(Debug, Default)]
@@ -19,6 +21,7 @@ pub struct Connections {
     list: Mutex<BTreeMap<ConnectionId, Arc<Peer>>>,
     /// How many on the list are surplus; changes with the list.
     surplus: AtomicUsize,
+    visitors: Visitors,
     next: AtomicU64,
     opened: AtomicU64,
     closed: AtomicU64,
@@ -45,8 +48,10 @@ pub struct Peer {
     /// What it said of itself, once it has logged in.
     pub login: Mutex<Option<Login>>,
     activity: Mutex<Activity>,
-    /// Whether it is one too many: it is heard only until it can be told so.
-    pub is_surplus: bool,
+    /// Why it is one too many, if it is: it is heard only until it can be told so.
+    pub surplus: Option<LimitReached>,
+    /// Whether it counts among the connections of its address.
+    is_visitor: bool,
     is_blocked: AtomicBool,
 }
 
@@ -135,30 +140,51 @@ pub struct ChannelFacts {
 }
 
 impl Connections {
-    /// Adds a connection. If there are `max` already it is surplus, and if there are many of those it
-    /// is not added.
-    pub fn add(&self, link: Link, max: usize) -> Option<Arc<Peer>> {
+    /// Adds a connection. If there are as many already as there may be it is surplus.
+    ///
+    /// # Errors
+    /// If there are many of those: it is not added.
+    pub fn add(
+        &self,
+        link: Link,
+        max: u64,
+        of_address: VisitorLimits,
+    ) -> Result<Arc<Peer>, LimitReached> {
+        let now_ms = clock::now_ms();
+        let is_visitor = of_address.are_set() && matches!(link.peer, Address::Ip(_));
+        let welcome = match is_visitor {
+            true => self.visitors.arrive(link.peer.ip(), of_address, now_ms / 1000),
+            false => Ok(()),
+        };
         let mut list = self.lock();
-        let surplus = self.surplus.load(Ordering::Relaxed);
-        let is_surplus = list.len() - surplus >= max;
-        if is_surplus && surplus >= SURPLUS_MAX {
-            return None;
+        let surplus_len = self.surplus.load(Ordering::Relaxed);
+        let is_full = (list.len() - surplus_len) as u64 >= max;
+        let surplus = match is_full {
+            true => Some(LimitReached::NodeConnections { max }),
+            false => welcome.err(),
+        };
+        if let Some(reached) = surplus.clone().filter(|_| surplus_len >= SURPLUS_MAX) {
+            if is_visitor {
+                self.visitors.leave(link.peer.ip());
+            }
+            return Err(reached);
         }
         let peer = Arc::new(Peer {
             id: self.next_id(),
             link,
-            connected_at_ms: clock::now_ms(),
+            connected_at_ms: now_ms,
             outbox: Arc::default(),
             traffic: Traffic::default(),
             login: Mutex::default(),
             activity: Mutex::default(),
-            is_surplus,
+            surplus,
+            is_visitor,
             is_blocked: AtomicBool::new(false),
         });
-        self.surplus.fetch_add(usize::from(is_surplus), Ordering::Relaxed);
+        self.surplus.fetch_add(usize::from(peer.surplus.is_some()), Ordering::Relaxed);
         list.insert(peer.id, peer.clone());
         self.opened.fetch_add(1, Ordering::Relaxed);
-        Some(peer)
+        Ok(peer)
     }
 
     /// The identity of a connection that is not on the list: one within this program.
@@ -174,7 +200,10 @@ impl Connections {
             if let Some(dialect) = peer.dialect() {
                 *past.of_mut(dialect) += peer.counts();
             }
-            self.surplus.fetch_sub(usize::from(peer.is_surplus), Ordering::Relaxed);
+            self.surplus.fetch_sub(usize::from(peer.surplus.is_some()), Ordering::Relaxed);
+            if peer.is_visitor {
+                self.visitors.leave(peer.link.peer.ip());
+            }
             self.closed.fetch_add(1, Ordering::Relaxed);
             let (received, sent) = peer.traffic.totals();
             self.closed_received_bytes.fetch_add(received, Ordering::Relaxed);

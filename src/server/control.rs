@@ -192,7 +192,8 @@ impl Node {
         command: TopologyCommand,
     ) -> Result<Commanded, TopologyError> {
         let change = self.events.are_on().then(|| Change::of(topology, &command));
-        let applied = topology.apply(command)?;
+        let applied =
+            topology.apply(command).inspect_err(|error| self.refusals.note_topology(error))?;
         Ok(self.follow(topology, applied, change))
     }
 
@@ -260,6 +261,9 @@ impl Node {
             settings.keeps_qos0 = self.config.mqtt_queue_qos0;
             if self.config.mqtt_queued_max > 0 {
                 settings.max_length.get_or_insert(self.config.mqtt_queued_max.into());
+            }
+            if self.config.mqtt_queued_size_max.0 > 0 {
+                settings.max_length_bytes.get_or_insert(self.config.mqtt_queued_size_max.0);
             }
         }
         settings

@@ -1,10 +1,13 @@
 //! The HTTP server: accepts connections and gives their requests to a router.
 //!
-//! Who connects and says nothing, or speaks slowly, is let go after a while; the number of
-//! connections is limited, and further ones wait in the kernel. One that becomes a WebSocket no longer
-//! counts here.
+//! Who connects and says nothing, speaks slowly, or takes none of its answer is let go after a while; the
+//! number of connections is limited, and further ones wait in the kernel. One that becomes a WebSocket no
+//! longer counts here.
 
+use std::error::Error as _;
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,31 +23,55 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
+use super::Node;
 use super::address::{Address, Link};
 use super::frontend::Socket;
+use super::limits::Limit;
 use super::listener::{Accept, Arrival as _};
+use super::patient::Patient;
+use crate::config::Config;
 
 /// Marks a request of the operator: of a process that could change the broker itself.
 #[derive(Debug, Clone, Copy)]
 pub struct ByOperator;
 
-/// Serves on a socket until the task is aborted; that ends its connections too. `head_timeout` is the
-/// time for the head of a request, and for the next one to follow on the same connection.
+/// What an HTTP client may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The time for the head of a request, and for the next one to follow on the same connection.
+    pub head: Duration,
+    /// The time for the client to take some of an answer.
+    pub send: Duration,
+    /// The longest head, in bytes.
+    pub head_bytes_max: usize,
+}
+
+impl Patience {
+    /// As the configuration says.
+    pub fn new(config: &Config) -> Self {
+        let time = config.http_timeout.0;
+        let head_bytes_max = config.http_head_size_max.len().max(HEAD_BYTES_MIN);
+        Patience { head: time, send: time, head_bytes_max }
+    }
+}
+
+/// Serves on a socket until the task is aborted; that ends its connections too.
 ///
 /// # Cancel safety
 /// Requests that are being answered are given up. What they had done stays done.
-pub async fn serve(router: Router, mut listener: impl Accept, head_timeout: Duration) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+pub async fn serve(node: Arc<Node>, router: Router, mut listener: impl Accept, patience: Patience) {
+    let slots = Arc::new(Semaphore::new(node.config.http_connections_max.max(1) as usize));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         match listener.accept().await {
+            Ok(Some((socket, link))) if is_too_many(&node, &socket, &link) => {}
             Ok(Some((socket, link))) => {
-                let router = router.clone();
+                let (node, router) = (node.clone(), router.clone());
                 connections.spawn(async move {
                     if let Some((stream, link)) = socket.open(link).await {
-                        serve_one(router, stream, link, head_timeout).await;
+                        serve_one(&node, router, stream, link, patience).await;
                     }
                     drop(slot);
                 });
@@ -58,19 +85,40 @@ pub async fn serve(router: Router, mut listener: impl Accept, head_timeout: Dura
     }
 }
 
-async fn serve_one(router: Router, socket: impl Socket, link: Link, head_timeout: Duration) {
+/// Whether there is no file descriptor for a client. Operators on this machine are let in while there is
+/// any.
+fn is_too_many(node: &Node, socket: &impl AsFd, link: &Link) -> bool {
+    let is_too_many = !link.peer.is_operator() && node.files.are_very_short(socket.as_fd());
+    if is_too_many {
+        node.refusals.note(Limit::OpenFiles);
+        tracing::warn!(address = %link.peer, "refused: file descriptors are short");
+    }
+    is_too_many
+}
+
+async fn serve_one(
+    node: &Node,
+    router: Router,
+    socket: impl Socket,
+    link: Link,
+    patience: Patience,
+) {
     let peer = link.peer.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         router.clone().oneshot(marked(request.map(Body::new), &link))
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(socket), service)
+        .header_read_timeout(patience.head)
+        .max_buf_size(patience.head_bytes_max)
+        .serve_connection(TokioIo::new(Patient::new(socket, patience.send)), service)
         .with_upgrades()
         .await;
     if let Err(error) = served {
+        let took_nothing = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        if took_nothing.is_some_and(|it| it.kind() == io::ErrorKind::TimedOut) {
+            node.refusals.note(Limit::HttpTime);
+        }
         tracing::debug!(%peer, %error, "an HTTP connection ended");
     }
 }
@@ -91,11 +139,7 @@ fn marked(mut request: Request, link: &Link) -> Request {
     request
 }
 
-/// The time for the head of a request to the management API.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
-/// Connections to a port at a time.
-const CONNECTIONS_MAX: usize = 256;
-/// The longest head of a request.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The HTTP implementation wants so much room for a head at least.
+const HEAD_BYTES_MIN: usize = 8 * 1024;
 /// The pause when descriptors have run out.
 const RETRY: Duration = Duration::from_millis(50);

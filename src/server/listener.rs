@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use super::Node;
 use super::address::{Address, Link};
 use super::frontend::Socket;
+use super::limits::Limit;
 use super::unix::UnixSocket;
 
 /// A protocol that clients connect with.
@@ -166,7 +168,7 @@ fn tcp_link(socket: &TcpStream) -> io::Result<Link> {
 }
 
 /// A client that has connected. Before its bytes can be read, something may have to be agreed on.
-pub trait Arrival: Send + Sized + 'static {
+pub trait Arrival: AsFd + Send + Sized + 'static {
     /// What its bytes go through.
     type Stream: Socket;
 
@@ -207,6 +209,10 @@ pub async fn accept<L: Accept>(
 ) {
     loop {
         match listener.accept().await {
+            Ok(Some((socket, link))) if node.files.are_short(socket.as_fd()) => {
+                node.refusals.note(Limit::OpenFiles);
+                tracing::warn!(address = %link.peer, "refused: file descriptors are short");
+            }
             Ok(Some((socket, link))) => {
                 let node = node.clone();
                 socket.when_open(link, move |stream, link| serve(&node, stream, link));

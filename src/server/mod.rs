@@ -18,6 +18,7 @@ pub mod dead_letters;
 pub mod effects;
 pub mod events;
 mod exchange_tally;
+pub mod files;
 pub mod firehose;
 pub mod frontend;
 pub mod gate;
@@ -25,11 +26,13 @@ pub mod held;
 mod history;
 pub mod host;
 pub mod http;
+pub mod limits;
 pub mod listener;
 pub mod logins;
 pub mod onlooker;
 pub mod outbox;
 pub mod password;
+pub mod patient;
 pub mod pause;
 pub mod peek;
 pub mod publisher;
@@ -49,6 +52,7 @@ pub mod tls;
 pub mod transaction;
 pub mod unix;
 pub mod usage;
+pub mod visitors;
 pub mod websocket;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,7 +60,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use leveret_core::record::Kind;
-use leveret_core::{Position, QueueId, RecordHeader, ShardId, Topology};
+use leveret_core::{NodeLimits, Position, QueueId, RecordHeader, ShardId, Topology};
 use leveret_storage::{Durability, Storage, Urgency};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -70,9 +74,11 @@ use counts::{ByDialect, Churn, Logins};
 use dead_letters::DeadLetters;
 use effects::Duty;
 use events::Events;
+use files::Files;
 use firehose::Firehose;
 use frontend::Protocols;
 use held::Held;
+use limits::Refusals;
 use listener::Protocol;
 use logins::PasswordChecks;
 use outbox::Outbox;
@@ -106,6 +112,10 @@ pub struct Node {
     pub password_checks: PasswordChecks,
     /// How many of them, and of their channels, virtual hosts and users have.
     pub usage: Arc<Usage>,
+    /// How often limits were in the way.
+    pub refusals: Refusals,
+    /// The file descriptors of the process.
+    pub files: Files,
     /// The MQTT sessions.
     pub sessions: Mutex<Sessions>,
     /// The sessions whose clients are connected.
@@ -172,6 +182,8 @@ impl Node {
                 backends: OnceLock::new(),
                 password_checks: PasswordChecks::new(config.login_failures_max),
                 usage: Arc::default(),
+                refusals: Refusals::default(),
+                files: Files::new(config.open_files_reserve),
                 sessions: Mutex::default(),
                 online: Online::default(),
                 closed_traffic: ClosedTraffic::default(),
@@ -188,9 +200,7 @@ impl Node {
                 generation: AtomicU64::new(0),
                 started_at_ms: clock::now_ms(),
                 nonce: random_number(),
-                topology: RwLock::new(Topology::new(
-                    config.mqtt_overlapping == Overlapping::Separate,
-                )),
+                topology: RwLock::new(empty_topology(&config)),
                 topology_index: AtomicU64::new(0),
                 listening: Mutex::default(),
                 last_control: AtomicU64::new(0),
@@ -341,6 +351,17 @@ impl Node {
     fn lock_waiting(&self) -> MutexGuard<'_, Vec<(Position, Arc<Outbox>)>> {
         self.waiting.lock().expect("nothing panics while it holds the list")
     }
+}
+
+fn empty_topology(config: &Config) -> Topology {
+    let mut topology = Topology::new(config.mqtt_overlapping == Overlapping::Separate);
+    topology.set_node_limits(NodeLimits {
+        queues: config.queues_max as usize,
+        exchanges: config.exchanges_max as usize,
+        bindings: config.bindings_max as usize,
+        bindings_per_destination: config.bindings_per_destination_max as usize,
+    });
+    topology
 }
 
 /// A number that nobody can foretell.

@@ -8,6 +8,7 @@ use leveret_core::{Message, Pattern, Position, Reference, Retained};
 use leveret_storage::Urgency;
 
 use super::Node;
+use super::limits::Limit;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -15,16 +16,35 @@ pub struct RetainedStore {
     vhosts: Mutex<BTreeMap<Arc<str>, Retained>>,
 }
 
-/// There are as many retained messages as there may be.
+/// There is as much as there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there are as many retained messages as there may be")]
-pub struct TooManyRetained;
+#[allow(missing_docs, reason = "the texts are the documentation")]
+pub enum TooManyRetained {
+    #[error("there are as many retained messages as there may be")]
+    Messages,
+    #[error("retained messages take as much memory as they may")]
+    Bytes,
+}
 
 impl RetainedStore {
     /// The retained messages by vhost.
     pub fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Retained>> {
         self.vhosts.lock().expect("nothing panics while it holds the retained messages")
     }
+}
+
+impl From<TooManyRetained> for Limit {
+    fn from(error: TooManyRetained) -> Self {
+        match error {
+            TooManyRetained::Messages => Limit::Retained,
+            TooManyRetained::Bytes => Limit::RetainedSize,
+        }
+    }
+}
+
+fn totals(vhosts: &BTreeMap<Arc<str>, Retained>) -> (usize, usize) {
+    let stores = vhosts.values().map(|store| (store.len(), store.bytes()));
+    stores.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
 }
 
 impl Node {
@@ -51,11 +71,35 @@ impl Node {
                 appended.at
             }));
         }
-        let max = self.config.mqtt_retained_max as usize;
-        if store.len() >= max && store.get(key, 0).is_none() {
-            return Err(TooManyRetained);
-        }
+        let before = store.get(key, 0).map(|kept| kept.size_bytes());
+        let (count, bytes) = totals(&vhosts);
+        self.check_room(message, before, (count, bytes))
+            .inspect_err(|error| self.refusals.note((*error).into()))?;
+        let store = vhosts.entry(vhost.clone()).or_default();
         Ok(Some(self.record_retained(vhost, store, message)))
+    }
+
+    /// `before` is the size of the message that this one takes the place of.
+    fn check_room(
+        &self,
+        message: &Message,
+        before: Option<usize>,
+        (count, bytes): (usize, usize),
+    ) -> Result<(), TooManyRetained> {
+        if before.is_none() && count >= self.config.mqtt_retained_max as usize {
+            return Err(TooManyRetained::Messages);
+        }
+        let grows = message.size_bytes().saturating_sub(before.unwrap_or(0));
+        match grows > 0 && bytes + grows > self.config.mqtt_retained_size_max.len() {
+            true => Err(TooManyRetained::Bytes),
+            false => Ok(()),
+        }
+    }
+
+    /// How many retained messages there are, and their size in memory.
+    pub fn retained_totals(&self) -> (u64, u64) {
+        let (count, bytes) = totals(&self.retained.lock());
+        (count as u64, bytes as u64)
     }
 
     /// Puts a retained message into the journal and into its place. Gives where it is.

@@ -10,6 +10,7 @@ use leveret_core::Limit;
 
 use super::Node;
 use super::connections::Peer;
+use super::limits::Limit as Named;
 
 /// The counts of a node.
 #[derive(Debug, Default)]
@@ -21,6 +22,7 @@ enum Counted {
     ConnectionsOfVhost(Arc<str>),
     ConnectionsOfUser(Arc<str>),
     ChannelsOfUser(Arc<str>),
+    Channels,
 }
 
 /// One of those that are counted.
@@ -37,12 +39,23 @@ pub struct Admission {
     _user: Slot,
 }
 
+/// The place of a channel: among those of the node, and of its user.
+#[derive(Debug)]
+pub struct ChannelAdmission {
+    _node: Slot,
+    _user: Slot,
+}
+
 /// There are as many as there may be. The texts are RabbitMQ's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts are the documentation")]
 pub enum LimitReached {
     #[error("connection refused: node connection limit ({max}) is reached")]
-    NodeConnections { max: u32 },
+    NodeConnections { max: u64 },
+    #[error("connection refused: connection limit of the client's address ({max}) is reached")]
+    AddressConnections { max: u32 },
+    #[error("connection refused: the client's address makes more than {max} connections a second")]
+    AddressRate { max: u32 },
     #[error(
         "access to vhost '{vhost}' refused for user '{user}': connection limit ({max}) is reached"
     )]
@@ -54,6 +67,10 @@ pub enum LimitReached {
          ({max})"
     )]
     UserChannels { user: Arc<str>, max: u64 },
+    #[error(
+        "number of channels opened on the node has reached the maximum allowed limit of ({max})"
+    )]
+    NodeChannels { max: u64 },
 }
 
 impl Usage {
@@ -66,6 +83,11 @@ impl Usage {
         }
         counts.insert(counted.clone(), count + 1);
         Ok(Slot { usage: self.clone(), counted })
+    }
+
+    /// How many channels there are.
+    pub fn channels(&self) -> u64 {
+        self.lock().get(&Counted::Channels).copied().unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Counted, u64>> {
@@ -96,9 +118,15 @@ impl Node {
         user: &Arc<str>,
         vhost: &Arc<str>,
     ) -> Result<Admission, LimitReached> {
-        if peer.is_surplus {
-            return Err(LimitReached::NodeConnections { max: self.config.connections_max });
+        // Counted when it came.
+        if let Some(reached) = &peer.surplus {
+            return Err(reached.clone());
         }
+        let admitted = self.admit_to(vhost, user);
+        admitted.inspect_err(|reached| self.refusals.note(Named::from(reached)))
+    }
+
+    fn admit_to(&self, vhost: &Arc<str>, user: &Arc<str>) -> Result<Admission, LimitReached> {
         let [of_vhost, of_user] = {
             let topology = self.topology();
             [topology.vhost_limits(vhost), topology.user_limits(user)]
@@ -118,11 +146,20 @@ impl Node {
     /// Lets a user open a channel.
     ///
     /// # Errors
-    /// If the user has as many as it may.
-    pub fn admit_channel(&self, user: &Arc<str>) -> Result<Slot, LimitReached> {
+    /// If the user or the node has as many as it may.
+    pub fn admit_channel(&self, user: &Arc<str>) -> Result<ChannelAdmission, LimitReached> {
+        let admitted = self.take_channel(user);
+        admitted.inspect_err(|reached| self.refusals.note(Named::from(reached)))
+    }
+
+    fn take_channel(&self, user: &Arc<str>) -> Result<ChannelAdmission, LimitReached> {
         let max = Limit::MaxChannels.max(self.topology().user_limits(user));
         let slot = self.usage.take(Counted::ChannelsOfUser(user.clone()), max);
-        slot.map_err(|max| LimitReached::UserChannels { user: user.clone(), max })
+        let user_slot =
+            slot.map_err(|max| LimitReached::UserChannels { user: user.clone(), max })?;
+        let slot = self.usage.take(Counted::Channels, Some(self.config.channels_max.into()));
+        let node_slot = slot.map_err(|max| LimitReached::NodeChannels { max })?;
+        Ok(ChannelAdmission { _node: node_slot, _user: user_slot })
     }
 }
 

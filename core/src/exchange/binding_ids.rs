@@ -45,6 +45,14 @@ impl BindingIds {
         matches!(self, BindingIds::None)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            BindingIds::None => 0,
+            BindingIds::One(_) => 1,
+            BindingIds::Many(ids) => ids.len(),
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = BindingId> {
         let (one, many) = match self {
             BindingIds::None => (None, None),
@@ -83,7 +91,7 @@ mod tests {
                 model.remove(&id);
             }
             assert!(ids.iter().eq(model.iter().copied()), "{ids:?} {model:?}");
-            assert_eq!(ids.is_empty(), model.is_empty());
+            assert_eq!((ids.is_empty(), ids.len()), (model.is_empty(), model.len()));
             for other in [3, 7] {
                 let others = BTreeSet::from([BindingId(other)]);
                 assert_eq!(ids.meet(&others), !model.is_disjoint(&others));

@@ -16,12 +16,16 @@ impl Topology {
         &mut self,
         vhost: &str,
         mut binding: Binding,
-        options: Option<SubscriptionOptions>,
+        (options, mode): (Option<SubscriptionOptions>, Mode),
     ) -> Result<Applied, TopologyError> {
         let destination_durable = self.check_ends(vhost, &binding)?;
         binding.arguments = normalised(&mut binding, vhost)?;
+        let found = self.vhost(vhost)?.bindings.find(&binding);
+        if found.is_none() && mode == Mode::Live {
+            self.check_binding_room(self.vhost(vhost)?, &binding)?;
+        }
         let vhost = super::vhost_mut(&mut self.vhosts, vhost)?;
-        let Some(id) = vhost.bindings.find(&binding) else {
+        let Some(id) = found else {
             if takes_no_more(vhost, &self.queues, &binding)? {
                 return Ok(Outcome::Unchanged.into());
             }

@@ -237,6 +237,10 @@ impl Bindings {
         self.slots[id.0 as usize].as_mut().expect("ids that are held are live")
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
     /// All of them, in the order of their numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Bound> {
         self.slots.iter().flatten()

@@ -34,6 +34,7 @@ impl Topology {
         mut spec: ExchangeSpec,
         (own_queue, mode): (Option<QueueId>, Mode),
     ) -> Result<Applied, TopologyError> {
+        let room = if mode == Mode::Live { self.check_exchange_room() } else { Ok(()) };
         let vhost = super::vhost_mut(&mut self.vhosts, vhost)?;
         if name.is_empty() {
             return Err(TopologyError::DefaultExchange);
@@ -46,6 +47,7 @@ impl Topology {
         if is_reserved(&name) && mode == Mode::Live {
             return Err(TopologyError::ReservedName(resource()));
         }
+        room?;
         check_exchange_arguments(&spec, resource)?;
         spec.arguments = arguments::normalise(spec.arguments, resource)?;
         let own_queue =
@@ -63,6 +65,7 @@ impl Topology {
         server_named: bool,
         mode: Mode,
     ) -> Result<Applied, TopologyError> {
+        let room = if mode == Mode::Live { self.check_queue_room() } else { Ok(()) };
         let Some(vhost) = self.vhosts.get_mut(&queue.vhost) else {
             return Err(TopologyError::VhostNotFound(queue.vhost));
         };
@@ -81,6 +84,7 @@ impl Topology {
         if mode == Mode::Live {
             vhost.check_queue_limit(&queue.name)?;
         }
+        room?;
         if self.queues.contains_key(&queue.id) {
             return Err(TopologyError::QueueIdTaken(queue.id));
         }

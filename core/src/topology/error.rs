@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{PolicyError, Right};
+use super::{NodeLimit, PolicyError, Right};
 use crate::exchange::{ExchangeError, UnknownExchangeType};
 use crate::id::QueueId;
 
@@ -169,6 +169,14 @@ pub enum TopologyError {
         /// The limit.
         max: u64,
     },
+    /// There is as much of something as the node may have.
+    #[error("{limit} ({max}) is reached")]
+    NodeLimit {
+        /// What there is so much of.
+        limit: NodeLimit,
+        /// The limit.
+        max: usize,
+    },
     /// The caller gave a queue the identity of another.
     #[error("queue id {0} is taken")]
     QueueIdTaken(QueueId),
@@ -238,6 +246,7 @@ impl TopologyError {
             | TopologyError::Policy(_)
             | TopologyError::VhostProtected(_)
             | TopologyError::QueueLimit { .. }
+            | TopologyError::NodeLimit { .. }
             | TopologyError::QueueIdTaken(_) => Kind::PreconditionFailed,
         }
     }

@@ -46,7 +46,7 @@ pub use command::{CommandFormatError, TopologyCommand};
 pub use delay::Delayed;
 pub use error::{Resource, ResourceKind, TopologyError, TopologyErrorKind};
 pub use explain::{Explanation, Step};
-pub use limit::{Limit, Limits};
+pub use limit::{Limit, Limits, NodeLimit, NodeLimits};
 pub use listing::BindingEntry;
 pub use parameter::ParameterName;
 pub use policy::{ApplyTo, InForce, Policy, PolicyError, PolicyKind, UnknownApplyTo};
@@ -86,6 +86,7 @@ pub struct Topology {
     last_queue_id: QueueId,
     generation: u64,
     separates_subscriptions: bool,
+    node_limits: NodeLimits,
 }
 
 type Vhosts = BTreeMap<Arc<str>, Vhost>;
@@ -177,7 +178,7 @@ impl Topology {
             Command::DeleteQueue { id } => Ok(self.delete_queue(id, mode)),
             Command::SetSessionExpiry { id, expiry_s } => Ok(self.set_session_expiry(id, expiry_s)),
             Command::Bind { vhost, binding, subscription } => {
-                self.bind(&vhost, binding, subscription)
+                self.bind(&vhost, binding, (subscription, mode))
             }
             Command::Unbind { vhost, binding } => self.unbind(&vhost, binding, mode),
             Command::PutUser { name, password_hash, scram_keys, tags } => {

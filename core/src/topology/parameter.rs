@@ -55,6 +55,27 @@ impl Topology {
         }
     }
 
+    /// The runtime parameters of a virtual host.
+    pub fn parameters_of(
+        &self,
+        vhost: &str,
+    ) -> impl Iterator<Item = (&ParameterName, &serde_json::Value)> {
+        let vhost: Arc<str> = vhost.into();
+        let none: Arc<str> = "".into();
+        let first = ParameterName {
+            vhost: Some(Arc::clone(&vhost)),
+            component: Arc::clone(&none),
+            name: none,
+        };
+        let is_inside = move |name: &ParameterName| name.vhost.as_ref() == Some(&vhost);
+        self.parameters.range(first..).take_while(move |(name, _)| is_inside(name))
+    }
+
+    /// The value of a runtime parameter.
+    pub fn parameter(&self, name: &ParameterName) -> Option<&serde_json::Value> {
+        self.parameters.get(name)
+    }
+
     /// All runtime parameters, the global ones first.
     pub fn parameters(&self) -> impl Iterator<Item = (&ParameterName, &serde_json::Value)> {
         self.parameters.iter()

@@ -200,6 +200,9 @@ pub(super) fn is_predeclared(exchange: &str) -> bool {
     PREDECLARED.iter().any(|(name, ..)| *name == exchange)
 }
 
+/// How many exchanges every virtual host has.
+pub(super) const PREDECLARED_LEN: usize = PREDECLARED.len();
+
 /// Name, type, internal.
 const PREDECLARED: &[(&str, ExchangeKind, bool)] = &[
     ("", ExchangeKind::Direct, false),

@@ -1,6 +1,6 @@
 //! Limits of virtual hosts and users.
 
-use leveret_core::{Limit, Outcome, TopologyErrorKind};
+use leveret_core::{Limit, NodeLimits, Outcome, TopologyErrorKind};
 
 use super::*;
 
@@ -104,4 +104,53 @@ fn limits_stay_when_a_user_changes_and_go_with_it() {
     let vhost = "no".into();
     let nowhere = TopologyCommand::SetVhostLimit { vhost, limit: Limit::MaxQueues, max: 1 };
     assert_eq!(fixture.refusal(nowhere), "vhost no not found");
+}
+
+#[test]
+fn the_node_has_no_more_of_anything_than_it_may() {
+    let mut fixture = Fixture::new();
+    let limits = NodeLimits { queues: 2, exchanges: 1, bindings: 3, bindings_per_destination: 2 };
+    fixture.topology.set_node_limits(limits);
+    fixture.exchange("x", ExchangeKind::Topic);
+    let second = declare_exchange("y", ExchangeSpec::durable(ExchangeKind::Topic));
+    assert_eq!(fixture.refusal(second), "exchange limit of the node (1) is reached");
+    let again = declare_exchange("x", ExchangeSpec::durable(ExchangeKind::Topic));
+    assert_eq!(fixture.apply(again).unwrap().outcome, Outcome::Unchanged);
+    let (a, b) = (fixture.queue("a"), fixture.queue("b"));
+    let third = fixture.declare_queue("c", QueueSpec::default());
+    let error = fixture.apply(third).unwrap_err();
+    assert_eq!(error.to_string(), "queue limit of the node (2) is reached");
+    assert_eq!(error.kind(), TopologyErrorKind::PreconditionFailed);
+    let bind = |queue, key| TopologyCommand::Bind {
+        vhost: VHOST.into(),
+        binding: Binding::to_queue("x", queue, key),
+        subscription: None,
+    };
+    fixture.apply(bind(a, "1")).unwrap();
+    fixture.apply(bind(a, "2")).unwrap();
+    let text = "binding limit of a queue or an exchange (2) is reached";
+    assert_eq!(fixture.refusal(bind(a, "3")), text);
+    assert_eq!(fixture.apply(bind(a, "2")).unwrap().outcome, Outcome::Unchanged);
+    fixture.apply(bind(b, "1")).unwrap();
+    assert_eq!(fixture.refusal(bind(b, "2")), "binding limit of the node (3) is reached");
+    fixture.apply(TopologyCommand::DeleteQueue { id: a }).unwrap();
+    fixture.apply(bind(b, "2")).unwrap();
+    assert_eq!(fixture.topology.total_bindings(), 2);
+}
+
+#[test]
+fn a_log_may_bring_back_more_than_the_limits_of_the_node_are_now() {
+    let mut fixture = Fixture::new();
+    let none = NodeLimits { queues: 0, exchanges: 0, bindings: 0, bindings_per_destination: 0 };
+    fixture.topology.set_node_limits(none);
+    let queue = fixture.declare_queue("a", QueueSpec::default());
+    let id = fixture.topology.replay(queue).unwrap().queue.unwrap();
+    let exchange = declare_exchange("x", ExchangeSpec::durable(ExchangeKind::Fanout));
+    fixture.topology.replay(exchange).unwrap();
+    let bind = TopologyCommand::Bind {
+        vhost: VHOST.into(),
+        binding: Binding::to_queue("x", id, ""),
+        subscription: None,
+    };
+    fixture.topology.replay(bind).unwrap();
 }

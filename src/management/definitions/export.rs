@@ -105,7 +105,7 @@ fn describe_vhost(topology: &Topology, vhost: &str) -> Value {
 /// The parameters of a virtual host. RabbitMQ keeps operator policies and limits as such.
 pub fn parameters_of(topology: &Topology, vhost: &str) -> Vec<Value> {
     let parameter = |component: &str, name: &str, value: &Value| json!({ "vhost": vhost, "component": component, "name": name, "value": value });
-    let named = topology.parameters().filter(|(name, _)| name.vhost.as_deref() == Some(vhost));
+    let named = topology.parameters_of(vhost);
     let mut parameters: Vec<Value> =
         named.map(|(name, value)| parameter(&name.component, &name.name, value)).collect();
     let operators = topology.policies(vhost, PolicyKind::Operator);

@@ -28,7 +28,8 @@ use step::Step;
 /// `GET /definitions` and `/definitions/:vhost`.
 pub fn export(call: &Call) -> Answer {
     let vhost = vhost(call)?;
-    let (node, topology) = (call.node(), call.node().topology());
+    // A copy takes much less time than its description; nobody has to wait for that.
+    let (node, topology) = (call.node(), call.node().topology().clone());
     let definitions = match vhost {
         None => export::whole(&node.config, &topology),
         Some(vhost) => export::of_vhost(&node.config, &topology, &vhost),
@@ -106,7 +107,7 @@ pub fn load_configured(node: &Node) -> Result<(), LoadDefinitionsError> {
     let digest: String = Sha256::digest(&document).iter().map(|it| format!("{it:02x}")).collect();
     let name = ParameterName { vhost: None, component: OWN.into(), name: LOADED.into() };
     let value = json!({ "sha256": digest });
-    if node.topology().parameters().any(|(known, loaded)| (known, loaded) == (&name, &value)) {
+    if node.topology().parameter(&name) == Some(&value) {
         tracing::info!(path = %path.display(), "definitions are as they were imported before");
         return Ok(());
     }

@@ -22,6 +22,7 @@ pub enum Family {
     NodeCoarse,
     Node,
     NodePersister,
+    Limits,
     QueueCoarse,
     QueueConsumerCount,
     Queue,
@@ -45,6 +46,7 @@ const NAMES: &[(&str, Family)] = &[
     ("node_coarse_metrics", Family::NodeCoarse),
     ("node_metrics", Family::Node),
     ("node_persister_metrics", Family::NodePersister),
+    ("limit_metrics", Family::Limits),
     ("queue_coarse_metrics", Family::QueueCoarse),
     ("queue_consumer_count", Family::QueueConsumerCount),
     ("queue_metrics", Family::Queue),
@@ -114,3 +116,5 @@ impl Scope {
 
 /// What most names begin with.
 pub const PREFIX: &str = "rabbitmq_";
+/// What names begin with that RabbitMQ does not have.
+pub const OWN_PREFIX: &str = "leveret_";

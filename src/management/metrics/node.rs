@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use super::family::{Family, Scope};
+use super::family::{Family, OWN_PREFIX, Scope};
 use super::output::Gone;
 use super::scrape::Scrape;
 use super::text::Metric;
@@ -15,6 +15,11 @@ use crate::server::{Node, clock};
 
 const BUILD: Metric = Metric::untyped("build_info", "Versions");
 const IDENTITY: Metric = Metric::untyped("identity_info", "The node and its cluster");
+
+const REFUSALS: Metric =
+    Metric::counter("limit_refusals_total", "How often a limit was in the way of a client");
+const LIMIT_USED: Metric = Metric::gauge("limit_used", "How much there is of what is limited");
+const LIMIT_MAX: Metric = Metric::gauge("limit_max", "How much there may be of what is limited");
 
 const OPEN_FILES: Metric = Metric::gauge("process_open_fds", "File descriptors that are open");
 const OPEN_FILES_MAX: Metric =
@@ -93,6 +98,9 @@ impl Scrape {
         if self.has(Family::NodePersister) {
             self.write_journal();
         }
+        if self.has(Family::Limits) {
+            self.write_limits();
+        }
         self.out.pause().await
     }
 
@@ -136,6 +144,25 @@ impl Scrape {
             self.one(&MEMORY_MAX, limits.memory_max);
             self.one(&DISK_FREE_MIN, limits.disk_free_min);
             self.one(&UPTIME, seconds(clock::now_ms().saturating_sub(self.node.started_at_ms)));
+        }
+    }
+
+    /// These have no counterpart in RabbitMQ, and names of their own.
+    fn write_limits(&mut self) {
+        let node = self.node.clone();
+        let text = &mut self.out.text;
+        text.head(OWN_PREFIX, &REFUSALS);
+        for (limit, count) in node.refusals.all() {
+            text.sample(&[("limit", limit.name())], count);
+        }
+        let filling = node.filling();
+        text.head(OWN_PREFIX, &LIMIT_USED);
+        for (limit, used, _) in &filling {
+            text.sample(&[("limit", limit.name())], used);
+        }
+        text.head(OWN_PREFIX, &LIMIT_MAX);
+        for (limit, _, max) in &filling {
+            text.sample(&[("limit", limit.name())], max);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leveret_core::{BindingEntry, QueueId, QueueKind, SubscriptionOptions, Topology, key_to_topic};
+use leveret_core::{BindingEntry, QueueId, SubscriptionOptions, Topology, key_to_topic};
 use serde_json::{Value, json};
 
 use super::sessions::find;
@@ -19,13 +19,14 @@ struct Row {
 /// `GET /mqtt/subscriptions`.
 pub fn list(call: &Call) -> Answer {
     let vhost = vhost(call)?;
+    let mut sessions = call.node().lock_sessions().facts(&vhost);
+    sessions.sort_unstable_by(|a, b| a.client.id.cmp(&b.client.id));
     let mut rows = Vec::new();
-    {
+    // Others have their turn in between.
+    for batch in sessions.chunks(SESSIONS_AT_ONCE) {
         let topology = call.node().topology();
-        for queue in topology.queues(&vhost) {
-            if let QueueKind::MqttSession { client_id, .. } = &queue.spec.kind {
-                rows.extend(rows_of(&topology, queue.id, client_id));
-            }
+        for session in batch {
+            rows.extend(rows_of(&topology, session.queue, &session.client.id));
         }
     }
     answer(call, rows)
@@ -77,3 +78,6 @@ fn describe(row: &Row) -> Value {
         "subscription_id": row.options.id,
     })
 }
+
+/// Sessions that are looked at while the topology is locked.
+const SESSIONS_AT_ONCE: usize = 100;

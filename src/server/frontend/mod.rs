@@ -17,7 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::address::Link;
 use super::connection::Connection;
 use super::connections::Peer;
+use super::limits::Limit;
 use super::outbox::Mail;
+use super::visitors::VisitorLimits;
 use super::{Node, clock};
 use crate::config::Config;
 
@@ -130,12 +132,21 @@ fn serve<F: Frontend>(
     link: Link,
     frontend: impl FnOnce(Arc<Node>, Arc<Peer>) -> F,
 ) {
-    let max = node.config.connections_max as usize;
-    let address = link.peer.clone();
-    let Some(peer) = node.connections.add(link, max) else {
-        tracing::warn!(%address, max, "refused: there are as many connections as there may be");
-        return;
+    let of_address = VisitorLimits {
+        connections: node.config.connections_per_address_max,
+        rate: node.config.connection_rate_max,
     };
+    let address = link.peer.clone();
+    let peer = match node.connections.add(link, node.connections_max(), of_address) {
+        Ok(peer) => peer,
+        Err(reached) => {
+            node.refusals.note(Limit::from(&reached));
+            return tracing::warn!(%address, %reached, "a client is let go without a word");
+        }
+    };
+    if let Some(reached) = &peer.surplus {
+        node.refusals.note(Limit::from(reached));
+    }
     let frontend = frontend(node.clone(), peer.clone());
     tokio::spawn(Box::new(Connection::new(socket, frontend, node.clone(), peer)).run());
 }
@@ -167,6 +178,10 @@ fn amqp_config(config: &Config) -> leveret_amqp::Config {
             len_max: config.amqp_transaction_max as usize,
             bytes_max: config.amqp_transaction_size_max.0,
         },
+        tables: leveret_amqp::TableLimits {
+            depth_max: usize::from(config.amqp_table_depth_max),
+            entries_max: config.amqp_table_entries_max as usize,
+        },
         ..leveret_amqp::Config::default()
     }
 }
@@ -182,6 +197,9 @@ fn mqtt_config(config: &Config) -> leveret_mqtt::Config {
         session_expiry_max_s: config.mqtt_session_expiry_max,
         connect_timeout: config.handshake_timeout.0,
         client_id_len_max: config.mqtt_client_id_max,
+        connect_size_max: config.mqtt_connect_size_max.0.min(u32::MAX.into()) as u32,
+        user_properties_max: config.mqtt_user_properties_max,
+        filter_levels_max: config.mqtt_topic_levels_max,
         server_reference: config.mqtt_server_reference.clone(),
         ..leveret_mqtt::Config::default()
     }

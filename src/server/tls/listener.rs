@@ -2,29 +2,31 @@
 //!
 //! A handshake happens in a task of its own, so a slow one holds up nobody. Who sends nothing costs a
 //! socket until its time is over; who sends something else than TLS is let go at its first octet. The
-//! number of handshakes at a time is limited, and further clients wait in the kernel.
+//! number of handshakes at a time is limited; further clients wait in the kernel.
 
 use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
+use super::handshakes::{Handshakes, Place};
 use super::{Tls, TlsStream};
-use crate::config::{Config, UserNameFrom};
+use crate::config::UserNameFrom;
+use crate::server::Node;
 use crate::server::address::Link;
 use crate::server::listener::{Accept, Arrival};
 
 /// A port for TLS.
-#[derive(Debug)]
 pub struct TlsListener {
     listener: TcpListener,
+    /// A client that waits for another handshake to end.
+    next: Option<(TcpStream, Link)>,
     tls: Arc<Tls>,
     options: Options,
-    /// One permit for each handshake that may be going on.
-    handshakes: Arc<Semaphore>,
+    handshakes: Arc<Handshakes>,
 }
 
 /// What the configuration says of handshakes.
@@ -36,11 +38,13 @@ struct Options {
 
 impl TlsListener {
     /// Listens with these certificates.
-    pub fn new(listener: TcpListener, tls: Arc<Tls>, config: &Config) -> Self {
-        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-        let timeout = config.handshake_timeout.0;
-        let options = Options { timeout, user_from: config.tls_user_name_from };
-        TlsListener { listener, tls, options, handshakes }
+    pub fn new(listener: TcpListener, tls: Arc<Tls>, node: Arc<Node>) -> Self {
+        let options = Options {
+            timeout: node.config.handshake_timeout.0,
+            user_from: node.config.tls_user_name_from,
+        };
+        let handshakes = Arc::new(Handshakes::new(node));
+        TlsListener { listener, next: None, tls, options, handshakes }
     }
 }
 
@@ -55,34 +59,48 @@ impl Accept for TlsListener {
     type Socket = Handshake;
 
     async fn accept(&mut self) -> io::Result<Option<(Handshake, Link)>> {
-        let Ok(permit) = self.handshakes.clone().acquire_owned().await else { return Ok(None) };
-        let Some((socket, link)) = Accept::accept(&mut self.listener).await? else {
+        if self.next.is_none() {
+            self.next = Accept::accept(&mut self.listener).await?;
+        }
+        if self.next.is_none() {
+            return Ok(None);
+        }
+        let place = self.handshakes.clone().take_place().await;
+        let (Some(place), Some((socket, link))) = (place, self.next.take()) else {
             return Ok(None);
         };
         let (tls, options) = (self.tls.clone(), self.options);
-        let handshakes = self.handshakes.clone();
-        Ok(Some((Handshake { socket, tls, options, handshakes, _permit: permit }, link)))
+        Ok(Some((Handshake { socket, tls, options, place }, link)))
     }
 }
 
 /// A client that has connected, and is to say with what key.
-#[derive(Debug)]
 pub struct Handshake {
     socket: TcpStream,
     tls: Arc<Tls>,
     options: Options,
-    handshakes: Arc<Semaphore>,
-    _permit: OwnedSemaphorePermit,
+    place: Place,
+}
+
+impl AsFd for Handshake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 impl Arrival for Handshake {
     type Stream = TlsStream;
 
     async fn open(self, mut link: Link) -> Option<(Self::Stream, Link)> {
-        let Handshake { socket, tls, options, handshakes, _permit } = self;
-        let done = tokio::time::timeout(options.timeout, shake_hands(socket, &tls)).await;
+        let Handshake { socket, tls, options, mut place } = self;
+        let done = tokio::select! {
+            done = tokio::time::timeout(options.timeout, shake_hands(socket, &tls)) => {
+                done.unwrap_or_else(|_| Err(place.out_of_time()))
+            }
+            () = place.lost() => Err(io::Error::new(ErrorKind::TimedOut, NO_PLACE)),
+        };
         let peer = &link.peer;
-        let stream = match done.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
+        let stream = match done {
             Ok(stream) => stream,
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {
                 // Those who look whether somebody listens do this all day.
@@ -95,7 +113,7 @@ impl Arrival for Handshake {
             }
         };
         link.tls = stream.session(options.user_from).map(Arc::new);
-        (!handshakes.is_closed()).then_some((stream, link))
+        (!place.is_closed()).then_some((stream, link))
     }
 
     fn when_open(self, link: Link, serve: impl FnOnce(Self::Stream, Link) + Send + 'static) {
@@ -117,8 +135,7 @@ async fn shake_hands(socket: TcpStream, tls: &Tls) -> io::Result<TlsStream> {
     }
 }
 
-/// Handshakes on a port at a time. Each may have 64 KiB of a message in memory.
-const HANDSHAKES_MAX: usize = 1024;
 /// The type of the record that TLS begins with, RFC 8446 §5.1.
 const HANDSHAKE: u8 = 22;
 const NOT_TLS: &str = "the client does not speak TLS";
+const NO_PLACE: &str = "others wait, and the handshake has taken long";

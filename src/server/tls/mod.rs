@@ -8,6 +8,7 @@ mod client;
 mod dn;
 mod error;
 mod files;
+mod handshakes;
 mod listener;
 mod names;
 mod session;

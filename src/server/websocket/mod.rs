@@ -33,6 +33,7 @@ use tungstenite::handshake::server::create_response_with_body;
 use super::Node;
 use super::address::Link;
 use super::frontend::{Socket, serve_amqp, serve_mqtt};
+use super::patient::Patient;
 use super::tls::TlsStream;
 use stream::WebSocket;
 
@@ -168,18 +169,23 @@ fn choose(
 /// Runs the connection once the answer is on its way.
 async fn run(node: Arc<Node>, spoken: Spoken, link: Link, upgrade: OnUpgrade) {
     let Ok(upgraded) = upgrade.await else { return };
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
+    match upgraded.downcast::<TokioIo<Patient<TcpStream>>>() {
         Ok(parts) => serve(&node, spoken, parts, link),
         Err(upgraded) => {
-            if let Ok(parts) = upgraded.downcast::<TokioIo<TlsStream>>() {
+            if let Ok(parts) = upgraded.downcast::<TokioIo<Patient<TlsStream>>>() {
                 serve(&node, spoken, parts, link);
             }
         }
     }
 }
 
-fn serve(node: &Arc<Node>, spoken: Spoken, parts: Parts<TokioIo<impl Socket>>, link: Link) {
-    let (socket, begun) = (parts.io.into_inner(), parts.read_buf);
+fn serve(
+    node: &Arc<Node>,
+    spoken: Spoken,
+    parts: Parts<TokioIo<Patient<impl Socket>>>,
+    link: Link,
+) {
+    let (socket, begun) = (parts.io.into_inner().into_inner(), parts.read_buf);
     let socket = WebSocket::new(socket, begun, node.config.websocket_message_len());
     match spoken {
         Spoken::Amqp => serve_amqp(node, socket, link),

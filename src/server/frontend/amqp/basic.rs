@@ -16,6 +16,7 @@ use crate::server::clock;
 use crate::server::connections::ConsumerFacts;
 use crate::server::events::ConsumerFacts as Announced;
 use crate::server::firehose::Tap;
+use crate::server::limits::Limit;
 use crate::server::outbox::Mail;
 
 /// A `basic.get` whose message is being read.
@@ -60,6 +61,7 @@ impl Amqp {
         }
         let max = self.node.config.amqp_consumers_max;
         if self.consumers.count_of_channel(channel) >= max as usize {
+            self.node.refusals.note(Limit::Consumers);
             let text = format!("reached maximum ({max}) of consumers per channel");
             return Err(Refusal::connection(ReplyCode::NotAllowed, text));
         }

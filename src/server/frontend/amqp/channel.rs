@@ -12,7 +12,7 @@ use super::transaction::Uncommitted;
 use super::{Amqp, Promise};
 use crate::server::connections::ChannelFacts;
 use crate::server::counts::Counts;
-use crate::server::usage::{LimitReached, Slot};
+use crate::server::usage::{ChannelAdmission, LimitReached};
 
 /// What a channel remembers.
 #[derive(Debug, Default)]
@@ -27,8 +27,8 @@ pub(super) struct Channel {
     pub replies: Option<Replies>,
     /// What was published in its transaction.
     pub uncommitted: Vec<Uncommitted>,
-    /// Its place among the channels of its user.
-    _slot: Option<Slot>,
+    /// Its place among the channels of the node and of its user.
+    _place: Option<ChannelAdmission>,
     counts: Option<Box<Counts>>,
     /// Whether management has to be told.
     pub is_changed: bool,
@@ -50,8 +50,8 @@ impl Amqp {
     }
 
     fn open_channel(&mut self, channel: u16) -> Result<(), LimitReached> {
-        let _slot = Some(self.node.admit_channel(&self.identity.user)?);
-        self.channels.insert(channel, Channel { _slot, is_changed: true, ..Channel::default() });
+        let _place = Some(self.node.admit_channel(&self.identity.user)?);
+        self.channels.insert(channel, Channel { _place, is_changed: true, ..Channel::default() });
         self.node.churn.channels_opened.add(1);
         self.node.announce_channel("channel.created", &self.peer, channel);
         self.connection.channel_open_ok(channel);

@@ -32,7 +32,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use leveret_amqp::{
-    Connection, Delivery, Event, Method, MethodId, Outcome, ReplyCode, ServerMethod,
+    Connection, Delivery, Event, Method, MethodId, Outcome, ReplyCode, ServerMethod, Timeout,
 };
 use leveret_core::{Actor, Position};
 use smallvec::SmallVec;
@@ -41,6 +41,7 @@ use super::Frontend;
 use crate::server::backends::Identity;
 use crate::server::connections::Peer;
 use crate::server::gate::Gate;
+use crate::server::limits::Limit;
 use crate::server::outbox::{CloseReason, Mail, Notice};
 use crate::server::pause::Pause;
 use crate::server::publisher::Publisher;
@@ -395,6 +396,9 @@ impl Frontend for Amqp {
         self.end_expired(now);
         self.note_pause();
         if let Some(timeout) = self.connection.handle_timeout(now) {
+            if timeout == Timeout::Handshake {
+                self.node.refusals.note(Limit::HandshakeTime);
+            }
             tracing::info!(peer = %self.peer.link.peer, ?timeout, "AMQP client timed out");
         }
     }

@@ -11,7 +11,7 @@ use leveret_mqtt::{Awaiting, ConnAck, Connect, InFlight, Reason, ReasonCode, Ses
 use super::authenticate::dialect;
 use super::deliver::packet_id;
 use super::reader::Reader;
-use super::topic::is_reserved;
+use super::topic::{is_reserved, is_too_long};
 use super::{Mqtt, Promise, Session, TAKEN_OVER, TOPIC_EXCHANGE, delayed};
 use crate::server::backends::Identity;
 use crate::server::clock;
@@ -95,6 +95,7 @@ impl Mqtt {
                     LimitReached::NodeConnections { .. } => {
                         self.or_elsewhere(ReasonCode::QuotaExceeded)
                     }
+                    LimitReached::AddressRate { .. } => ReasonCode::ConnectionRateExceeded,
                     _ => ReasonCode::QuotaExceeded,
                 };
                 return self.connection.refuse(Reason::new(code, &error.to_string()));
@@ -117,7 +118,9 @@ impl Mqtt {
             Err(error) => {
                 tracing::warn!(%client_id, %error, "no session can be made");
                 let code = match error {
-                    TopologyError::QueueLimit { .. } => ReasonCode::QuotaExceeded,
+                    TopologyError::QueueLimit { .. } | TopologyError::NodeLimit { .. } => {
+                        ReasonCode::QuotaExceeded
+                    }
                     _ => ReasonCode::UnspecifiedError,
                 };
                 return self.connection.refuse(Reason::new(code, &error.to_string()));
@@ -232,6 +235,10 @@ impl Mqtt {
         if is_reserved(&topic) {
             return Err(NO_WILL);
         }
+        if let Some(limit) = is_too_long(&topic, &self.node.config) {
+            self.node.refusals.note(limit);
+            return Err(LONG_WILL);
+        }
         if delayed::is_delayed(&topic) {
             return Err(DELAYED_WILL);
         }
@@ -268,5 +275,7 @@ const NO_ACCESS: Reason<'_> =
     Reason::new(ReasonCode::NotAuthorized, "the user has no access to the virtual host");
 const DELAYED_WILL: Reason<'_> =
     Reason::new(ReasonCode::TopicNameInvalid, "a will has a delay of its own");
+const LONG_WILL: Reason<'_> =
+    Reason::new(ReasonCode::TopicNameInvalid, "the topic of the will is longer than it may be");
 const NO_WILL: Reason<'_> =
     Reason::new(ReasonCode::NotAuthorized, "the user may not publish to the topic of the will");

@@ -25,13 +25,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use leveret_core::{ConsumerId, Delivery, EntryIndex, Position, QueueId, Settlement};
-use leveret_mqtt::{Connection, Disconnect, Event, Qos, Reason, ReasonCode, WillFate};
+use leveret_mqtt::{Connection, Disconnect, Error, Event, Qos, Reason, ReasonCode, WillFate};
 use smallvec::SmallVec;
 
 use super::Frontend;
 use crate::server::connections::Peer;
 use crate::server::counts::Counts;
 use crate::server::gate::Gate;
+use crate::server::limits::Limit;
 use crate::server::outbox::{CloseReason, Mail, Notice};
 use crate::server::pause::Pause;
 use crate::server::publisher::Publisher;
@@ -101,6 +102,21 @@ enum Promise {
     Pubrel(u16),
     Suback { packet_id: u16, granted: Vec<Granted> },
     Unsuback { packet_id: u16, codes: Vec<ReasonCode>, text: &'static str },
+}
+
+/// The limit that a client went beyond, if that is what it did.
+fn limit_of(error: &Error) -> Option<Limit> {
+    match error {
+        Error::ConnectTimeout | Error::AuthenticationTimeout => Some(Limit::HandshakeTime),
+        Error::Rule { reason, .. } => match reason {
+            ReasonCode::PacketTooLarge => Some(Limit::PacketSize),
+            ReasonCode::QuotaExceeded => Some(Limit::UserProperties),
+            ReasonCode::ReceiveMaximumExceeded => Some(Limit::ReceiveMaximum),
+            ReasonCode::TopicAliasInvalid => Some(Limit::TopicAliases),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 const TAKEN_OVER: Reason<'_> =
@@ -197,9 +213,16 @@ impl Mqtt {
                 }
             }
             Event::Error(error) => {
+                self.note_limit(&error);
                 tracing::info!(peer = %self.peer.link.peer, %error, "MQTT client broke a rule");
             }
             Event::Publish(_) | Event::Settled { .. } => {}
+        }
+    }
+
+    fn note_limit(&self, error: &Error) {
+        if let Some(limit) = limit_of(error) {
+            self.node.refusals.note(limit);
         }
     }
 
@@ -329,6 +352,7 @@ impl Frontend for Mqtt {
         if self.wants_input()
             && let Some(error) = self.connection.handle_timeout(now)
         {
+            self.note_limit(&error);
             tracing::info!(peer = %self.peer.link.peer, %error, "MQTT client timed out");
         }
     }

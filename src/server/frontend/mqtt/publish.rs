@@ -8,13 +8,14 @@ use leveret_core::{Body, Draft, Encoding, Facts, Message, Position, QueueId, Top
 use leveret_mqtt::{Publish, Qos, Reason, ReasonCode, Version};
 
 use super::held::Held;
-use super::topic::is_reserved;
+use super::topic::{is_reserved, is_too_long};
 use super::{Ack, Mqtt, Promise, Session, TOPIC_EXCHANGE, UserProperties, delayed};
 use crate::config::RefusedPublish;
 use crate::server::Node;
 use crate::server::counts::Fate;
 use crate::server::firehose::Tap;
 use crate::server::publisher::{Confirm, Way};
+use crate::server::retained::TooManyRetained;
 use crate::server::routed::Routed;
 
 impl Mqtt {
@@ -61,6 +62,10 @@ impl Mqtt {
         if is_reserved(topic) {
             return Err(RESERVED);
         }
+        if let Some(limit) = is_too_long(topic, &self.node.config) {
+            self.node.refusals.note(limit);
+            return Err(LONG_TOPIC);
+        }
         let key = self.received_topic.key_of(topic);
         let message = message(publish, key, self.read_at_ms);
         if delay_s > 0 {
@@ -74,7 +79,7 @@ impl Mqtt {
         let message = Arc::new(message);
         if publish.retain {
             let retained = self.node.retain(&self.vhost, &message);
-            let position = retained.map_err(|_| TOO_MANY_RETAINED)?;
+            let position = retained.map_err(too_much_retained)?;
             self.batch_promise = self.batch_promise.max(position);
         }
         let routed = self.publisher.routed(way);
@@ -240,14 +245,25 @@ pub(super) fn refusal(error: &TopologyError, may_not: &'static str) -> Reason<'s
         TopologyError::AccessRefused { .. } | TopologyError::TopicAccessRefused { .. } => {
             Reason::new(ReasonCode::NotAuthorized, may_not)
         }
+        TopologyError::NodeLimit { .. } => NODE_FULL,
         _ => ReasonCode::ImplementationSpecificError.into(),
     }
 }
 
+fn too_much_retained(error: TooManyRetained) -> Reason<'static> {
+    let text = match error {
+        TooManyRetained::Messages => "there are too many retained messages",
+        TooManyRetained::Bytes => "retained messages take too much memory",
+    };
+    Reason::new(ReasonCode::QuotaExceeded, text)
+}
+
 const RESERVED: Reason<'_> =
     Reason::new(ReasonCode::NotAuthorized, "only the broker publishes to this topic");
+const LONG_TOPIC: Reason<'_> =
+    Reason::new(ReasonCode::TopicNameInvalid, "the topic is longer or has more levels than it may");
 const NO_DELAY: &str = "a delayed topic is $delayed/<seconds>/<topic>";
+const NODE_FULL: Reason<'_> =
+    Reason::new(ReasonCode::QuotaExceeded, "the node has as many bindings as it may");
 const NO_ROOM: Reason<'_> = Reason::new(ReasonCode::QuotaExceeded, "a queue has no room");
 const MAY_NOT_PUBLISH: &str = "the user may not publish to this topic";
-const TOO_MANY_RETAINED: Reason<'_> =
-    Reason::new(ReasonCode::QuotaExceeded, "there are too many retained messages");

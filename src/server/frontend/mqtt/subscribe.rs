@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use leveret_core::{
     Binding, Destination, Message, Pattern, Position, QueueId, Subscription, SubscriptionOptions,
-    Syntax, Table, TopologyCommand, topic_to_key,
+    Syntax, Table, TopologyCommand, TopologyError, topic_to_key,
 };
 use leveret_mqtt::{
     self as mqtt, Reason, ReasonCode, RetainHandling, Subscribe, Unsubscribe, split_shared,
@@ -12,9 +12,11 @@ use leveret_mqtt::{
 
 use super::held::Held;
 use super::publish::refusal;
+use super::topic::is_too_long;
 use super::{Mqtt, Promise, TOPIC_EXCHANGE};
 use crate::config::SubackRefusal;
 use crate::server::clock;
+use crate::server::limits::Limit;
 
 /// One filter of a SUBSCRIBE, answered.
 pub(super) struct Granted {
@@ -65,6 +67,10 @@ impl Mqtt {
         wanted: &mqtt::Subscription<'_>,
         id: Option<u32>,
     ) -> Result<(Granted, Option<Position>), Reason<'static>> {
+        if let Some(limit) = is_too_long(wanted.filter, &self.node.config) {
+            self.node.refusals.note(limit);
+            return Err(LONG_FILTER);
+        }
         let session = self.session.as_mut().ok_or(ReasonCode::UnspecifiedError)?;
         let binding = binding(session.queue, wanted.filter);
         let options = SubscriptionOptions {
@@ -75,6 +81,7 @@ impl Mqtt {
         };
         let is_full = session.subscriptions >= self.node.config.mqtt_subscriptions_max as usize;
         if is_full && !self.node.topology().is_bound(&self.vhost, &binding) {
+            self.node.refusals.note(Limit::Subscriptions);
             return Err(TOO_MANY);
         }
         if let Some(reader) = &self.reader {
@@ -88,7 +95,10 @@ impl Mqtt {
                 binding: binding.clone(),
                 subscription: Some(options),
             })
-            .map_err(|_| ReasonCode::UnspecifiedError)?;
+            .map_err(|error| match error {
+                TopologyError::NodeLimit { .. } => refusal(&error, MAY_NOT_READ),
+                _ => ReasonCode::UnspecifiedError.into(),
+            })?;
         let existed = commanded.applied.outcome.existed();
         session.subscriptions += usize::from(!existed);
         let wants_retained = match wanted.retain_handling {
@@ -185,6 +195,8 @@ fn bad_filter(code: ReasonCode) -> Reason<'static> {
     Reason::new(code, "wildcards, share name or number of levels of a filter are not valid")
 }
 
+const LONG_FILTER: Reason<'_> =
+    Reason::new(ReasonCode::TopicFilterInvalid, "the filter is longer than it may be");
 const MAY_NOT_READ: &str = "the user may not read these topics";
 const TOO_MANY: Reason<'_> =
     Reason::new(ReasonCode::QuotaExceeded, "the session has too many subscriptions");
