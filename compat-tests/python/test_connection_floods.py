@@ -31,7 +31,7 @@ def refusals(broker, limit):
 def narrow(tmp_path):
     """A broker that may have 300 file descriptors, and begins with 100."""
     script = tmp_path / "narrow"
-    script.write_text(f"#!/bin/sh\nulimit -Hn {DESCRIPTORS}\nulimit -Sn 100\nexec {BINARY} \"$@\"\n")
+    script.write_text(f"#!/bin/sh\nulimit -Sn 100\nulimit -Hn {DESCRIPTORS}\nexec {BINARY} \"$@\"\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     broker = Broker(tmp_path, binary=script)
     try:

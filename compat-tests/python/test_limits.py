@@ -17,7 +17,7 @@ from support.management import Management
 from support.metrics import scrape
 from support.mqtt_client import MqttClient
 from support.raw_amqp import RawAmqp, publish as amqp_publish
-from support.raw_mqtt import CONNACK, PUBACK, RawMqtt, connect as mqtt_connect, props, publish, text
+from support.raw_mqtt import CONNACK, PUBACK, PUBLISH, RawMqtt, connect as mqtt_connect, props, publish, text
 from support.waiting import eventually
 
 pytestmark = pytest.mark.own_process
@@ -71,10 +71,12 @@ def connections_max(start, limit):
     broker = start(**{limit: 2})
     kept = [connect(broker.amqp), MqttClient(broker.mqtt).connect()]
     assert (gauge(broker, "limit_used", limit), gauge(broker, "limit_max", limit)) == (2, 2)
+    # Whoever looked whether the broker has started may have been one too many.
+    before = refusals(broker, limit)
     refused_amqp(broker, "connection refused: node connection limit (2) is reached")
     assert connack(broker) == QUOTA_EXCEEDED
+    assert refusals(broker, limit) == before + 2
     kept[1].stop()
-    eventually_refused(broker, limit, 2)
     kept[0].close()
 
 
@@ -280,8 +282,8 @@ def check_topics(broker, limit, longest, too_long):
     with RawMqtt(broker.mqtt) as raw:
         raw.open("")
         assert raw.subscribe((longest, 1), (too_long, 1)) == bytes([1, TOPIC_FILTER_INVALID])
-        assert raw.send(publish(longest, b"", 1)).expect_publish().topic == longest
-        assert raw.expect_ack(PUBACK, 1) == 0
+        raw.send(publish(longest, b"", 1))
+        assert {raw.read_packet()[0] for _ in range(2)} == {PUBACK, PUBLISH}
         raw.send(publish(too_long, b"", 1, packet_id=2))
         assert raw.expect_ack(PUBACK, 2) == TOPIC_NAME_INVALID
     for topic, code in ((longest, 0), (too_long, TOPIC_NAME_INVALID)):
