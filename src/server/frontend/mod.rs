@@ -201,6 +201,5 @@ fn mqtt_config(config: &Config) -> leveret_mqtt::Config {
         user_properties_max: config.mqtt_user_properties_max,
         filter_levels_max: config.mqtt_topic_levels_max,
         server_reference: config.mqtt_server_reference.clone(),
-        ..leveret_mqtt::Config::default()
     }
 }
