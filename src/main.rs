@@ -82,7 +82,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
 /// Takes all file descriptors that the process may have: the soft limit is often far below that.
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit.clone() };
+    let raised = Rlimit { current: limit.maximum, ..limit };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, ?limit, "the limit of file descriptors stays as it is");
     }
