@@ -63,7 +63,7 @@ fn answer(connection: &mut Connection, event: Event<'_>) {
         Event::Recover { channel, .. } => connection.reply(channel, ServerMethod::BasicRecoverOk),
         Event::Commit { channel, .. } => connection.reply(channel, ServerMethod::TxCommitOk),
         Event::Rollback { channel } => connection.reply(channel, ServerMethod::TxRollbackOk),
-        Event::Method { channel, method } => carry_out(connection, channel, &method),
+        Event::Method { channel, method, .. } => carry_out(connection, channel, &method),
         Event::ChannelClose { channel, .. } => connection.channel_close_ok(channel),
         Event::Close { .. } => connection.close_ok(),
         Event::Settle { .. } | Event::ChannelFailed { .. } | Event::Failed { .. } => {}
