@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use leveret_core::record::{self, Kind};
-use leveret_core::{Message, Pattern, Position, Reference, Retained};
+use leveret_core::{
+    Message, Pattern, Placement, Position, QueueId, Reference, Retained, Subscription,
+};
 use leveret_storage::Urgency;
 
 use super::Node;
 use super::limits::Limit;
+use super::shard::Work;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -137,5 +140,40 @@ impl Node {
         let vhosts = self.retained.lock();
         let Some(store) = vhosts.get(vhost) else { return Vec::new() };
         store.matching(pattern, now_ms).map(|(_, message)| message.clone()).collect()
+    }
+
+    /// Delivers retained messages to a session, because of a subscription.
+    pub fn deliver_retained(
+        &self,
+        queue: QueueId,
+        subscription: &Arc<Subscription>,
+        messages: &[Arc<Message>],
+    ) {
+        self.shard_of(queue).post(|work| {
+            for message in messages {
+                let Some(target) = work.state.queue(queue) else { return };
+                let Some(placement) = target.place(message, Some(subscription.clone()), true)
+                else {
+                    continue;
+                };
+                let recorded = work.record_placed(message, std::slice::from_ref(&placement));
+                let (placements, message) = (&mut vec![placement], message.clone());
+                work.state.publish(work.now_ms, placements, message, recorded, &mut work.fx);
+            }
+            work.state.pump_published(work.now_ms, &mut work.fx);
+        });
+    }
+}
+
+impl Work {
+    /// Records a message for one queue, if its place there is durable.
+    fn record_placed(&mut self, message: &Message, placements: &[Placement]) -> Option<Reference> {
+        if !placements.iter().any(|placement| placement.durable) {
+            return None;
+        }
+        let appended = self.journal.append(Kind::Publish, Urgency::Lazy, |out| {
+            record::write::publish(out, None, placements, message)
+        });
+        Some(self.journal.retain(appended.reference(1), 1))
     }
 }

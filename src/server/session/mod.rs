@@ -14,8 +14,8 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use leveret_core::record::{self, Kind, RecordedWill, SessionRecord, WillParts};
 use leveret_core::{
-    ConnectionId, ConsumerId, ConsumerOptions, EntryIndex, Facts, Message, Placement, Position,
-    QueueId, QueueKind, QueueSpec, Reference, Subscription, TopologyCommand, TopologyError,
+    ConnectionId, ConsumerId, ConsumerOptions, EntryIndex, Facts, Message, Position, QueueId,
+    QueueKind, QueueSpec, TopologyCommand, TopologyError,
 };
 use leveret_storage::Urgency;
 
@@ -371,44 +371,9 @@ impl Node {
         }
     }
 
-    /// Delivers retained messages to a session, because of a subscription.
-    pub fn deliver_retained(
-        &self,
-        queue: QueueId,
-        subscription: &Arc<Subscription>,
-        messages: &[Arc<Message>],
-    ) {
-        self.shard_of(queue).post(|work| {
-            for message in messages {
-                let Some(target) = work.state.queue(queue) else { return };
-                let Some(placement) = target.place(message, Some(subscription.clone()), true)
-                else {
-                    continue;
-                };
-                let recorded = work.record_placed(message, std::slice::from_ref(&placement));
-                let (placements, message) = (&mut vec![placement], message.clone());
-                work.state.publish(work.now_ms, placements, message, recorded, &mut work.fx);
-            }
-            work.state.pump_published(work.now_ms, &mut work.fx);
-        });
-    }
-
     /// The sessions, to be looked at or changed.
     pub fn lock_sessions(&self) -> std::sync::MutexGuard<'_, Sessions> {
         self.sessions.lock().expect("nothing panics while it holds the sessions")
-    }
-}
-
-impl super::shard::Work {
-    /// Records a message for one queue, if its place there is durable.
-    fn record_placed(&mut self, message: &Message, placements: &[Placement]) -> Option<Reference> {
-        if !placements.iter().any(|placement| placement.durable) {
-            return None;
-        }
-        let appended = self.journal.append(Kind::Publish, Urgency::Lazy, |out| {
-            record::write::publish(out, None, placements, message)
-        });
-        Some(self.journal.retain(appended.reference(1), 1))
     }
 }
 
