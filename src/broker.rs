@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +17,12 @@ use crate::client::Client;
 use crate::config::{Config, Engine, SyncPolicy};
 use crate::management::{LoadDefinitionsError, load_configured};
 use crate::server::address::Address;
+use crate::server::audit::{Audit, Record};
 use crate::server::backends::{BackendError, Backends};
 use crate::server::listener::{self, Accept, ListenError, Protocol};
 use crate::server::outbox::CloseReason;
+use crate::server::ports::{HandOverError, Sockets};
+use crate::server::proxy::{Proxies, ProxyListener};
 use crate::server::recovery::RecoveryError;
 use crate::server::tls::{Tls, TlsError, TlsListener};
 use crate::server::unix::UnixSocket;
@@ -57,6 +61,31 @@ impl Certificates {
     }
 }
 
+/// Feels whether a broker is at work.
+#[derive(Clone)]
+pub struct Pulse(Arc<Node>);
+
+impl Pulse {
+    /// Returns once everything that all clients need has been free for a moment. It does not while
+    /// something holds it for ever.
+    pub fn feel(&self) {
+        drop(self.0.topology());
+        self.0.shards.iter().for_each(|shard| shard.post(|_| ()));
+    }
+}
+
+/// The audit log of a broker.
+#[derive(Clone)]
+pub struct AuditLog(Arc<Node>);
+
+impl AuditLog {
+    /// Goes on in a new file if the one that was written has been moved away; says whether there is an
+    /// audit log. Waits for the disk.
+    pub fn reopen(&self) -> bool {
+        self.0.reopen_audit()
+    }
+}
+
 /// A broker cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -70,9 +99,20 @@ pub enum StartError {
     /// A port cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// A socket that was handed over cannot be used.
+    #[error(transparent)]
+    HandOver(#[from] HandOverError),
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The audit log cannot be opened.
+    #[error("{path}: the audit log cannot be opened: {source}", path = path.display())]
+    Audit {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// Those who know users cannot be asked.
     #[error(transparent)]
     Backends(#[from] BackendError),
@@ -102,12 +142,24 @@ impl Broker {
     /// # Errors
     /// If the data directory or a port cannot be used.
     pub async fn start(config: Config) -> Result<Broker, StartError> {
+        Broker::start_on(config, Vec::new()).await
+    }
+
+    /// The same on sockets that are listened on already, by the names of [`Listener`](crate::config::Listener); what there is a socket
+    /// for is not opened once more.
+    ///
+    /// # Errors
+    /// If the data directory, a port or one of the sockets cannot be used.
+    pub async fn start_on(
+        config: Config,
+        sockets: Vec<(String, OwnedFd)>,
+    ) -> Result<Broker, StartError> {
         let storage: Arc<dyn Storage> = match config.storage_engine {
             Engine::Memory => Arc::new(Memory::new()),
             Engine::Log => Arc::new(Log::open(log_config(&config))?),
             Engine::Sled => open_sled(&config)?,
         };
-        Broker::start_with(config, storage).await
+        Broker::start_with_all(config, storage, sockets).await
     }
 
     /// Starts a broker on a storage engine that has been opened and holds nothing, or what an
@@ -119,39 +171,29 @@ impl Broker {
         config: Config,
         storage: Arc<dyn Storage>,
     ) -> Result<Broker, StartError> {
+        Broker::start_with_all(config, storage, Vec::new()).await
+    }
+
+    async fn start_with_all(
+        config: Config,
+        storage: Arc<dyn Storage>,
+        handed_over: Vec<(String, OwnedFd)>,
+    ) -> Result<Broker, StartError> {
         let tls = Tls::load(&config)?;
         let backends = Backends::load(&config)?;
-        let bind = |port, protocol| {
-            listener::bind(&config.bind, port, protocol).map(|bound| (protocol, bound))
-        };
-        let mut bound = vec![
-            bind(config.amqp_port, Protocol::Amqp)?,
-            bind(config.mqtt_port, Protocol::Mqtt)?,
-            bind(config.http_port, Protocol::Http)?,
-            bind(config.websocket_port, Protocol::WebSocket)?,
-        ];
-        if config.metrics_port != 0 {
-            bound.push(bind(config.metrics_port, Protocol::Metrics)?);
-        }
-        for port in config.mqtt_port_vhosts.ports() {
-            if !named_ports(&config).contains(&port) {
-                bound.push(bind(port, Protocol::Mqtt)?);
-            }
-        }
-        if tls.is_some() {
-            bound.extend([
-                bind(config.amqps_port, Protocol::Amqps)?,
-                bind(config.mqtts_port, Protocol::Mqtts)?,
-                bind(config.https_port, Protocol::Https)?,
-                bind(config.wss_port, Protocol::SecureWebSocket)?,
-            ]);
-        }
-        let mode = config.unix_socket_mode.0;
-        let amqp_socket = listener::bind_unix(&config.amqp_unix_path, mode, Protocol::Amqp)?;
-        let mqtt_socket = listener::bind_unix(&config.mqtt_unix_path, mode, Protocol::Mqtt)?;
-        let http_socket = bind_operator_socket(&config)?;
+        let mut sockets = Sockets::adopt(handed_over, tls.is_some())?;
+        sockets.open(&config, tls.is_some())?;
+        let audit = Audit::open(&config.audit_log_path);
+        let audit = audit.map_err(|source| {
+            let path = config.audit_log_path.clone();
+            StartError::Audit { path, source }
+        })?;
         let node = Node::new(config, storage, &Handle::current());
         node.backends.get_or_init(|| backends);
+        if let Some(audit) = audit {
+            node.audit.get_or_init(|| audit);
+            node.audit(|| Record::new("start").text("version", env!("CARGO_PKG_VERSION")));
+        }
         if let Some(tls) = tls {
             node.tls.get_or_init(|| Arc::new(tls));
         }
@@ -184,21 +226,19 @@ impl Broker {
             tokio::spawn(events::run(broker.node.clone())),
             tokio::spawn(sys_topics::run(broker.node.clone())),
         ];
-        for (protocol, sockets) in bound {
-            sockets.into_iter().for_each(|socket| broker.listen(protocol, socket));
+        for (protocol, socket) in sockets.ports {
+            broker.listen(protocol, socket);
         }
-        let files = [
-            (Protocol::Amqp, amqp_socket),
-            (Protocol::Mqtt, mqtt_socket),
-            (Protocol::Http, http_socket),
-        ];
-        for (protocol, socket) in files {
-            socket.into_iter().for_each(|socket| broker.listen_on_file(protocol, socket));
+        for (protocol, socket) in sockets.files {
+            broker.listen_on_file(protocol, socket);
         }
         Ok(broker)
     }
 
     /// Where AMQP clients connect to.
+    ///
+    /// # Panics
+    /// If there is no such port, as of all these addresses.
     pub fn amqp_address(&self) -> SocketAddr {
         self.address(Protocol::Amqp)
     }
@@ -233,9 +273,19 @@ impl Broker {
         Client::new(self.node.clone())
     }
 
+    /// Whether the broker is at work.
+    pub fn pulse(&self) -> Pulse {
+        Pulse(self.node.clone())
+    }
+
     /// The certificates, to be read again.
     pub fn certificates(&self) -> Certificates {
         Certificates(self.node.clone())
+    }
+
+    /// The audit log, to be opened again.
+    pub fn audit_log(&self) -> AuditLog {
+        AuditLog(self.node.clone())
     }
 
     /// Runs until `stop` is ready, then shuts down. Ends earlier if the disk fails.
@@ -276,7 +326,9 @@ impl Broker {
             if let Err(error) = node.store_snapshot() {
                 tracing::warn!(%error, "no snapshot at the end: the next start takes longer");
             }
-            node.storage.close()
+            let closed = node.storage.close();
+            node.end_audit();
+            closed
         };
         tokio::task::spawn_blocking(close).await.expect("closing the storage does not panic")?;
         Ok(())
@@ -284,18 +336,20 @@ impl Broker {
 
     fn address(&self, wanted: Protocol) -> SocketAddr {
         let found = self.addresses.iter().find(|(protocol, _)| *protocol == wanted);
-        found.expect("every protocol is listened for").1
+        found.expect("the configuration names the listener").1
     }
 
     fn listen(&mut self, protocol: Protocol, socket: TcpListener) {
         let Ok(address) = socket.local_addr() else { return };
         self.addresses.push((protocol, address));
         self.node.listening().push((protocol, Address::Ip(address)));
-        self.listeners.push(match self.node.tls.get().filter(|_| protocol.is_secure()) {
-            Some(tls) => {
+        let tls = self.node.tls.get().filter(|_| protocol.is_secure());
+        self.listeners.push(match (tls, Proxies::of(&self.node.config)) {
+            (Some(tls), _) => {
                 self.serve(protocol, TlsListener::new(socket, tls.clone(), self.node.clone()))
             }
-            None => self.serve(protocol, socket),
+            (None, Some(proxies)) => self.serve(protocol, ProxyListener::new(socket, proxies)),
+            (None, None) => self.serve(protocol, socket),
         });
     }
 
@@ -331,23 +385,6 @@ impl Broker {
     }
 }
 
-/// The socket of the management API. One in the data directory is a convenience: not every file system
-/// has sockets, and their paths are short.
-fn bind_operator_socket(config: &Config) -> Result<Option<UnixSocket>, ListenError> {
-    let wanted = &config.http_unix_path;
-    if wanted.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let path = config.data_dir.join(wanted);
-    match listener::bind_unix(&path, OPERATOR_SOCKET_MODE, Protocol::Http) {
-        Err(error) if wanted.is_relative() => {
-            tracing::warn!(%error, "no Unix socket for management; see http_unix_path");
-            Ok(None)
-        }
-        bound => bound,
-    }
-}
-
 impl Drop for Broker {
     fn drop(&mut self) {
         self.listeners.iter().chain(&self.tasks).for_each(JoinHandle::abort);
@@ -380,22 +417,5 @@ fn log_config(config: &Config) -> LogConfig {
     log
 }
 
-/// Only the broker's own user opens the socket of the management API, and root, whom nothing stops.
-const OPERATOR_SOCKET_MODE: u32 = 0o600;
 /// How often a shutdown looks whether all clients have gone.
 const POLL: Duration = Duration::from_millis(5);
-
-/// The ports that settings of their own name.
-fn named_ports(config: &Config) -> [u16; 9] {
-    [
-        config.amqp_port,
-        config.mqtt_port,
-        config.http_port,
-        config.websocket_port,
-        config.metrics_port,
-        config.amqps_port,
-        config.mqtts_port,
-        config.https_port,
-        config.wss_port,
-    ]
-}

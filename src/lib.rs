@@ -35,6 +35,7 @@ mod management;
 pub mod offline;
 pub mod self_signed;
 mod server;
+pub mod systemd;
 
 /// Decoders that no protocol crate has, for `tests/hostile` and `fuzz/`.
 #[cfg(feature = "internals")]
@@ -45,7 +46,7 @@ pub mod internals {
     pub use crate::server::websocket::frames;
 }
 
-pub use broker::{Broker, Certificates, RunError, StartError};
+pub use broker::{AuditLog, Broker, Certificates, Pulse, RunError, StartError};
 pub use client::{Client, ClientError, Consumer, Received};
 pub use config::Config;
 pub use leveret_storage::{Log, Memory, Storage};

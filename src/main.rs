@@ -4,7 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use leveret::config::{LoadError, LogLevel, Task, load};
-use leveret::{Broker, Certificates, Config, offline, self_signed};
+use leveret::systemd::{self, Supervisor};
+use leveret::{AuditLog, Broker, Certificates, Config, Pulse, offline, self_signed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -65,15 +66,25 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let hangup = signal(SignalKind::hangup())?;
     let data_dir = config.data_dir.clone();
-    let broker = Broker::start(config).await?;
+    let supervisor = Supervisor::of_environment()?;
+    supervisor.status("reading the journal");
+    let broker = Broker::start_on(config, systemd::sockets()?).await?;
     announce(&broker, &data_dir)?;
-    tokio::spawn(reload_at_hangup(hangup, broker.certificates()));
+    supervisor.ready(AT_WORK);
+    tokio::spawn(beat(supervisor.clone(), broker.pulse()));
+    tokio::spawn(reload_at_hangup(
+        hangup,
+        broker.certificates(),
+        broker.audit_log(),
+        supervisor.clone(),
+    ));
     broker
         .run(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+            supervisor.stopping();
         })
         .await?;
     Ok(())
@@ -88,8 +99,29 @@ fn raise_file_limit() {
     }
 }
 
-async fn reload_at_hangup(mut hangup: Signal, certificates: Certificates) {
+/// Tells the supervisor that all is well, for as long as it is.
+async fn beat(supervisor: Supervisor, pulse: Pulse) {
+    let Some(every) = supervisor.beats_every() else { return };
+    loop {
+        let pulse = pulse.clone();
+        if tokio::task::spawn_blocking(move || pulse.feel()).await.is_ok() {
+            supervisor.beat();
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+async fn reload_at_hangup(
+    mut hangup: Signal,
+    certificates: Certificates,
+    audit_log: AuditLog,
+    supervisor: Supervisor,
+) {
     while hangup.recv().await.is_some() {
+        supervisor.reloading();
+        if audit_log.reopen() {
+            tracing::info!("the audit log was opened again");
+        }
         match certificates.reload() {
             Ok(true) => tracing::info!("the files for TLS were read again"),
             Ok(false) => tracing::info!("there are no files for TLS to be read again"),
@@ -97,6 +129,7 @@ async fn reload_at_hangup(mut hangup: Signal, certificates: Certificates) {
                 tracing::error!(%error, "the files for TLS cannot be used; those before stay in use");
             }
         }
+        supervisor.ready(AT_WORK);
     }
 }
 
@@ -127,6 +160,9 @@ fn log_to_stderr(level: LogLevel) {
     };
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
 }
+
+/// What the supervisor shows.
+const AT_WORK: &str = "serving clients";
 
 fn fail(error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("leveret: {error}");

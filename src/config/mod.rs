@@ -4,8 +4,10 @@
 //! defaults. A key that is not declared is an error wherever it stands.
 
 mod auth;
+mod listener;
 mod load;
 mod mode;
+mod network;
 mod port_vhosts;
 mod setting;
 mod size;
@@ -16,8 +18,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use auth::{AuthBackend, AuthBackends, HttpMethod};
+pub use listener::Listener;
 pub use load::{LoadError, Loaded, Task, load};
 pub use mode::FileMode;
+pub use network::Network;
 pub use port_vhosts::PortVhosts;
 pub use setting::{ConfigError, Setting};
 pub use size::ByteSize;
@@ -34,6 +38,13 @@ settings! {
     load_definitions: PathBuf = PathBuf::new(), "PATH";
     /// Addresses to listen on, separated by commas; 0.0.0.0 and :: are all of IPv4 and of IPv6.
     bind: Vec<IpAddr> = vec![IpAddr::from([0, 0, 0, 0]), IpAddr::from([0u16; 8])], "ADDRESSES";
+    /// What is listened for, separated by commas: amqp, mqtt, http, websocket, metrics and, if there is a
+    /// tls_cert_path, amqps, mqtts, https, wss. Ports of what is left out stay closed.
+    listeners: Vec<Listener> = Listener::ALL.to_vec(), "NAMES";
+    /// Networks of proxies, such as `10.0.0.0/8`, separated by commas: whoever connects from there, to any
+    /// port, has to begin with a header of the PROXY protocol, version 1 or 2, and is taken for the client
+    /// that it names. Empty is none.
+    proxy_protocol_from: Vec<Network> = Vec::new(), "NETWORKS";
     /// Port for AMQP 0.9.1; 0 takes a free one.
     amqp_port: u16 = 5672, "PORT";
     /// Port for MQTT 3.1, 3.1.1 and 5; 0 takes a free one.
@@ -64,6 +75,9 @@ settings! {
     unix_socket_mode: FileMode = FileMode(0o660), "MODE";
     /// What is logged: error, warn, info, debug or trace.
     log_level: LogLevel = LogLevel::Info, "LEVEL";
+    /// File that logins and changes by administrators are appended to, a line of JSON for each; `-` puts
+    /// them into the log. Empty is none. It is opened again at a SIGHUP.
+    audit_log_path: PathBuf = PathBuf::new(), "PATH";
 
     /// PEM file with the certificate that clients see, and the intermediate ones behind it. Empty is no
     /// TLS. It is read again at a SIGHUP, as the other files for TLS are.

@@ -133,6 +133,24 @@ impl Value for Vec<IpAddr> {
     }
 }
 
+/// Lists of what is read and written by the traits of the standard library.
+macro_rules! lists {
+    ($($type:ty),+) => {
+        $(impl Value for Vec<$type> {
+            fn parse(text: &str) -> Result<Self, String> {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                items.map(str::parse).collect()
+            }
+
+            fn written(&self) -> String {
+                self.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+            }
+        })+
+    };
+}
+
+lists!(super::Network, super::Listener);
+
 impl Value for Vec<String> {
     fn parse(text: &str) -> Result<Self, String> {
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());

@@ -3,8 +3,9 @@
 //! Tags decide what a user sees, permissions what a user does, for administrators as well. For users whom the
 //! topology does not know, both are said by whoever knows them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,9 +14,11 @@ use leveret_core::{Actor, Authority, ResourceKind, Right, User, Wanted};
 use super::error::Refusal;
 use super::sessions::{self, Lifetime, Session, Sessions};
 use crate::server::Node;
+use crate::server::address::{Address, Link};
 use crate::server::backends::Identity;
 use crate::server::clock;
 use crate::server::counts::Dialect;
+use crate::server::http::LastUser;
 use crate::server::logins::Credentials;
 
 /// Who may call an endpoint, by the user's tags.
@@ -31,6 +34,32 @@ pub enum Who {
     Monitoring,
     /// Administrators alone.
     Administrator,
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The client.
+    pub peer: Address,
+    last_user: LastUser,
+}
+
+impl Origin {
+    /// As the server has marked a request. Whoever has no address is not on this machine.
+    pub fn of(request: &Request) -> Self {
+        let peer = request.extensions().get::<Link>().map(|link| link.peer.clone());
+        let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let address = address.map_or(NOWHERE, |ConnectInfo(address)| *address);
+        let last_user = request.extensions().get::<LastUser>().cloned().unwrap_or_default();
+        Origin { peer: peer.unwrap_or(Address::Ip(address)), last_user }
+    }
+
+    /// Notes a login, or why there is none.
+    fn note(&self, node: &Node, user: &str, refused: Option<&str>) {
+        if refused.is_some() || self.last_user.changes_to(user) {
+            node.audit_http_login(&self.peer, user, refused);
+        }
+    }
 }
 
 /// A user who has logged in for one request.
@@ -55,11 +84,11 @@ impl Caller {
         node: &Node,
         sessions: &Sessions,
         headers: &HeaderMap,
-        from: IpAddr,
+        from: &Origin,
     ) -> Result<Caller, Refusal> {
         let Some(header) = headers.get(header::AUTHORIZATION) else {
             return match sessions.find(headers, clock::now()) {
-                Some(session) => Caller::with_session(node, session, from).await,
+                Some(session) => Caller::with_session(node, session, from.peer.ip()).await,
                 None if sessions::is_programs(headers) => Err(Refusal::login_refused()),
                 None => Err(Refusal::login_wanted()),
             };
@@ -77,18 +106,25 @@ impl Caller {
         node: &Node,
         name: &str,
         password: &[u8],
-        from: IpAddr,
+        origin: &Origin,
     ) -> Result<Caller, Refusal> {
         // Looked up first: if the password is changed meanwhile, the old one opens no session.
         let user = node.topology().user(name).cloned();
+        let from = origin.peer.ip();
         let login = Credentials { user: name, password: Some(password), from, client: None };
         let identity = node.login(login).await;
         node.logins.note(Dialect::Http, identity.is_some());
-        let identity = identity.ok_or_else(Refusal::login_refused)?;
-        if !identity.is_internal() {
-            return Caller::from_outside(node, identity, None).await;
-        }
-        Caller::of_user(identity, user.ok_or_else(Refusal::login_refused)?, None)
+        let named = identity.as_ref().map_or(name.into(), |identity| identity.user.clone());
+        let caller = match (identity, user) {
+            (None, _) => Err(Refusal::login_refused()),
+            (Some(identity), _) if !identity.is_internal() => {
+                Caller::from_outside(node, identity, None).await
+            }
+            (Some(identity), Some(user)) => Caller::of_user(identity, user, None),
+            (Some(_), None) => Err(Refusal::login_refused()),
+        };
+        origin.note(node, &named, caller.as_ref().err().map(Refusal::reason));
+        caller
     }
 
     /// The user of a session, if nothing has changed by which it ends.
@@ -308,6 +344,8 @@ fn credentials(header: &[u8]) -> Option<(String, Vec<u8>)> {
     Some((name, login[colon + 1..].to_vec()))
 }
 
+/// Of whoever has no address.
+const NOWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 /// The tags that open the API.
 const MANAGEMENT: &[&str] = &["administrator", "monitoring", "policymaker", "management"];
 const BASIC: &[u8] = b"Basic ";

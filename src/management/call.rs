@@ -1,13 +1,10 @@
 //! A call: a request whose caller is known, taken apart.
 
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::RequestExt;
-use axum::body::{Body, HttpBody as _, to_bytes};
-use axum::extract::{ConnectInfo, RawPathParams, Request};
+use axum::extract::{RawPathParams, Request};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +13,9 @@ use leveret_core::{Position, Resource, ResourceKind, Right, TopologyCommand};
 use tokio::sync::Semaphore;
 
 use super::attempts::Forgotten;
-use super::auth::{Caller, Who};
+use super::audit::{Access, Audited};
+use super::auth::{Caller, Origin, Who};
+use super::body::{self, drain};
 use super::error::Refusal;
 use super::fields::Fields;
 use super::messages::lease::Leases;
@@ -28,7 +27,6 @@ use super::sessions::{self, Sessions};
 use crate::server::address::Link;
 use crate::server::firehose::{Party, Tap};
 use crate::server::http::ByOperator;
-use crate::server::limits::Limit;
 use crate::server::{DEFAULT_VHOST, Node};
 
 /// What all calls share.
@@ -62,7 +60,7 @@ pub struct Call {
     /// Whether the answer is wanted without its body, and nothing is to happen.
     pub is_head: bool,
     /// Where the call comes from.
-    pub from: IpAddr,
+    pub from: Origin,
     /// Whether it comes over TLS.
     pub is_secure: bool,
     /// The headers.
@@ -90,8 +88,14 @@ impl Api {
 }
 
 impl Call {
-    async fn read(api: Arc<Api>, mut request: Request, who: Who) -> Result<Call, Refusal> {
-        let Head { caller, from, parts } = match Head::read(&api, &mut request, who).await {
+    async fn read(
+        api: Arc<Api>,
+        mut request: Request,
+        who: Who,
+        audited: Option<&mut Audited>,
+    ) -> Result<Call, Refusal> {
+        let head = Head::read(&api, &mut request, who, audited).await;
+        let Head { caller, from, parts } = match head {
             Ok(head) => head,
             Err(refusal) => {
                 drain(request.into_body()).await;
@@ -106,7 +110,7 @@ impl Call {
         let link = request.extensions().get::<Link>();
         let is_secure = link.is_some_and(|link| link.tls.is_some());
         let headers = std::mem::take(request.headers_mut());
-        let body = read_body(&api.node, request.into_body(), who).await?;
+        let body = body::read(&api.node, request.into_body(), who).await?;
         Ok(Call {
             api,
             caller,
@@ -292,17 +296,25 @@ fn find<'a>(named: &'a [(String, String)], name: &str) -> Option<&'a str> {
 /// Who calls and what the path names: enough to refuse a call.
 struct Head {
     caller: Caller,
-    from: IpAddr,
+    from: Origin,
     parts: Vec<(String, String)>,
 }
 
 impl Head {
-    async fn read(api: &Api, request: &mut Request, who: Who) -> Result<Head, Refusal> {
-        let from = from(request);
+    async fn read(
+        api: &Api,
+        request: &mut Request,
+        who: Who,
+        audited: Option<&mut Audited>,
+    ) -> Result<Head, Refusal> {
+        let from = Origin::of(request);
         let caller = match who {
             Who::Anybody => Caller::nobody(),
             _ => caller(&api.node, &api.sessions, request).await?,
         };
+        if let Some(audited) = audited {
+            audited.by(&caller.name);
+        }
         caller.check_is(who)?;
         let parts = request.extract_parts::<RawPathParams>().await;
         let parts = parts.map_err(|_| Refusal::bad_request("the path is not UTF-8"))?;
@@ -311,11 +323,6 @@ impl Head {
         check_vhosts(&api.node, &caller, who, &parts)?;
         Ok(Head { caller, from, parts })
     }
-}
-
-fn from(request: &Request) -> IpAddr {
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    from.map_or(NOWHERE, |ConnectInfo(address)| address.ip())
 }
 
 /// Who makes a request.
@@ -336,12 +343,12 @@ pub async fn caller(
         return Err(Refusal::other_site());
     }
     let by_operator = request.extensions().get::<ByOperator>().is_some();
-    let from = from(request);
+    let from = Origin::of(request);
     if by_operator && !request.headers().contains_key(AUTHORIZATION) {
         return Ok(Caller::operator());
     }
     let looks = matches!(*request.method(), Method::GET | Method::HEAD);
-    let caller = Caller::login(node, sessions, request.headers(), from).await?;
+    let caller = Caller::login(node, sessions, request.headers(), &from).await?;
     if !looks {
         check_own_page(&caller, request.headers())?;
     }
@@ -360,10 +367,10 @@ fn check_own_page(caller: &Caller, headers: &HeaderMap) -> Result<(), Refusal> {
 pub async fn respond_on_thread(
     api: Arc<Api>,
     request: Request,
-    who: Who,
+    access: Access,
     run: Endpoint,
 ) -> Response {
-    respond(api, request, who, move |call| async move {
+    respond(api, request, access, move |call| async move {
         let call = Arc::new(call);
         loop {
             let running = call.clone();
@@ -382,35 +389,51 @@ pub async fn respond_on_thread(
 }
 
 /// Answers a request with an endpoint that may wait.
-pub async fn respond_in_time<F, R>(api: Arc<Api>, request: Request, who: Who, run: F) -> Response
+pub async fn respond_in_time<F, R>(
+    api: Arc<Api>,
+    request: Request,
+    access: Access,
+    run: F,
+) -> Response
 where
     F: FnOnce(Call) -> R,
     R: Future<Output = Answer>,
 {
-    respond(api, request, who, |call| async move {
+    respond(api, request, access, |call| async move {
         call.decide().await;
         run(call).await
     })
     .await
 }
 
-async fn respond<F, R>(api: Arc<Api>, request: Request, who: Who, run: F) -> Response
+async fn respond<F, R>(api: Arc<Api>, request: Request, access: Access, run: F) -> Response
 where
     F: FnOnce(Call) -> R,
     R: Future<Output = Answer>,
 {
-    match answer(&api, request, who, run).await {
+    let is_audited = access.is_audited && api.node.is_audited();
+    let mut audited = is_audited.then(|| Audited::new(&api.node, &request, &Origin::of(&request)));
+    let answer = answer(&api, request, (access.who, audited.as_mut()), run).await;
+    if let Some(audited) = &mut audited {
+        audited.end(answer.as_ref().map_or_else(Refusal::status, Reply::status));
+    }
+    match answer {
         Ok(reply) => reply.into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn answer<F, R>(api: &Arc<Api>, request: Request, who: Who, run: F) -> Answer
+async fn answer<F, R>(
+    api: &Arc<Api>,
+    request: Request,
+    (who, audited): (Who, Option<&mut Audited>),
+    run: F,
+) -> Answer
 where
     F: FnOnce(Call) -> R,
     R: Future<Output = Answer>,
 {
-    let call = Call::read(api.clone(), request, who).await?;
+    let call = Call::read(api.clone(), request, who, audited).await?;
     let reply = run(call).await?;
     if let Some(promise) = reply.promise {
         wait_until_durable(&api.node, promise).await?;
@@ -451,41 +474,5 @@ pub async fn refuse(request: Request, refusal: Refusal) -> Response {
     refusal.into_response()
 }
 
-/// Reads a body that nobody wants, if it is short: with something unread, the connection could not be
-/// used again, and its client would not know.
-async fn drain(body: Body) {
-    if body.size_hint().lower() <= DRAINED_BYTES_MAX as u64 {
-        // If it does not come, the connection is closed.
-        _ = tokio::time::timeout(DRAIN_TIMEOUT, to_bytes(body, DRAINED_BYTES_MAX)).await;
-    }
-}
-
-async fn read_body(node: &Node, body: Body, who: Who) -> Result<Bytes, Refusal> {
-    let max = match who {
-        Who::Anybody => PUBLIC_BODY_BYTES_MAX,
-        _ => node.config.http_body_size_max.len(),
-    };
-    let too_large = || {
-        node.refusals.note(Limit::HttpBody);
-        Refusal::body_too_large(max)
-    };
-    if body.size_hint().lower() > max as u64 {
-        return Err(too_large());
-    }
-    let read = tokio::time::timeout(node.config.http_timeout.0, to_bytes(body, max)).await;
-    let read = read.map_err(|_| {
-        node.refusals.note(Limit::HttpTime);
-        Refusal::bad_request("the request body did not come in time")
-    })?;
-    read.map_err(|_| too_large())
-}
-
 /// The longest name that AMQP can say.
 const NAME_BYTES_MAX: usize = 255;
-/// Whoever has no address is not on this machine.
-const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-/// The longest body where nobody has to log in.
-const PUBLIC_BODY_BYTES_MAX: usize = 16 * 1024;
-/// The longest body that is read although it is not wanted, and the time for that.
-const DRAINED_BYTES_MAX: usize = 64 * 1024;
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);

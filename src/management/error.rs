@@ -23,6 +23,11 @@ impl Refusal {
         Refusal { status, error, reason: reason.into(), challenge: false }
     }
 
+    /// The code.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// What is wrong.
     pub fn reason(&self) -> &str {
         &self.reason

@@ -22,7 +22,7 @@ pub async fn login(call: Call) -> Answer {
         return Err(Refusal::bad_request("[{key_missing,username},{key_missing,password}]"));
     };
     let mut caller =
-        Caller::with_password(call.node(), name, password.as_bytes(), call.from).await?;
+        Caller::with_password(call.node(), name, password.as_bytes(), &call.from).await?;
     if sessions::is_of_some_page(&call.headers) && !sessions::is_own_page(&call.headers) {
         return Ok(Reply::json(&users::describe_caller(&caller)));
     }

@@ -14,8 +14,10 @@
 mod aliveness;
 mod arguments;
 mod attempts;
+mod audit;
 mod auth;
 mod bindings;
+mod body;
 mod call;
 mod channels;
 mod compatibility;

@@ -23,6 +23,11 @@ impl Reply {
         Reply { status, body: Body::empty(), headers: HeaderMap::new(), promise: None }
     }
 
+    /// The code.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Here it is.
     pub fn json(body: &Value) -> Self {
         Self::text(body.to_string().into_bytes())

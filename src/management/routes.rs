@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::{MethodFilter, MethodRouter};
 
+use super::audit::Access;
 use super::auth::Who::{self, Administrator, Anybody, Management, Monitoring, Policymaker};
 use super::call::{Answer, Api, Call, Endpoint, respond_in_time, respond_on_thread};
 use super::messages::{self, lease, moving, stream, take, tap};
@@ -29,6 +30,8 @@ pub struct Route {
     pub path: &'static str,
     /// Who may call it.
     pub who: Who,
+    /// Whether it puts messages in or takes them out, as clients do all day.
+    is_traffic: bool,
     run: Run,
 }
 
@@ -230,7 +233,7 @@ const EXCHANGES: &[Route] = &[
     delete("/exchanges/{vhost}/{exchange}", Management, exchanges::delete),
     get("/exchanges/{vhost}/{exchange}/bindings/source", Management, bindings::from_exchange),
     get("/exchanges/{vhost}/{exchange}/bindings/destination", Management, bindings::to_exchange),
-    post("/exchanges/{vhost}/{exchange}/publish", Management, publish::publish),
+    traffic(post("/exchanges/{vhost}/{exchange}/publish", Management, publish::publish)),
     get("/exchanges/{vhost}/{exchange}/route", Management, explain::route),
 ];
 
@@ -243,7 +246,9 @@ const QUEUES: &[Route] = &[
     delete("/queues/{vhost}/{queue}", Management, queues::delete),
     delete("/queues/{vhost}/{queue}/contents", Management, queues::purge),
     get("/queues/{vhost}/{queue}/bindings", Management, bindings::to_queue),
-    waiting("POST", "/queues/{vhost}/{queue}/get", Management, |call| Box::pin(get::get(call))),
+    traffic(waiting("POST", "/queues/{vhost}/{queue}/get", Management, |call| {
+        Box::pin(get::get(call))
+    })),
     post("/queues/{vhost}/{queue}/actions", Administrator, quorum::act),
     get("/queues/quorum/{vhost}/{queue}/status", Management, quorum::status),
     post("/queues/quorum/{vhost}/{queue}/replicas/add", Administrator, quorum::add),
@@ -253,16 +258,20 @@ const QUEUES: &[Route] = &[
 ];
 
 const MESSAGES: &[Route] = &[
-    post("/exchanges/{vhost}/{exchange}/messages", Management, messages::publish::to_exchange),
-    post("/queues/{vhost}/{queue}/messages", Management, messages::publish::to_queue),
+    traffic(post(
+        "/exchanges/{vhost}/{exchange}/messages",
+        Management,
+        messages::publish::to_exchange,
+    )),
+    traffic(post("/queues/{vhost}/{queue}/messages", Management, messages::publish::to_queue)),
     waiting("GET", "/queues/{vhost}/{queue}/messages", Management, |call| {
         Box::pin(take::take(call))
     }),
     waiting("GET", "/queues/{vhost}/{queue}/messages/stream", Management, |call| {
         Box::pin(std::future::ready(stream::stream(call)))
     }),
-    delete("/queues/{vhost}/{queue}/messages/{token}", Management, lease::acknowledge),
-    post("/queues/{vhost}/{queue}/messages/{token}/requeue", Management, lease::requeue),
+    traffic(delete("/queues/{vhost}/{queue}/messages/{token}", Management, lease::acknowledge)),
+    traffic(post("/queues/{vhost}/{queue}/messages/{token}/requeue", Management, lease::requeue)),
     get("/queues/{vhost}/{queue}/peek", Management, messages::peek::peek),
     waiting("POST", "/queues/{vhost}/{queue}/move", Management, |call| {
         Box::pin(moving::move_messages(call))
@@ -284,7 +293,7 @@ const MQTT: &[Route] = &[
     get("/mqtt/retained", Management, retained::list),
     get("/mqtt/retained/{topic}", Management, retained::show),
     delete("/mqtt/retained/{topic}", Management, retained::delete),
-    post("/mqtt/publish", Management, mqtt::publish::publish),
+    traffic(post("/mqtt/publish", Management, mqtt::publish::publish)),
     get("/mqtt/route", Management, explain::route_of_topic),
 ];
 
@@ -327,17 +336,20 @@ pub fn router() -> Router<Arc<Api>> {
 
 impl Route {
     fn serve(&self) -> MethodRouter<Arc<Api>> {
-        let (filter, who) = (self.filter(), self.who);
+        let filter = self.filter();
+        let is_audited = !self.is_traffic && self.method != "GET" && self.who != Anybody;
+        let access = Access { who: self.who, is_audited };
         match self.run {
             Run::OnThread(run) => {
                 MethodRouter::new().on(filter, move |State(api): State<Arc<Api>>, it: Request| {
-                    respond_on_thread(api, it, who, run)
+                    respond_on_thread(api, it, access, run)
                 })
             }
-            Run::Waiting(run) => MethodRouter::new()
-                .on(filter, move |State(api): State<Arc<Api>>, it: Request| {
-                    respond_in_time(api, it, who, run)
-                }),
+            Run::Waiting(run) => {
+                MethodRouter::new().on(filter, move |State(api): State<Arc<Api>>, it: Request| {
+                    respond_in_time(api, it, access, run)
+                })
+            }
         }
     }
 
@@ -352,7 +364,7 @@ impl Route {
 }
 
 const fn route(method: &'static str, path: &'static str, who: Who, run: Endpoint) -> Route {
-    Route { method, path, who, run: Run::OnThread(run) }
+    Route { method, path, who, is_traffic: false, run: Run::OnThread(run) }
 }
 
 const fn get(path: &'static str, who: Who, run: Endpoint) -> Route {
@@ -376,5 +388,9 @@ const fn import(path: &'static str) -> Route {
 }
 
 const fn waiting(method: &'static str, path: &'static str, who: Who, run: Waiting) -> Route {
-    Route { method, path, who, run: Run::Waiting(run) }
+    Route { method, path, who, is_traffic: false, run: Run::Waiting(run) }
+}
+
+const fn traffic(route: Route) -> Route {
+    Route { is_traffic: true, ..route }
 }

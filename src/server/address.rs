@@ -12,6 +12,8 @@ use super::tls::Session;
 pub enum Address {
     /// An address and a port.
     Ip(SocketAddr),
+    /// An address and a port that a proxy has named, and not the kernel.
+    Relayed(SocketAddr),
     /// The file of a Unix socket.
     File(Arc<Path>),
     /// A process on this machine that has come over a Unix socket.
@@ -46,9 +48,14 @@ impl Link {
 }
 
 impl Address {
-    /// The address that counts for who may log in. Whoever can open a file is on this machine.
+    /// The address that counts for who may log in. Whoever can open a file is on this machine. Whom a proxy
+    /// has named never is: the loopback address of a proxy's client is that of another machine.
     pub fn ip(&self) -> IpAddr {
         match self {
+            Address::Relayed(address) if address.ip().to_canonical().is_loopback() => {
+                Ipv4Addr::UNSPECIFIED.into()
+            }
+            Address::Relayed(address) => address.ip().to_canonical(),
             Address::Ip(address) => address.ip().to_canonical(),
             Address::File(_) | Address::Process { .. } => Ipv4Addr::LOCALHOST.into(),
         }
@@ -62,7 +69,9 @@ impl Address {
     /// As management shows it, without the port. An IPv4 address in IPv6 form is shown as what it is.
     pub fn host(&self) -> String {
         match self {
-            Address::Ip(address) => address.ip().to_canonical().to_string(),
+            Address::Ip(address) | Address::Relayed(address) => {
+                address.ip().to_canonical().to_string()
+            }
             Address::File(_) => self.to_string(),
             Address::Process { pid, .. } => format!("unix:{pid}"),
         }
@@ -71,7 +80,7 @@ impl Address {
     /// The port; 0 where there is no such thing.
     pub fn port(&self) -> u16 {
         match self {
-            Address::Ip(address) => address.port(),
+            Address::Ip(address) | Address::Relayed(address) => address.port(),
             Address::File(_) | Address::Process { .. } => 0,
         }
     }
@@ -80,7 +89,7 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Address::Ip(address) => write!(f, "{address}"),
+            Address::Ip(address) | Address::Relayed(address) => write!(f, "{address}"),
             Address::File(path) => write!(f, "unix:{}", path.display()),
             Address::Process { pid, nth, .. } => write!(f, "unix:{pid}.{nth}"),
         }
@@ -102,6 +111,19 @@ mod tests {
         let address = Address::Ip("[::ffff:127.0.0.1]:5672".parse().unwrap());
         assert_eq!((address.host().as_str(), address.port()), ("127.0.0.1", 5672));
         assert!(address.ip().is_loopback());
+    }
+
+    #[test]
+    fn whom_a_proxy_has_named_is_never_on_this_machine() {
+        for text in ["127.0.0.1:1", "127.8.9.10:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert!(Address::Ip(address).ip().is_loopback());
+            let relayed = Address::Relayed(address);
+            assert!(!relayed.ip().to_canonical().is_loopback(), "{text}");
+            assert_eq!((relayed.host(), relayed.port()), (Address::Ip(address).host(), 1));
+        }
+        let relayed = Address::Relayed("[::ffff:192.0.2.1]:1".parse().unwrap());
+        assert_eq!(relayed.ip(), IpAddr::from([192, 0, 2, 1]));
     }
 
     #[test]

@@ -151,7 +151,8 @@ impl Connections {
         of_address: VisitorLimits,
     ) -> Result<Arc<Peer>, LimitReached> {
         let now_ms = clock::now_ms();
-        let is_visitor = of_address.are_set() && matches!(link.peer, Address::Ip(_));
+        let is_visitor =
+            of_address.are_set() && matches!(link.peer, Address::Ip(_) | Address::Relayed(_));
         let welcome = match is_visitor {
             true => self.visitors.arrive(link.peer.ip(), of_address, now_ms / 1000),
             false => Ok(()),

@@ -8,7 +8,7 @@ use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -52,6 +52,22 @@ impl Patience {
         let time = config.http_timeout.0;
         let head_bytes_max = config.http_head_size_max.len().max(HEAD_BYTES_MIN);
         Patience { head: time, send: time, head_bytes_max }
+    }
+}
+
+/// The user that requests on a connection have come from, so that a login is noted once and not with each.
+#[derive(Debug, Clone, Default)]
+pub struct LastUser(Arc<Mutex<String>>);
+
+impl LastUser {
+    /// Whether it is another user than before.
+    pub fn changes_to(&self, user: &str) -> bool {
+        let mut last = self.0.lock().expect("nothing panics while it holds the name");
+        let changes = *last != user;
+        if changes {
+            user.clone_into(&mut last);
+        }
+        changes
     }
 }
 
@@ -104,8 +120,11 @@ async fn serve_one(
     patience: Patience,
 ) {
     let peer = link.peer.clone();
+    let last_user = LastUser::default();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        router.clone().oneshot(marked(request.map(Body::new), &link))
+        let mut request = marked(request.map(Body::new), &link);
+        request.extensions_mut().insert(last_user.clone());
+        router.clone().oneshot(request)
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -132,7 +151,7 @@ fn marked(mut request: Request, link: &Link) -> Request {
     if from.is_operator() {
         request.extensions_mut().insert(ByOperator);
     }
-    if !matches!(from, Address::Ip(_)) {
+    if !matches!(from, Address::Ip(_) | Address::Relayed(_)) {
         // Only TCP connections become WebSockets: AMQP and MQTT have Unix sockets of their own.
         request.headers_mut().remove(UPGRADE);
     }

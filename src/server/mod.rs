@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod alarms;
+pub mod audit;
 pub mod auth;
 pub mod backends;
 pub mod batch;
@@ -35,6 +36,8 @@ pub mod password;
 pub mod patient;
 pub mod pause;
 pub mod peek;
+pub mod ports;
+pub mod proxy;
 pub mod publisher;
 pub mod reclaim;
 pub mod recovery;
@@ -68,6 +71,7 @@ use tokio::sync::{Notify, watch};
 use crate::config::{Config, Overlapping};
 use address::Address;
 use alarms::Alarms;
+use audit::Audit;
 use backends::Backends;
 use connections::Connections;
 use counts::{ByDialect, Churn, Logins};
@@ -142,6 +146,8 @@ pub struct Node {
     pub timers: Timers,
     /// The certificates, if there are any; set before the first client is let in.
     pub tls: OnceLock<Arc<Tls>>,
+    /// The audit log, if there is to be one; set before the first client is let in.
+    pub audit: OnceLock<Audit>,
     /// The topology's generation: routes of an older one are no longer right.
     pub generation: AtomicU64,
     /// When the node started, in milliseconds since the Unix epoch.
@@ -197,6 +203,7 @@ impl Node {
                 protocols: Protocols::new(&config),
                 timers: Timers::default(),
                 tls: OnceLock::new(),
+                audit: OnceLock::new(),
                 generation: AtomicU64::new(0),
                 started_at_ms: clock::now_ms(),
                 nonce: random_number(),

@@ -16,7 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use super::address::{Address, Link};
 use super::listener::{Accept, BACKLOG};
 
-/// A Unix socket that is listened on. Its file goes when it is dropped.
+/// A Unix socket that is listened on. The file that it has made goes when it is dropped.
 #[derive(Debug)]
 pub struct UnixSocket {
     listener: UnixListener,
@@ -24,7 +24,7 @@ pub struct UnixSocket {
     accepted: u64,
     /// The user that the broker runs as, who therefore owns the file.
     owner: u32,
-    _file: SocketFile,
+    _file: Option<SocketFile>,
 }
 
 impl UnixSocket {
@@ -43,7 +43,20 @@ impl UnixSocket {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         socket.listen(BACKLOG)?;
         let listener = UnixListener::from_std(socket.into())?;
-        Ok(UnixSocket { listener, path: path.into(), accepted: 0, owner, _file: file })
+        let (path, file) = (path.into(), Some(file));
+        Ok(UnixSocket { listener, path, accepted: 0, owner, _file: file })
+    }
+
+    /// A socket that another program has opened. Its file is that program's.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub fn adopt(socket: Socket) -> io::Result<Self> {
+        let address = socket.local_addr()?;
+        let path = address.as_pathname().unwrap_or(Path::new(UNNAMED)).into();
+        let owner = std::fs::metadata("/proc/self")?.uid();
+        let listener = UnixListener::from_std(socket.into())?;
+        Ok(UnixSocket { listener, path, accepted: 0, owner, _file: None })
     }
 
     /// The file.
@@ -125,6 +138,8 @@ fn is_operator(uid: u32, owner: u32) -> bool {
     uid == owner || uid == ROOT
 }
 
+/// Stands for the path of a socket that has none.
+const UNNAMED: &str = "(unnamed)";
 /// The user who may do everything.
 const ROOT: u32 = 0;
 

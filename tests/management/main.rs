@@ -3,6 +3,7 @@
 
 mod access;
 mod amqp;
+mod audit;
 mod definitions;
 mod definitions_at_work;
 mod definitions_round_trip;

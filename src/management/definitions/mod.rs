@@ -20,6 +20,7 @@ use super::error::Refusal;
 use super::fields::Fields;
 use super::reply::Reply;
 use crate::server::Node;
+use crate::server::audit::Record;
 use entry::{Entry, List};
 pub use export::parameters_of;
 use import::Import;
@@ -119,6 +120,10 @@ pub fn load_configured(node: &Node) -> Result<(), LoadDefinitionsError> {
         tracing::warn!(path = %path.display(), "definitions: {note}");
     }
     tracing::info!(path = %path.display(), "definitions are imported");
+    node.audit(|| {
+        let record = Record::new("change").text("outcome", "success");
+        record.text("action", "definitions.import").text("path", &path.display().to_string())
+    });
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use leveret_core::Value;
 use super::Event;
 use crate::server::Node;
 use crate::server::alarms::State;
+use crate::server::audit::LoginAttempt;
 use crate::server::connections::{Login, Peer};
-use crate::server::counts::Dialect;
 use crate::server::host::node_name;
 
 /// A consumer that comes or goes.
@@ -24,8 +24,10 @@ pub struct ConsumerFacts<'a> {
 
 impl Node {
     /// A client has logged in, or was refused.
-    pub fn announce_login(&self, peer: &Peer, user: &str, dialect: Dialect, is_user: bool) {
+    pub fn announce_login(&self, peer: &Peer, attempt: LoginAttempt<'_>) {
+        let LoginAttempt { user, dialect, is_user, .. } = attempt;
         self.logins.note(dialect, is_user);
+        self.audit_login(peer, attempt);
         if !self.events.are_on() {
             return;
         }
@@ -40,7 +42,12 @@ impl Node {
 
     /// A client is in its virtual host.
     pub fn announce_connection(&self, peer: &Peer) {
-        let Some(login) = peer.login().filter(|_| self.events.are_on()) else { return };
+        let is_of_interest = self.events.are_on() || self.is_audited();
+        let Some(login) = is_of_interest.then(|| peer.login()).flatten() else { return };
+        self.audit_entry(peer, (&login.user, &login.vhost), None);
+        if !self.events.are_on() {
+            return;
+        }
         let name = login.client_name.iter().map(|name| ("client_name", text(name)));
         let Login { frame_max, channel_max, heartbeat, .. } = login;
         let about = [

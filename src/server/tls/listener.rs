@@ -18,6 +18,7 @@ use crate::config::UserNameFrom;
 use crate::server::Node;
 use crate::server::address::Link;
 use crate::server::listener::{Accept, Arrival};
+use crate::server::proxy::Proxies;
 
 /// A port for TLS.
 pub struct TlsListener {
@@ -26,6 +27,7 @@ pub struct TlsListener {
     next: Option<(TcpStream, Link)>,
     tls: Arc<Tls>,
     options: Options,
+    proxies: Option<Proxies>,
     handshakes: Arc<Handshakes>,
 }
 
@@ -43,8 +45,9 @@ impl TlsListener {
             timeout: node.config.handshake_timeout.0,
             user_from: node.config.tls_user_name_from,
         };
+        let proxies = Proxies::of(&node.config);
         let handshakes = Arc::new(Handshakes::new(node));
-        TlsListener { listener, next: None, tls, options, handshakes }
+        TlsListener { listener, next: None, tls, options, proxies, handshakes }
     }
 }
 
@@ -70,7 +73,8 @@ impl Accept for TlsListener {
             return Ok(None);
         };
         let (tls, options) = (self.tls.clone(), self.options);
-        Ok(Some((Handshake { socket, tls, options, place }, link)))
+        let proxies = self.proxies.clone();
+        Ok(Some((Handshake { socket, tls, options, proxies, place }, link)))
     }
 }
 
@@ -79,6 +83,7 @@ pub struct Handshake {
     socket: TcpStream,
     tls: Arc<Tls>,
     options: Options,
+    proxies: Option<Proxies>,
     place: Place,
 }
 
@@ -92,7 +97,13 @@ impl Arrival for Handshake {
     type Stream = TlsStream;
 
     async fn open(self, mut link: Link) -> Option<(Self::Stream, Link)> {
-        let Handshake { socket, tls, options, mut place } = self;
+        let Handshake { mut socket, tls, options, proxies, mut place } = self;
+        if let Some(proxies) = proxies {
+            link = tokio::select! {
+                opened = proxies.open(&mut socket, link) => opened?,
+                () = place.lost() => return None,
+            };
+        }
         let done = tokio::select! {
             done = tokio::time::timeout(options.timeout, shake_hands(socket, &tls)) => {
                 done.unwrap_or_else(|_| Err(place.out_of_time()))

@@ -59,6 +59,9 @@ impl Amqp {
             name: delete.exchange.into(),
             if_unused: delete.if_unused,
         })?;
+        if commanded.applied.outcome.existed() {
+            self.audit_change("exchange.delete", delete.exchange);
+        }
         let answer = Answer::Plain(ServerMethod::ExchangeDeleteOk);
         self.answer(channel, answer, commanded.promise, delete.no_wait);
         Ok(())

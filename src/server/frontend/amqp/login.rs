@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::held::Held;
 use super::refusal::Refusal;
 use super::{Amqp, from_table};
+use crate::server::audit::LoginAttempt;
 use crate::server::backends::Identity;
 use crate::server::connections::{Introduction, Login};
 use crate::server::counts::Dialect;
@@ -54,7 +55,9 @@ impl Amqp {
         let Some(login) = self.login.take() else { return };
         let WaitingLogin { user, mechanism, .. } = *login;
         let user = identity.as_ref().map_or(user, |identity| identity.user.clone());
-        self.node.announce_login(&self.peer, &user, Dialect::Amqp091, identity.is_some());
+        let (dialect, is_user) = (Dialect::Amqp091, identity.is_some());
+        self.node
+            .announce_login(&self.peer, LoginAttempt { user: &user, dialect, mechanism, is_user });
         let Some(identity) = identity else { return self.connection.login_refused(now) };
         self.publisher = Publisher::new(None).on_behalf_of(&identity);
         self.identity = identity;
@@ -128,6 +131,7 @@ impl Amqp {
             Ok(admission) => self.admission = Some(admission),
             Err(_) if self.identity.must_ask() => return self.hold(Held::Open(vhost)),
             Err(text) => {
+                self.node.audit_entry(&self.peer, (&self.identity.user, &vhost), Some(&text));
                 let open: MethodId = method::connection::OPEN;
                 return self.connection.connection_error(now, ReplyCode::NotAllowed, &text, open);
             }

@@ -246,6 +246,9 @@ impl Amqp {
     fn refuse(&mut self, now: Instant, channel: u16, refusal: &Refusal, method: MethodId) {
         let (code, text) = (refusal.code, &refusal.text);
         tracing::info!(peer = %self.peer.link.peer, channel, "{} - {text}", code.name());
+        if code == ReplyCode::AccessRefused {
+            self.node.audit_refusal(&self.peer, (&self.identity.user, &self.vhost), text);
+        }
         if code.is_connection_level() {
             self.connection.connection_error(now, code, text, method);
             return self.clean_up();

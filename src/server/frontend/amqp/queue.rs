@@ -9,6 +9,7 @@ use leveret_core::{
 
 use super::refusal::Refusal;
 use super::{Amqp, Answer, from_table, reply_to};
+use crate::server::audit::Change;
 use crate::server::control::DeleteIf;
 
 impl Amqp {
@@ -90,6 +91,8 @@ impl Amqp {
     pub(super) fn purge_queue(&mut self, channel: u16, purge: &Purge<'_>) -> Result<(), Refusal> {
         let id = self.find_queue_to_read(channel, purge.queue)?;
         let (messages, promise) = self.node.purge_queue(id);
+        let name = self.queue_name(channel, purge.queue)?;
+        self.audit_change("queue.purge", &name);
         let method = ServerMethod::QueuePurgeOk { message_count: count(messages) };
         self.answer(channel, Answer::Plain(method), promise, purge.no_wait);
         Ok(())
@@ -105,13 +108,22 @@ impl Amqp {
         let only = DeleteIf { unused: delete.if_unused, empty: delete.if_empty };
         let deleted = self.node.delete_queue(&self.vhost, &name, self.peer.id, only);
         let (messages, promise) = match deleted.map_err(Refusal::from) {
-            Ok(commanded) => (commanded.messages, commanded.promise),
+            Ok(commanded) => {
+                self.audit_change("queue.delete", &name);
+                (commanded.messages, commanded.promise)
+            }
             Err(refusal) if refusal.code == ReplyCode::NotFound => (0, None),
             Err(refusal) => return Err(refusal),
         };
         let method = ServerMethod::QueueDeleteOk { message_count: count(messages) };
         self.answer(channel, Answer::Plain(method), promise, delete.no_wait);
         Ok(())
+    }
+
+    /// Something that cannot be undone was done.
+    pub(super) fn audit_change(&self, action: &'static str, name: &str) {
+        let change = Change { action, vhost: &self.vhost, name };
+        self.node.audit_change(&self.peer, &self.identity.user, change);
     }
 
     /// A queue that this connection may take messages from; the empty name is the one that was last

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::Mqtt;
 use super::connect::Arrival;
 use crate::config::Anonymous;
+use crate::server::audit::LoginAttempt;
 use crate::server::backends::Identity;
 use crate::server::counts::Dialect;
 use crate::server::logins::{Credentials, Verdict};
@@ -99,7 +100,9 @@ impl Mqtt {
             let named = arrival.username.as_deref().unwrap_or_default();
             let user = identity.as_ref().map_or(named, |identity| &*identity.user);
             let dialect = dialect(self.connection.version());
-            self.node.announce_login(&self.peer, user, dialect, identity.is_some());
+            let (mechanism, is_user) = (arrival.mechanism, identity.is_some());
+            let attempt = LoginAttempt { user, dialect, mechanism, is_user };
+            self.node.announce_login(&self.peer, attempt);
         }
         match identity {
             Some(identity) => self.enter(arrival, identity, ""),
@@ -127,11 +130,13 @@ impl Mqtt {
             Anonymous::Loopback => self.peer.is_loopback(),
             Anonymous::Never => false,
         };
+        let user = self.node.topology().user_name(&self.node.config.mqtt_anonymous_user);
+        let (dialect, mechanism) = (dialect(self.connection.version()), arrival.mechanism);
+        let attempt = LoginAttempt { user: &user, dialect, mechanism, is_user: is_allowed };
+        self.node.audit_login(&self.peer, attempt);
         if !is_allowed {
             return self.connection.refuse(NO_USER);
         }
-        let user = self.node.config.mqtt_anonymous_user.clone();
-        let user = self.node.topology().user_name(&user);
         self.enter(arrival, Identity::internal(user), "");
     }
 
@@ -175,7 +180,8 @@ impl Mqtt {
         let user = exchange.user();
         let answer = self.node.finish_scram(exchange, data, self.peer.link.peer.ip());
         let dialect = dialect(self.connection.version());
-        self.node.announce_login(&self.peer, user, dialect, answer.is_ok());
+        let (mechanism, is_user) = (scram::METHOD, answer.is_ok());
+        self.node.announce_login(&self.peer, LoginAttempt { user, dialect, mechanism, is_user });
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return self.refuse_login(&error.to_string()),

@@ -227,6 +227,8 @@ impl Mqtt {
         let may_enter = reader.identity.may_enter(&topology, actor.vhost, actor.client_id);
         if may_enter != Some(true) {
             tracing::info!(peer = %self.peer.link.peer, user = actor.user, "access to vhost refused");
+            let (user, vhost) = (actor.user, actor.vhost);
+            self.node.audit_entry(&self.peer, (user, vhost), Some(NO_ACCESS_TEXT));
             return Err(NO_ACCESS);
         }
         let Some(will) = will else { return Ok(()) };
@@ -271,8 +273,8 @@ impl Wish {
     }
 }
 
-const NO_ACCESS: Reason<'_> =
-    Reason::new(ReasonCode::NotAuthorized, "the user has no access to the virtual host");
+const NO_ACCESS: Reason<'_> = Reason::new(ReasonCode::NotAuthorized, NO_ACCESS_TEXT);
+const NO_ACCESS_TEXT: &str = "the user has no access to the virtual host";
 const DELAYED_WILL: Reason<'_> =
     Reason::new(ReasonCode::TopicNameInvalid, "a will has a delay of its own");
 const LONG_WILL: Reason<'_> =
