@@ -156,7 +156,7 @@ message_memory = \"256MiB\"
 ```
 
 Sizes take a unit: `4096`, `500kB`, `64MiB`, `1GiB`. A change takes a
-restart; only the [files for TLS](tls.md) are read again, on SIGHUP.
+restart; on SIGHUP, only the [files for TLS](tls.md) are read again and the [audit log](audit-log.md) is opened anew.
 
 | name | option | default | what it does |
 |---|---|---|---|
