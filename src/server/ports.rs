@@ -76,6 +76,7 @@ impl Sockets {
     /// # Errors
     /// If an address or a file cannot be listened on.
     pub fn open(&mut self, config: &Config, has_tls: bool) -> Result<(), ListenError> {
+        self.open_files(config)?;
         for &listener in &config.listeners {
             let protocol = protocol(listener);
             let is_wanted = match protocol {
@@ -87,10 +88,10 @@ impl Sockets {
                 self.ports.extend(bound.into_iter().map(|socket| (protocol, socket)));
             }
         }
-        if config.listeners.contains(&Listener::Mqtt) {
-            self.open_mqtt_ports(config)?;
+        match config.listeners.contains(&Listener::Mqtt) {
+            true => self.open_mqtt_ports(config),
+            false => Ok(()),
         }
-        self.open_files(config)
     }
 
     /// Further ports, each for a virtual host.
