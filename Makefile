@@ -1,6 +1,7 @@
 # make test     everything, installing what it needs; the last line is `N passed, N failed`
 # make build    the release binary
 # make bench    the benchmarks
+# make counts   instructions per message, against those of before
 # Works as root or with sudo on Debian; needs Rust, Python 3 and Node.js to be there.
 
 SHELL := /bin/bash
@@ -16,7 +17,7 @@ OTHERS := compat-tests/suites-of-others
 FETCHED := target/suites-of-others
 ADMIN := target/management-tools
 
-.PHONY: test test-rust test-compat build bench tools rust-tools compat-tools packages clean
+.PHONY: test test-rust test-compat build bench counts tools rust-tools compat-tools packages clean
 
 test: compat-tools rust-tools build
 	$(PYTHON) compat-tests/suites.py all
@@ -32,6 +33,9 @@ build:
 
 bench:
 	cargo bench --workspace
+
+counts: packages
+	$(PYTHON) compat-tests/suites.py counts
 
 tools: rust-tools compat-tools
 
@@ -53,6 +57,7 @@ packages:
 	command -v npm >/dev/null || missing+=(npm); \
 	command -v ip >/dev/null || missing+=(iproute2); \
 	command -v chromium >/dev/null || missing+=(chromium); \
+	command -v valgrind >/dev/null || missing+=(valgrind); \
 	if (( $${#missing[@]} )); then \
 		echo "installing $${missing[*]}"; \
 		$(SUDO) apt-get update -q; \

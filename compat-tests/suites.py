@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs suites of tests one after the other and adds up what their runners report.
 
-    suites.py rust | compat | all
+    suites.py rust | counts | compat | all
 
 Every suite runs, also after a failure; those that mostly wait run beside the others, one after the
 other, and are shown when they have ended. A suite that ends with an error without reporting a failed
@@ -96,6 +96,9 @@ SUITES = {
         Suite("rustdoc", ["cargo", "doc", "--workspace", "--all-features", "--no-deps"], check,
               environment=(("RUSTDOCFLAGS", "-D warnings"),)),
         Suite("cargo test", ["cargo", "test", "--workspace", "--all-features", "--no-fail-fast"], cargo),
+    ],
+    "counts": [
+        Suite("instruction counts", [sys.executable, str(ROOT / "benches" / "instructions" / "check.py")], total),
     ],
     "compat": [
         Suite("soak", PYTEST, pytest, COMPAT / "soak", beside=True),

@@ -64,6 +64,7 @@ fn settings_that_documents_name_exist() {
                 "--user",
                 "--queue",
                 "--vhost",
+                "--store",
                 "LEVERET_KILL_ROUNDS",
                 "LEVERET_KILL_SEED",
             ]
