@@ -175,7 +175,7 @@ impl Amqp {
 
     fn get_from(&mut self, get: WaitingGet) {
         let WaitingGet { channel, queue, no_ack, .. } = get;
-        let number = self.consumers.add(channel, "", queue);
+        let number = self.consumers.add_get(channel, queue);
         let id = self.id(number);
         let shard = self.node.shard_of(queue);
         if !no_ack {

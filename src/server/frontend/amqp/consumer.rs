@@ -9,6 +9,8 @@ use smallvec::SmallVec;
 #[derive(Debug, Default)]
 pub(super) struct Consumers {
     by_number: BTreeMap<u64, Consumer>,
+    /// Those that get deliveries, by channel and tag.
+    live: BTreeMap<u16, BTreeMap<Box<str>, u64>>,
     last_number: u64,
     /// Consumers to which so much was delivered that their window is due back.
     pub due: Vec<u64>,
@@ -29,8 +31,20 @@ pub(super) struct Consumer {
 }
 
 impl Consumers {
-    /// Adds a consumer under a number that is never used again.
+    /// Adds a consumer, whose tag no other one on the channel has, under a number that is never used
+    /// again.
     pub fn add(&mut self, channel: u16, tag: &str, queue: QueueId) -> u64 {
+        let number = self.insert(channel, tag, queue);
+        self.live.entry(channel).or_default().insert(tag.into(), number);
+        number
+    }
+
+    /// Adds what holds the message of a `basic.get`: it has a number, but is no consumer of its channel.
+    pub fn add_get(&mut self, channel: u16, queue: QueueId) -> u64 {
+        self.insert(channel, "", queue)
+    }
+
+    fn insert(&mut self, channel: u16, tag: &str, queue: QueueId) -> u64 {
         self.last_number += 1;
         let tag = tag.into();
         let consumer =
@@ -45,28 +59,34 @@ impl Consumers {
 
     /// The consumer of this tag, while it gets deliveries.
     pub fn find(&self, channel: u16, tag: &str) -> Option<u64> {
-        let is_it = |consumer: &Consumer| consumer.is_of(channel) && &*consumer.tag == tag;
-        self.by_number.iter().find(|(_, consumer)| is_it(consumer)).map(|(&number, _)| number)
+        self.live.get(&channel)?.get(tag).copied()
     }
 
-    /// The consumers of a channel that get deliveries.
-    pub fn of_channel(&self, channel: u16) -> SmallVec<[u64; 4]> {
-        let of_channel = self.by_number.iter().filter(|(_, consumer)| consumer.is_of(channel));
-        of_channel.map(|(&number, _)| number).collect()
-    }
-
-    /// How many they are.
+    /// How many consumers of a channel get deliveries.
     pub fn count_of_channel(&self, channel: u16) -> usize {
-        self.by_number.values().filter(|consumer| consumer.is_of(channel)).count()
+        self.live.get(&channel).map_or(0, BTreeMap::len)
+    }
+
+    /// The consumers of a channel that get deliveries, in the order in which they came.
+    pub fn of_channel(&self, channel: u16) -> SmallVec<[u64; 4]> {
+        let live = self.live.get(&channel);
+        let numbers = live.into_iter().flat_map(BTreeMap::values).copied();
+        let mut numbers: SmallVec<[u64; 4]> = numbers.collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     /// Notes that a consumer gets nothing more.
     pub fn end(&mut self, number: u64) {
-        if let Some(consumer) = self.by_number.get_mut(&number) {
-            consumer.is_over = true;
-            if consumer.unsettled == 0 {
-                self.by_number.remove(&number);
-            }
+        let Some(consumer) = self.by_number.get_mut(&number) else { return };
+        if let Some(live) = self.live.get_mut(&consumer.channel)
+            && live.get(&consumer.tag) == Some(&number)
+        {
+            live.remove(&consumer.tag);
+        }
+        consumer.is_over = true;
+        if consumer.unsettled == 0 {
+            self.by_number.remove(&number);
         }
     }
 
@@ -82,12 +102,40 @@ impl Consumers {
     }
 
     pub fn remove_channel(&mut self, channel: u16) {
+        self.live.remove(&channel);
         self.by_number.retain(|_, consumer| consumer.channel != channel);
     }
 }
 
-impl Consumer {
-    fn is_of(&self, channel: u16) -> bool {
-        self.channel == channel && !self.is_over
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_free_again_while_deliveries_of_its_last_consumer_wait_for_settlement() {
+        let mut consumers = Consumers::default();
+        let first = consumers.add(1, "tag", QueueId(7));
+        consumers.get(first).unwrap().unsettled = 2;
+        consumers.end(first);
+        assert_eq!((consumers.find(1, "tag"), consumers.count_of_channel(1)), (None, 0));
+        let second = consumers.add(1, "tag", QueueId(8));
+        assert_eq!(consumers.settled(first, 2), Some(QueueId(7)));
+        assert_eq!(consumers.settled(first, 1), None, "it is forgotten");
+        assert_eq!((consumers.find(1, "tag"), consumers.find(2, "tag")), (Some(second), None));
+    }
+
+    #[test]
+    fn consumers_are_counted_by_channel_and_a_get_is_none() {
+        let mut consumers = Consumers::default();
+        let tags = ["c", "a", "b"];
+        let numbers = tags.map(|tag| consumers.add(1, tag, QueueId(1)));
+        consumers.add(2, "a", QueueId(1));
+        let get = consumers.add_get(1, QueueId(1));
+        assert_eq!(consumers.of_channel(1).as_slice(), numbers, "in the order in which they came");
+        assert_eq!((consumers.count_of_channel(1), consumers.find(1, "")), (3, None));
+        consumers.end(get);
+        consumers.remove_channel(1);
+        assert_eq!((consumers.count_of_channel(1), consumers.count_of_channel(2)), (0, 1));
+        assert!(consumers.get(numbers[0]).is_none());
     }
 }
