@@ -140,7 +140,7 @@ class MqttPublisher(Session, Publisher):
     def __init__(self, address, book, topic, qos):
         super().__init__(address, book)
         self.topic, self.qos = topic, qos
-        self.under_way, self.received = {}, set()
+        self.under_way, self.received, self.released = {}, set(), set()
 
     def serve(self, raw):
         """A burst at a time; packet ids are the places in it."""
@@ -157,6 +157,7 @@ class MqttPublisher(Session, Publisher):
 
     def _send(self, raw, packet_id, number, resent):
         if packet_id in self.received:
+            self.released.add(packet_id)
             raw.socket.sendall(mqtt.ack(mqtt.PUBREL, packet_id))
             return
         self.book.note_sent(number)
@@ -165,12 +166,15 @@ class MqttPublisher(Session, Publisher):
     def _take(self, raw, kind, _flags, content):
         packet_id, reason = struct.unpack(">H", content[:2])[0], content[2] if len(content) > 2 else 0
         assert kind in (mqtt.PUBACK, mqtt.PUBREC, mqtt.PUBCOMP), f"packet {kind} {content!r}"
-        assert reason in (0, 0x10), f"packet {kind} with reason {reason:#x}"
+        # A PUBREL that comes once more may find nothing: the PUBCOMP for the first was lost.
+        is_known = kind == mqtt.PUBCOMP and reason == 0x92 and packet_id in self.released
+        assert reason in (0, 0x10) or is_known, f"packet {kind} with reason {reason:#x}"
         if kind == mqtt.PUBREC:
             self.received.add(packet_id)
             raw.socket.sendall(mqtt.ack(mqtt.PUBREL, packet_id))
             return
         self.received.discard(packet_id)
+        self.released.discard(packet_id)
         self.confirmed(self.under_way.pop(packet_id))
 
 
