@@ -119,7 +119,9 @@ async fn reload_at_hangup(
 ) {
     while hangup.recv().await.is_some() {
         supervisor.reloading();
-        if audit_log.reopen() {
+        let audit_log = audit_log.clone();
+        // The disk may take its time.
+        if tokio::task::spawn_blocking(move || audit_log.reopen()).await.unwrap_or(false) {
             tracing::info!("the audit log was opened again");
         }
         match certificates.reload() {

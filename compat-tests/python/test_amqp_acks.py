@@ -260,3 +260,41 @@ def test_confirms_of_a_closed_channel_do_not_count_for_the_next_one_of_its_numbe
         raw.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
         raw.send(publish(1, "", queue, b"y"))
         assert raw.expect(spec.Basic.Ack).delivery_tag == 1
+
+
+@pytest.mark.parametrize("overflow", ["drop-head", "reject-publish"])
+def test_an_acknowledgement_makes_room_for_the_message_behind_it(broker, name, overflow):
+    queue = name()
+    with RawAmqp(broker.amqp) as raw:
+        raw.open(channels=(1, 2)).declare(queue, arguments={"x-max-length": 1, "x-overflow": overflow})
+        raw.call(2, spec.Confirm.Select(), spec.Confirm.SelectOk)
+        raw.call(1, spec.Basic.Qos(prefetch_count=1), spec.Basic.QosOk)
+        raw.send(publish(2, "", queue, b"1"))
+        raw.expect(spec.Basic.Ack)
+        raw.call(1, spec.Basic.Consume(queue=queue), spec.Basic.ConsumeOk)
+        assert next_body(raw) == b"1"
+        raw.send(publish(2, "", queue, b"2"))
+        raw.expect(spec.Basic.Ack)
+        raw.send(method(1, spec.Basic.Ack(1)) + publish(2, "", queue, b"3"))
+        # Its confirm and the next delivery may come in any order.
+        _, first = raw.read_method()
+        if isinstance(first, spec.Basic.Deliver):
+            assert body_of(raw) == b"2"
+            raw.expect(spec.Basic.Ack)
+        else:
+            assert isinstance(first, spec.Basic.Ack), first
+            assert next_body(raw) == b"2"
+        raw.method(1, spec.Basic.Ack(2))
+        assert next_body(raw) == b"3"
+
+
+def next_body(raw):
+    """The body of the delivery that comes next."""
+    raw.expect(spec.Basic.Deliver)
+    return body_of(raw)
+
+
+def body_of(raw):
+    """The body behind a delivery."""
+    raw.read_frame()
+    return raw.read_frame()[2]

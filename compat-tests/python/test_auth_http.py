@@ -279,13 +279,15 @@ def test_mqtt_5_is_told_that_a_publish_is_refused(start, server):
     client.stop()
 
 
-def test_a_will_of_such_a_user_is_published(start, server):
-    broker = start()
+@pytest.mark.parametrize("remembered", ["15000", "0"])
+def test_a_will_of_such_a_user_is_published(start, server, remembered):
+    broker = start(auth_cache_ttl=remembered)
     reader = mqtt_jo(broker, "reader").connect()
     reader.subscribe("will", 1)
     with RawMqtt(broker.mqtt) as raw:
         raw.send(mqtt_connect("w", flags=0xC6, rest=b"\0" + text("will") + text("gone") + text("jo") + text("secret")))
         assert raw.expect(CONNACK)[1] == 0
+        raw.ping()
     assert reader.receive().payload == b"gone"
     reader.stop()
 

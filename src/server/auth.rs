@@ -35,6 +35,10 @@ impl Node {
         from: IpAddr,
     ) -> Result<String, ScramError> {
         let user = exchange.user();
+        if !self.may_try(from.into()) {
+            tracing::warn!(user, %from, "login refused: too many of this address have failed");
+            return Err(ScramError::Refused);
+        }
         let answer = exchange.finish(client_final).and_then(|answer| {
             let is_allowed = self.may_come_from(user, from);
             is_allowed.then_some(answer).ok_or(ScramError::Refused)
@@ -42,6 +46,7 @@ impl Node {
         answer.inspect_err(|error| {
             let why = if self.lacks_scram_keys(user) { &NO_KEYS as &dyn Display } else { error };
             tracing::warn!(user, %from, error = %why, "login refused");
+            self.note_failure(from.into());
         })
     }
 

@@ -32,6 +32,7 @@ struct Waiting {
     lost: u64,
     is_writing: bool,
     reopens: bool,
+    is_reopening: bool,
     ends: bool,
 }
 
@@ -65,22 +66,20 @@ impl AuditFile {
         self.0.asked.notify_one();
     }
 
-    /// Opens the file by its name once more.
+    /// Opens the file by its name once more, and waits until that is done.
     pub fn reopen(&self) {
         self.0.lock().reopens = true;
-        self.wait();
+        self.wait(|it| it.reopens || it.is_reopening);
     }
 
     /// Waits until all lines are written.
     pub fn close(&self) {
-        self.wait();
+        self.wait(|it| it.is_writing || it.lost > 0 || !it.lines.is_empty());
     }
 
-    fn wait(&self) {
+    fn wait(&self, is_busy: impl Fn(&Waiting) -> bool) {
         self.0.asked.notify_one();
-        let is_busy =
-            |it: &mut Waiting| it.is_writing || it.reopens || it.lost > 0 || !it.lines.is_empty();
-        let waited = self.0.done.wait_timeout_while(self.0.lock(), PATIENCE, is_busy);
+        let waited = self.0.done.wait_timeout_while(self.0.lock(), PATIENCE, |it| is_busy(it));
         drop(waited.expect(HELD));
     }
 }
@@ -111,6 +110,8 @@ impl Writer {
         while let Some(Waiting { lines, lost, reopens, .. }) = self.next() {
             if reopens {
                 self.reopen();
+                self.shared.lock().is_reopening = false;
+                self.shared.done.notify_all();
             }
             if lost > 0 {
                 tracing::error!(lost, "audit events are lost: they came faster than the disk");
@@ -132,8 +133,8 @@ impl Writer {
         if waiting.ends && waiting.lines.is_empty() {
             return None;
         }
-        let ends = waiting.ends;
-        let next = Waiting { is_writing: true, ends, ..Waiting::default() };
+        let Waiting { ends, reopens: is_reopening, .. } = *waiting;
+        let next = Waiting { is_writing: true, is_reopening, ends, ..Waiting::default() };
         Some(std::mem::replace(&mut *waiting, next))
     }
 

@@ -355,7 +355,8 @@ impl Decisions {
         if let Some(decision) = known.decided.get(&question) {
             return Some(decision.is_allowed);
         }
-        if !known.asked.contains(&question) {
+        // The rest is asked when what waits for it is done again.
+        if known.asked.len() < ASKED_MAX && !known.asked.contains(&question) {
             known.asked.push(question);
         }
         None
@@ -366,6 +367,8 @@ impl Decisions {
     }
 }
 
+/// Questions of one connection at a time.
+const ASKED_MAX: usize = 256;
 /// Answers that are remembered for everybody, and for one connection.
 const ALLOWED_MAX: usize = 16_384;
 const DECIDED_MAX: usize = 1024;

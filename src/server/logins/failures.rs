@@ -45,7 +45,7 @@ impl Failures {
             }
         }
         let at = paid_at.entry(source).or_insert(now);
-        *at = (*at).max(now) + cost;
+        *at = ((*at).max(now) + cost).min(now + DEBT_MAX);
     }
 
     fn lock(

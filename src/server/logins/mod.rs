@@ -185,15 +185,26 @@ impl Node {
             Some(algorithm) if algorithm.is_slow() => {
                 self.password_checks.knows_right(self.password_checks.tag(&hash, login))
             }
-            Some(_) => password::verify(&hash, password),
+            // Whoever guesses does it no faster than those with slow hashes let him.
+            Some(_) => self.may_try(login.from.into()) && password::verify(&hash, password),
         }
+    }
+
+    /// Whether an address has failures left.
+    pub(super) fn may_try(&self, source: Source) -> bool {
+        self.password_checks.failures.allow(source, clock::now())
+    }
+
+    /// A login from an address has failed.
+    pub(super) fn note_failure(&self, source: Source) {
+        self.password_checks.failures.note(source, clock::now());
     }
 
     /// Asks all backends in their order, until one knows the user.
     async fn check_login(&self, login: Credentials<'_>) -> Option<Identity> {
         let (checks, source) = (&self.password_checks, Source::from(login.from));
-        if !checks.failures.allow(source, clock::now()) {
-            return refused(login, "too many logins of this address have failed");
+        if !self.may_try(source) {
+            return refused(login, TOO_MANY_FAILURES);
         }
         let (mut is_failure, mut wrong) = (true, None);
         for &backend in self.backends().order() {
@@ -225,7 +236,7 @@ impl Node {
         }
         wrong.into_iter().for_each(|tag| lock(&checks.wrong).add(tag));
         if is_failure {
-            checks.failures.note(source, clock::now());
+            self.note_failure(source);
         }
         refused(login, "no user with this name and this proof")
     }
@@ -251,6 +262,9 @@ impl Node {
         let Some(turn) = self.password_checks.turns.take(source).await else {
             return Checked::Refused("too many logins are waiting");
         };
+        if !self.may_try(source) {
+            return Checked::Refused(TOO_MANY_FAILURES);
+        }
         // Many clients may have come as the same user: who waited for the first knows what it knows.
         if self.is_known(login) {
             return Checked::Right;
@@ -293,6 +307,7 @@ fn refused(login: Credentials<'_>, why: &str) -> Option<Identity> {
     None
 }
 
+const TOO_MANY_FAILURES: &str = "too many logins of this address have failed";
 /// Checks at a time: of the processors, at the most half, so that the others go on.
 const CHECKS_MAX: usize = 4;
 /// For how long a login that was wrong is refused at once, at the least.

@@ -318,12 +318,14 @@ impl Node {
         }
     }
 
-    /// Publishes a will, if its user may do that by now.
+    /// Publishes a will, if its user may do that by now. Of a user of somebody outside, the answer when its
+    /// client came holds.
     fn publish_will(&self, vhost: &Arc<str>, will: Will) {
         let Will { message, expiry_s, identity, client_id, .. } = will;
         let actor = identity.actor(vhost, Some(&client_id));
         let (exchange, key) = (message.exchange(), message.routing_key());
-        if let Err(error) = self.topology().check_publish_by(actor, exchange, &[key]) {
+        let checked = self.topology().check_publish_by(actor, exchange, &[key]);
+        if let Some(error) = checked.err().filter(|_| identity.is_internal()) {
             return tracing::info!(%client_id, %error, "a will is not published");
         }
         let timestamp_ms = clock::now_ms();
@@ -405,7 +407,9 @@ impl Session {
 
     /// Writes its record; the large body of its will has to follow.
     pub fn write<'a>(&'a self, out: &mut Vec<u8>) -> Option<&'a Bytes> {
-        let will = self.will.as_ref().map(|will| WillParts {
+        // There is nobody to say after a restart what a user of somebody outside may do.
+        let recorded = self.will.as_ref().filter(|will| will.identity.is_internal());
+        let will = recorded.map(|will| WillParts {
             delay_s: will.delay_s,
             expiry_s: will.expiry_s,
             user: &will.identity.user,

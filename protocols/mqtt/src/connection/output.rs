@@ -128,7 +128,9 @@ impl Output {
         }
         let octets = self.buffer.split().freeze();
         self.next_capacity = (octets.len() as u32).clamp(CAPACITY_MIN, CAPACITY_MAX);
-        if !std::mem::take(&mut self.is_of_messages) || octets.len() > KEPT_MAX {
+        // What is left of a large block is large, however little of it was used.
+        let is_large = octets.len().max(self.buffer.capacity()) > KEPT_MAX;
+        if !std::mem::take(&mut self.is_of_messages) || is_large {
             self.buffer = BytesMut::new();
         }
         Some(octets)
@@ -160,3 +162,27 @@ const CAPACITY_MAX: u32 = 64 << 10;
 const IDLE_CHUNKS_MAX: usize = 4;
 /// The longest buffer that is used again.
 const KEPT_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(output: &mut Output, len: usize) {
+        let body = output.packet(kind::PUBLISH << 4, len, len).unwrap();
+        body.extend_from_slice(&vec![0; len]);
+        output.take(&mut VecDeque::new());
+    }
+
+    #[test]
+    fn a_short_buffer_is_used_again_and_a_large_block_is_not_kept() {
+        let mut output = Output::new();
+        write(&mut output, 20);
+        write(&mut output, 20);
+        assert!(output.buffer.capacity() > 0);
+        write(&mut output, 40_000);
+        assert_eq!(output.buffer.capacity(), 0);
+        // The next block is as large as the last packet was, and this one is small.
+        write(&mut output, 20);
+        assert!(output.buffer.capacity() <= KEPT_MAX, "{}", output.buffer.capacity());
+    }
+}

@@ -74,15 +74,20 @@ impl Amqp {
 
     /// Notes what the client acknowledges; [`Amqp::flush_batch`] carries it out.
     pub(super) fn acknowledge(&mut self, channel: u16, deliveries: &[Token]) {
-        if self.acked_on != channel {
+        if self.acked_on != channel && self.has_acks() {
             self.flush_batch();
-            self.acked_on = channel;
         }
+        self.acked_on = channel;
         self.acked.extend_from_slice(deliveries);
     }
 
+    /// Whether acknowledgements wait for the end of the batch.
+    pub(super) fn has_acks(&self) -> bool {
+        !self.acked.is_empty()
+    }
+
     pub(super) fn flush_acks(&mut self) {
-        if self.acked.is_empty() {
+        if !self.has_acks() {
             return;
         }
         let mut acked = std::mem::take(&mut self.acked);

@@ -28,6 +28,10 @@ impl Amqp {
     pub(super) fn handle_publish(&mut self, now: Instant, publish: Publish<'_>) {
         let (channel, sequence) = (publish.channel, publish.sequence);
         let (body_bytes, is_held) = (publish.body.as_slice().len(), publish.is_transactional);
+        if self.has_acks() {
+            // They came first: what they make room for may be this message.
+            self.flush_batch();
+        }
         let published = self.publish(&publish);
         if published.is_err() && self.identity.must_ask() {
             return self.hold_publish(publish);

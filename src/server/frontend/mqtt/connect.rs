@@ -222,10 +222,14 @@ impl Mqtt {
     }
 
     /// Whether the client may be here at all, and leave its will.
+    /// While that has to be asked, it is not refused yet.
     fn authorise(&self, reader: &Reader, will: Option<&Wish>) -> Result<(), Reason<'static>> {
         let (topology, actor) = (self.node.topology(), reader.actor());
         let may_enter = reader.identity.may_enter(&topology, actor.vhost, actor.client_id);
-        if may_enter != Some(true) {
+        if may_enter.is_none() {
+            return Err(NO_ACCESS);
+        }
+        if may_enter == Some(false) {
             tracing::info!(peer = %self.peer.link.peer, user = actor.user, "access to vhost refused");
             let (user, vhost) = (actor.user, actor.vhost);
             self.node.audit_entry(&self.peer, (user, vhost), Some(NO_ACCESS_TEXT));

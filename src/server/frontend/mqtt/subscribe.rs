@@ -54,7 +54,9 @@ impl Mqtt {
         let Some(reader) = self.reader.as_ref().filter(|it| !it.identity.is_internal()) else {
             return false;
         };
-        for filter in subscribe.filters.filter_map(Result::ok) {
+        // More than there may be are refused without a question.
+        let max = self.node.config.mqtt_subscriptions_max as usize;
+        for filter in subscribe.filters.filter_map(Result::ok).take(max) {
             let filter = split_shared(filter.filter).map_or(filter.filter, |(_, filter)| filter);
             // What is refused is refused below.
             _ = reader.check(&self.node, &topic_to_key(filter));
