@@ -167,13 +167,19 @@ impl Node {
 
     /// Who logs in, if that can be seen at once.
     fn known(&self, login: Credentials<'_>) -> Option<Identity> {
-        let known = |backend: &AuthBackend| match backend {
-            AuthBackend::Internal => self
-                .is_known(login)
-                .then(|| Identity::internal(self.topology().user_name(login.user))),
-            _ => self.backends().known(*backend, login),
-        };
-        self.backends().order().iter().find_map(known)
+        for &backend in self.backends().order() {
+            match backend {
+                AuthBackend::Internal if self.is_known(login) => {
+                    return Some(Identity::internal(self.topology().user_name(login.user)));
+                }
+                AuthBackend::Internal if self.topology().user(login.user).is_some() => return None,
+                // What is somebody's password here is no token.
+                AuthBackend::Internal | AuthBackend::OAuth2 => {}
+                // Those behind it have no say before it has said no.
+                AuthBackend::Http => return self.backends().known(backend, login),
+            }
+        }
+        None
     }
 
     /// Whether a login can be seen at once to be that of a user of the topology.

@@ -42,9 +42,11 @@ impl Amqp {
             waiting.answered.try_recv() != Err(oneshot::error::TryRecvError::Empty)
         };
         let Some(waiting) = self.waiting.take_if(is_answered) else { return };
-        let goes_on = match waiting.held {
+        let goes_on = match &waiting.held {
             Held::Open(_) => !self.connection.is_closed(),
-            _ => self.connection.is_running(),
+            // The broker may have closed the channel meanwhile.
+            Held::Method(channel, ..) | Held::Commit(channel, _) => self.has_channel(*channel),
+            Held::Publish(publish) => self.has_channel(publish.channel),
         };
         if !goes_on {
             return;
@@ -60,6 +62,10 @@ impl Amqp {
             Held::Commit(channel, settlements) => self.handle_commit(now, channel, settlements),
         }
         self.flush_batch();
+    }
+
+    fn has_channel(&self, channel: u16) -> bool {
+        self.connection.is_running() && self.channels.contains_key(&channel)
     }
 
     /// What was allowed a while ago may not be any more.

@@ -56,7 +56,14 @@ impl Amqp {
             return Ok(());
         }
         let Some(channel) = self.channels.get(&channel) else { return Ok(()) };
-        channel.uncommitted.iter().try_for_each(|publish| self.check_uncommitted_publish(publish))
+        let mut checked = Ok(());
+        for publish in &channel.uncommitted {
+            checked = checked.and(self.check_uncommitted_publish(publish));
+            if checked.is_err() && !self.identity.must_ask() {
+                break;
+            }
+        }
+        checked
     }
 
     pub(super) fn roll_back(&mut self, channel: u16) {
@@ -81,8 +88,17 @@ impl Amqp {
         let (mut transaction, mut unroutable) = (Transaction::default(), Vec::new());
         let (mut traced, mut fates) = (Vec::new(), Vec::new());
         self.check_uncommitted(channel)?;
-        for publish in std::mem::take(&mut self.channel(channel).uncommitted) {
-            let routed = self.route(&publish)?;
+        let uncommitted = std::mem::take(&mut self.channel(channel).uncommitted);
+        let routes: Result<Vec<_>, Refusal> =
+            uncommitted.iter().map(|publish| self.route(publish)).collect();
+        let routes = match routes {
+            Ok(routes) => routes,
+            Err(refusal) => {
+                self.channel(channel).uncommitted = uncommitted;
+                return Err(refusal);
+            }
+        };
+        for (publish, routed) in uncommitted.into_iter().zip(routes) {
             if self.node.firehose.is_on() {
                 traced.push((Arc::new(publish.message.clone()), routed.clone()));
             }
