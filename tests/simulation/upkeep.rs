@@ -23,7 +23,7 @@ impl Node {
                     shard.settle_references(log)?;
                 }
                 Record::Packets { shard, as_of, packets } => {
-                    let shard = &mut shards[usize::from(shard.0)];
+                    let shard = &mut shards[usize::from(shard.0) - 1];
                     shard.state.restore_packets(as_of, packets, &mut shard.fx);
                     shard.settle_references(log)?;
                 }
@@ -70,7 +70,7 @@ impl Node {
         for (number, queue) in QUEUES.into_iter().enumerate() {
             let packets = self.shards[number].state.recorded_packets();
             put(&mut state, Kind::Packets, |out| {
-                write::packets(out, ShardId(number as u16), as_of, &packets);
+                write::packets(out, ShardId(number as u16 + 1), as_of, &packets);
             });
             let queues = self.shard(queue).state.queue(queue).unwrap();
             put(&mut state, Kind::Queue, |out| {
