@@ -62,7 +62,7 @@ def test_the_user_of_a_certificate_has_to_be_there(tls_broker, files):
     with pytest.raises(ProbableAuthenticationError):
         open_external(broker.amqps, context)
     assert mqtt_client(broker.mqtts, context).try_connect().is_failure
-    assert broker.output().count("there is no such user") == 2
+    assert broker.output().count("no user with this name and this proof") == 2
     management = Management(broker.http)
     # Without a password, so that nobody logs in by one.
     assert management.put(f"users/{segment('CN=guest')}", {"password_hash": "", "tags": ""}).status_code == 201

@@ -49,7 +49,7 @@ pub struct Peer {
     pub login: Mutex<Option<Login>>,
     activity: Mutex<Activity>,
     /// Why it is one too many, if it is: it is heard only until it can be told so.
-    pub surplus: Option<LimitReached>,
+    pub surplus: Option<Box<LimitReached>>,
     /// Whether it counts among the connections of its address.
     is_visitor: bool,
     is_blocked: AtomicBool,
@@ -178,7 +178,7 @@ impl Connections {
             traffic: Traffic::default(),
             login: Mutex::default(),
             activity: Mutex::default(),
-            surplus,
+            surplus: surplus.map(Box::new),
             is_visitor,
             is_blocked: AtomicBool::new(false),
         });

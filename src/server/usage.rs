@@ -120,7 +120,7 @@ impl Node {
     ) -> Result<Admission, LimitReached> {
         // Counted when it came.
         if let Some(reached) = &peer.surplus {
-            return Err(reached.clone());
+            return Err(LimitReached::clone(reached));
         }
         let admitted = self.admit_to(vhost, user);
         admitted.inspect_err(|reached| self.refusals.note(Named::from(reached)))

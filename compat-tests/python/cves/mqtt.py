@@ -101,7 +101,9 @@ def topic_of_slashes(broker):
     with RawMqtt(broker.mqtt) as raw:
         raw.open("").subscribe(("cve/deep/#", 0), ("+/+/#", 0))
         raw.send(publish("/" * 65_535, b"x", 1, retain=True))
-        kinds = {raw.read_packet()[0] for _ in range(2)}
+        kinds = set()
+        while PUBACK not in kinds and DISCONNECT not in kinds:
+            kinds.add(raw.read_packet()[0])
         assert kinds <= {PUBACK, PUBLISH, DISCONNECT}, kinds
     with RawMqtt(broker.mqtt) as raw:
         raw.open("").send(publish("/" * 65_535, b"", 1, retain=True)).read_packet()

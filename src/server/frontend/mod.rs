@@ -144,7 +144,7 @@ fn serve<F: Frontend>(
             return tracing::warn!(%address, %reached, "a client is let go without a word");
         }
     };
-    if let Some(reached) = &peer.surplus {
+    if let Some(reached) = peer.surplus.as_deref() {
         node.refusals.note(Limit::from(reached));
     }
     let frontend = frontend(node.clone(), peer.clone());
