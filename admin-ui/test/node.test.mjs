@@ -121,8 +121,8 @@ test("a node shows what it uses, listens on and is set to", async () => {
   await panel("Exchange types").getByText("x-consistent-hash").waitFor();
   await panel("Feature flags").getByText("user_limits").waitFor();
   await page.getByText("Effective configuration").click();
-  await page.getByLabel("Filter settings").fill("mqtt_port");
-  await page.getByRole("row", { name: `mqtt_port ${broker.mqtt}` }).waitFor();
+  await page.getByLabel("Filter settings").fill("amqp_port");
+  await page.getByRole("row", { name: `amqp_port ${broker.amqp}` }).waitFor();
   assert.equal(await page.getByRole("table", { name: "Settings" }).locator("tbody tr").count(), 1);
   await eventually(async () => (await page.locator(".chart canvas").count()) >= 3, "charts are drawn", 20_000);
   await assertAccessible(page);

@@ -5,9 +5,9 @@
 //! writes of up to 128 KiB, one task each moves a connection's octets, and what is counted is added up
 //! once for each read.
 //!
-//! Every message says which it is and when it should have been sent ([`stamp`]). So latencies count
+//! Every message says which it is and when it should have been sent (`stamp`). So latencies count
 //! from the schedule and not from when a slow broker let the message go, and what is lost, doubled or
-//! out of order is found ([`ledger`]).
+//! out of order is found (`ledger`).
 #![warn(missing_docs)]
 
 mod amqp;
