@@ -221,8 +221,8 @@ impl Mqtt {
         self.session.is_some() && self.connection.receive_quota() == 0
     }
 
-    /// Whether the client may be here at all, and leave its will.
-    /// While that has to be asked, it is not refused yet.
+    /// Whether the client may be here at all, and leave its will. While that has to be asked, the refusal
+    /// is not the last word.
     fn authorise(&self, reader: &Reader, will: Option<&Wish>) -> Result<(), Reason<'static>> {
         let (topology, actor) = (self.node.topology(), reader.actor());
         let may_enter = reader.identity.may_enter(&topology, actor.vhost, actor.client_id);
