@@ -42,6 +42,7 @@ pub mod systemd;
 #[doc(hidden)]
 pub mod internals {
     pub use crate::server::frontend::amqp::table::{from_table, to_table};
+    pub use crate::server::proxy::header;
     pub use crate::server::scram;
     pub use crate::server::websocket::frames;
 }

@@ -57,6 +57,11 @@ fn a_broker_starts_with_what_it_can_use_of_a_journal() {
 }
 
 #[test]
+fn a_header_of_a_proxy_takes_nothing_that_is_behind_it() {
+    engine::run("proxy_header", 20_000, targets::proxy_header::run);
+}
+
+#[test]
 fn frames_of_a_websocket_are_the_same_whatever_pieces_they_come_in() {
     engine::run("websocket_frames", 10_000, targets::websocket_frames::run);
 }

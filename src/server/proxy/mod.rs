@@ -5,7 +5,7 @@
 //! has to begin with one, and from elsewhere it is nothing but wrong input, so nobody gets an address by
 //! saying so. It comes before everything else, a TLS handshake too.
 
-mod header;
+pub mod header;
 
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;

@@ -8,6 +8,7 @@ pub mod log;
 pub mod mqtt_connection;
 pub mod mqtt_properties;
 pub mod name_pattern;
+pub mod proxy_header;
 pub mod record;
 pub mod recovery;
 pub mod scram;
