@@ -9,7 +9,6 @@ use std::future::{Future, poll_fn};
 use std::io::ErrorKind::InvalidData;
 use std::io::IoSlice;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -19,10 +18,9 @@ use leveret_core::Position;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::connections::Peer;
+use super::clock;
 use super::frontend::Frontend;
 use super::outbox::Mail;
-use super::{Node, clock};
 
 /// Bytes that went over a connection, for management.
 #[derive(Debug, Default)]
@@ -44,8 +42,6 @@ impl Traffic {
 pub struct Connection<S, F: Frontend> {
     socket: S,
     frontend: F,
-    node: Arc<Node>,
-    peer: Arc<Peer>,
     /// The beginning of a frame whose rest has not come yet.
     unfinished: Vec<u8>,
     /// The frontend stopped taking input before it needed more of it.
@@ -83,12 +79,10 @@ const LINGER: Duration = Duration::from_secs(1);
 
 impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
     /// A connection that has just been accepted.
-    pub fn new(socket: S, frontend: F, node: Arc<Node>, peer: Arc<Peer>) -> Self {
+    pub fn new(socket: S, frontend: F) -> Self {
         Connection {
             socket,
             frontend,
-            node,
-            peer,
             unfinished: Vec::new(),
             is_held: false,
             // One buffer is what a quiet client has at a time.
@@ -118,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
     async fn end(mut self: Box<Self>) {
         self.frontend.close();
         // What was handed out meanwhile goes back: its consumers are gone.
-        while self.peer.outbox.take(&mut self.mail, None) {
+        while self.frontend.peer().outbox.take(&mut self.mail, None) {
             self.frontend.handle_mail(&mut self.mail);
         }
         let is_said = self.frontend.is_closed() && self.ended.is_none();
@@ -130,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            while self.peer.outbox.take(&mut self.mail, Some(context)) {
+            while self.frontend.peer().outbox.take(&mut self.mail, Some(context)) {
                 self.frontend.handle_mail(&mut self.mail);
             }
             self.poll_durable();
@@ -180,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
     /// Lets promises out, and sees to it that the task is woken for the first one that has to wait.
     fn poll_durable(&mut self) {
         while let Some(position) = self.frontend.waits_for() {
-            self.frontend.handle_durable(self.node.durable());
+            self.frontend.handle_durable(self.frontend.node().durable());
             if self.frontend.waits_for() != Some(position) {
                 continue;
             }
@@ -188,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
                 return;
             }
             self.wakes_at = Some(position);
-            self.node.wake_when_durable(position, &self.peer.outbox);
+            self.frontend.node().wake_when_durable(position, &self.frontend.peer().outbox);
             // The watermark may have passed it before that was known; so it is looked at once more.
         }
     }
@@ -243,7 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
         let mut buf = ReadBuf::new(buffer);
         ready!(Pin::new(&mut self.socket).poll_read(context, &mut buf))?;
         let read = buf.filled();
-        self.peer.traffic.received.fetch_add(read.len() as u64, Ordering::Relaxed);
+        self.frontend.peer().traffic.received.fetch_add(read.len() as u64, Ordering::Relaxed);
         let len = read.len();
         if self.unfinished.is_empty() {
             let mut input = read;
@@ -281,7 +275,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
                 Poll::Pending => return,
                 Poll::Ready(Ok(written)) if written > 0 => {
                     self.waiting -= written;
-                    self.peer.traffic.sent.fetch_add(written as u64, Ordering::Relaxed);
+                    self.frontend.peer().traffic.sent.fetch_add(written as u64, Ordering::Relaxed);
                     self.frontend.handle_written(self.waiting);
                 }
                 Poll::Ready(_) => {

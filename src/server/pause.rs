@@ -11,8 +11,8 @@ pub struct Pause {
     until: Option<Instant>,
     /// When it began to wait for consumers.
     since: Option<Instant>,
-    /// The resource alarm that it has published under.
-    alarm: Option<&'static str>,
+    /// It has published under a resource alarm.
+    is_alarmed: bool,
     has_published: bool,
 }
 
@@ -25,12 +25,12 @@ impl Pause {
     /// Input has been taken. Only who has published is held back by an alarm.
     pub fn after_input(&mut self, node: &Node, now: Instant, is_ahead: bool) {
         let has_published = std::mem::take(&mut self.has_published);
-        self.alarm = node.alarms.reason().filter(|_| has_published);
+        self.is_alarmed = has_published && node.alarms.reason().is_some();
         let must_wait = node.is_backlogged() || is_ahead;
         self.since = is_ahead.then_some(now);
-        self.until = match self.alarm {
-            Some(_) => Some(now + ALARM_PAUSE),
-            None => must_wait.then(|| now + PAUSE),
+        self.until = match self.is_alarmed {
+            true => Some(now + ALARM_PAUSE),
+            false => must_wait.then(|| now + PAUSE),
         };
     }
 
@@ -44,11 +44,11 @@ impl Pause {
         if self.until.is_none_or(|at| at > now) {
             return;
         }
-        self.alarm = self.alarm.and_then(|_| node.alarms.reason());
+        self.is_alarmed &= node.alarms.reason().is_some();
         let may_wait = self.since.is_some_and(|since| now < since + CONSUMERS_PAUSE_MAX);
-        self.until = match self.alarm {
-            Some(_) => Some(now + ALARM_PAUSE),
-            None => {
+        self.until = match self.is_alarmed {
+            true => Some(now + ALARM_PAUSE),
+            false => {
                 let must_wait = node.is_backlogged() || (may_wait && is_ahead(node));
                 must_wait.then(|| now + PAUSE)
             }
@@ -60,9 +60,9 @@ impl Pause {
         self.until
     }
 
-    /// The alarm that holds it back.
-    pub fn alarm(&self) -> Option<&'static str> {
-        self.alarm
+    /// Whether an alarm holds it back.
+    pub fn is_alarmed(&self) -> bool {
+        self.is_alarmed
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use leveret_core::{Encoding, Headers, Message, Position, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 use super::address::Link;
 use super::connection::Connection;
@@ -40,6 +41,12 @@ pub fn headers_of(message: &Message) -> Box<dyn Headers + '_> {
 
 /// What the connection loop asks of a protocol.
 pub trait Frontend: Send + 'static {
+    /// The node that it speaks for.
+    fn node(&self) -> &Node;
+
+    /// Whom it speaks with.
+    fn peer(&self) -> &Peer;
+
     /// Takes what it can from the front of `input`, and advances it. What is left has to come back
     /// with more bytes behind it.
     fn handle_input(&mut self, now: Instant, input: &mut &[u8]);
@@ -126,6 +133,9 @@ pub fn serve_mqtt(node: &Arc<Node>, socket: impl Socket, link: Link) {
     });
 }
 
+/// Most of what an idle client costs; one byte more, and the allocator takes 256 more of them.
+const _: () = assert!(size_of::<Connection<TcpStream, mqtt::Mqtt>>() <= 1024);
+
 fn serve<F: Frontend>(
     node: &Arc<Node>,
     socket: impl Socket,
@@ -147,8 +157,8 @@ fn serve<F: Frontend>(
     if let Some(reached) = peer.surplus.as_deref() {
         node.refusals.note(Limit::from(reached));
     }
-    let frontend = frontend(node.clone(), peer.clone());
-    tokio::spawn(Box::new(Connection::new(socket, frontend, node.clone(), peer)).run());
+    let frontend = frontend(node.clone(), peer);
+    tokio::spawn(Box::new(Connection::new(socket, frontend)).run());
 }
 
 fn amqp_config(config: &Config) -> leveret_amqp::Config {

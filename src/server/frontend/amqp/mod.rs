@@ -91,8 +91,8 @@ pub struct Amqp {
     pause: Pause,
     /// Whether the state machine knows that the peer is not listened to.
     is_paused: bool,
-    /// The alarm that the peer was told of.
-    told_alarm: Option<&'static str>,
+    /// The peer was told of an alarm.
+    is_told_of_alarm: bool,
 }
 
 type Sequences = SmallVec<[(u16, u64); 2]>;
@@ -148,7 +148,7 @@ impl Amqp {
             waiting_get: None,
             pause: Pause::default(),
             is_paused: false,
-            told_alarm: None,
+            is_told_of_alarm: false,
         }
     }
 
@@ -334,18 +334,26 @@ impl Amqp {
             self.is_paused = paused;
             self.connection.set_reading_paused(paused);
         }
-        let alarm = self.pause.alarm();
-        match (self.told_alarm, alarm) {
-            (None, Some(reason)) => self.connection.blocked(reason),
-            (Some(_), None) => self.connection.unblocked(),
+        let alarm = self.pause.is_alarmed().then(|| self.node.alarms.reason()).flatten();
+        match (self.is_told_of_alarm, alarm) {
+            (false, Some(reason)) => self.connection.blocked(reason),
+            (true, None) => self.connection.unblocked(),
             _ => return,
         }
-        self.told_alarm = alarm;
+        self.is_told_of_alarm = alarm.is_some();
         self.peer.set_blocked(alarm.is_some());
     }
 }
 
 impl Frontend for Amqp {
+    fn node(&self) -> &Node {
+        &self.node
+    }
+
+    fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
         self.read_at_ms = clock::now_ms();
         self.forget_old(now);

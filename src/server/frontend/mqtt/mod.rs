@@ -294,13 +294,21 @@ impl Mqtt {
 }
 
 impl Frontend for Mqtt {
+    fn node(&self) -> &Node {
+        &self.node
+    }
+
+    fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     fn handle_input(&mut self, now: Instant, input: &mut &[u8]) {
         self.read_at_ms = clock::now_ms();
         self.forget_old(now);
         // What an event has to wait for may be durable already; then the next one can be taken.
         while self.take_events(now, input) && self.takes_events() {}
         self.pause.after_input(&self.node, now, self.publisher.is_ahead());
-        self.peer.set_blocked(self.pause.alarm().is_some());
+        self.peer.set_blocked(self.pause.is_alarmed());
     }
 
     fn needed_input(&self) -> usize {
@@ -346,7 +354,7 @@ impl Frontend for Mqtt {
             let Mqtt { pause, publisher, node, .. } = self;
             pause.handle_timeout(node, now, |node| publisher.is_ahead_still(node));
             self.connection.note_heard(now);
-            self.peer.set_blocked(self.pause.alarm().is_some());
+            self.peer.set_blocked(self.pause.is_alarmed());
         }
         // A client that is not listened to cannot be blamed for its silence.
         if self.wants_input()
