@@ -50,6 +50,7 @@ impl Work {
             prefetch: 0,
             shared: None,
             window_bytes: usize::MAX / 2,
+            shared_window: None,
         };
         queue.consume(CONSUMER, options).expect("it is the only consumer");
         let fx = Effects { resident_bytes_free: 1 << 30, ..Effects::default() };

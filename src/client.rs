@@ -12,6 +12,7 @@ use leveret_core::{
 };
 
 use crate::server::counts::{Dialect, Fate};
+use crate::server::limits::Limit;
 use crate::server::outbox::{CloseReason, Mail, Notice, Outbox};
 use crate::server::publisher::Publisher;
 use crate::server::{DEFAULT_VHOST, Node, clock};
@@ -95,6 +96,7 @@ impl Client {
         let body = body.into();
         let max = self.node.config.message_size_max.0;
         if body.len() as u64 > max {
+            self.node.refusals.note(Limit::MessageSize);
             return Err(ClientError::TooLarge { size: body.len(), max });
         }
         let size = exchange.len().max(routing_key.len());
@@ -225,6 +227,7 @@ impl Client {
             prefetch: PREFETCH,
             shared: None,
             window_bytes: self.node.config.consumer_window.len(),
+            shared_window: None,
         };
         let started = shard.post(|work| {
             let Some(queue) = work.state.queue(queue) else { return Ok(()) };

@@ -1,7 +1,7 @@
 """Every limit of the node: at the limit all is well, one past it is refused in the words of the protocol, and counted.
 
-Those of vhosts and users are in `test_amqp_limits.py`, those of MQTT sessions in `test_mqtt_limits.py`, those that
-the handshake tells clients (frame_max, channel_max, Receive Maximum, topic aliases) in the tables of conformance.
+Those of vhosts and users are in `test_amqp_limits.py`, those of MQTT sessions in `test_mqtt_limits.py`, those of what waits
+for a client in `test_delivery_limits.py`.
 """
 
 import socket
@@ -16,13 +16,16 @@ from support.broker import Broker
 from support.management import Management
 from support.metrics import scrape
 from support.mqtt_client import MqttClient
-from support.raw_amqp import RawAmqp, publish as amqp_publish
-from support.raw_mqtt import CONNACK, PUBACK, PUBLISH, RawMqtt, connect as mqtt_connect, props, publish, text
+from support.raw_amqp import BODY, METHOD, RawAmqp, frame, header, method, publish as amqp_publish
+from support.raw_mqtt import (
+    CONNACK, PUBACK, PUBLISH, UNSUBACK, RawMqtt, connect as mqtt_connect, props, publish, text, u16, unsubscribe,
+)
+from support.raw_websocket import WebMqtt
 from support.waiting import eventually
 
 pytestmark = pytest.mark.own_process
 QUOTA_EXCEEDED, RATE_EXCEEDED, PACKET_TOO_LARGE = 0x97, 0x9F, 0x95
-TOPIC_FILTER_INVALID, TOPIC_NAME_INVALID = 0x8F, 0x90
+TOPIC_FILTER_INVALID, TOPIC_NAME_INVALID, CLIENT_ID_INVALID = 0x8F, 0x90, 0x85
 
 
 @pytest.fixture
@@ -211,7 +214,67 @@ def message_size_max(start, limit):
     publishing = [Management(broker.http).post("exchanges/%2F/amq.default/publish", {**body, "payload": "x" * size})
                   for size in (1000, 1001)]
     assert [answer.status_code for answer in publishing] == [200, 400]
-    assert refusals(broker, limit) is None
+    assert refusals(broker, limit) == 2
+
+
+def amqp_frame_max(start, limit):
+    broker = start(**{limit: 4096})
+    with RawAmqp(broker.amqp) as raw:
+        raw.log_in()
+        assert raw.tune(frame_max=4096).frame_max == 4096
+        raw.call(0, spec.Connection.Open("/"), spec.Connection.OpenOk)
+        raw.open_channel(1)
+        raw.declare("q")
+        publishing = method(1, spec.Basic.Publish(exchange="", routing_key="q"))
+        raw.send(publishing + header(1, 4088) + frame(BODY, 1, bytes(4088)))
+        assert raw.call(1, spec.Queue.Declare(queue="q", passive=True), spec.Queue.DeclareOk).message_count == 1
+        # Clients that count without the 8 octets around the payload are borne with.
+        raw.send(frame(METHOD, 1, b"", size=4097))
+        closed = raw.expect(spec.Connection.Close)
+        assert closed.reply_code == 501 and "frame_too_large,4097,4088" in closed.reply_text
+    assert refusals(broker, limit) == 1
+
+
+def amqp_channel_max(start, limit):
+    broker = start(**{limit: 2})
+    with RawAmqp(broker.amqp) as raw:
+        raw.log_in()
+        assert raw.tune(channel_max=2).channel_max == 2
+        raw.call(0, spec.Connection.Open("/"), spec.Connection.OpenOk)
+        raw.open_channel(1)
+        raw.open_channel(2)
+        raw.method(3, spec.Channel.Open())
+        closed = raw.expect_connection_close()
+        words = "number of channels opened (2) has reached the negotiated channel_max (2)"
+        assert closed.reply_code == 530 and words in closed.reply_text
+    assert refusals(broker, limit) == 1
+
+
+def amqp_transaction_max(start, limit):
+    check_transactions(start(**{limit: 3}), limit, [b"x"] * 3, "transaction of more than 3 publishes and settlements")
+
+
+def amqp_transaction_size_max(start, limit):
+    # The name of the queue and the empty properties of each count, too.
+    most = [bytes(1000 - len("q") - 2)] * 3
+    check_transactions(start(**{limit: 3000}), limit, most, "transaction of more than 3000 bytes")
+
+
+def check_transactions(broker, limit, most, words):
+    """As much as there may be, and one octet or message more."""
+    connection = connect(broker.amqp)
+    for more, is_fine in (([], True), ([b"x"], False)):
+        channel = connection.channel()
+        channel.queue_declare("q")
+        channel.tx_select()
+        for body in most + more:
+            channel.basic_publish("", "q", body)
+        if is_fine:
+            channel.tx_commit()
+        else:
+            assert close_of_channel(channel.tx_commit) == (406, f"PRECONDITION_FAILED - {words}")
+    assert connection.channel().queue_declare("q", passive=True).method.message_count == len(most)
+    assert refusals(broker, limit) == 1
 
 
 def amqp_table_depth_max(start, limit):
@@ -225,6 +288,7 @@ def amqp_table_depth_max(start, limit):
             else:
                 closed = raw.expect_connection_close()
                 assert closed.reply_code == 502 and "tables are nested deeper than 3 levels" in closed.reply_text
+    assert refusals(broker, limit) == 1
 
 
 def nested(depth):
@@ -247,6 +311,7 @@ def amqp_table_entries_max(start, limit):
             else:
                 closed = raw.expect_connection_close()
                 assert closed.reply_code == 502 and "table has more than 40 entries" in closed.reply_text
+    assert refusals(broker, limit) == 1
 
 
 def mqtt_connect_size_max(start, limit):
@@ -286,12 +351,21 @@ def check_topics(broker, limit, longest, too_long):
         assert {raw.read_packet()[0] for _ in range(2)} == {PUBACK, PUBLISH}
         raw.send(publish(too_long, b"", 1, packet_id=2))
         assert raw.expect_ack(PUBACK, 2) == TOPIC_NAME_INVALID
+        answer = raw.send(unsubscribe(3, longest, too_long)).expect(UNSUBACK)
+        assert (answer[:2], answer[-2:]) == (u16(3), bytes([0, TOPIC_FILTER_INVALID]))
     for topic, code in ((longest, 0), (too_long, TOPIC_NAME_INVALID)):
         with RawMqtt(broker.mqtt) as raw:
             will = props() + text(topic) + text("p")
             assert raw.send(mqtt_connect("", flags=6, rest=will)).expect(CONNACK)[1] == code
-    # Whether a filter has too many levels is seen before it is a subscription.
-    assert refusals(broker, limit) in (2, 3)
+    assert refusals(broker, limit) == 4
+
+
+def mqtt_client_id_max(start, limit):
+    broker = start(**{limit: 5})
+    for client_id, code in (("12345", 0), ("123456", CLIENT_ID_INVALID)):
+        with RawMqtt(broker.mqtt) as raw:
+            assert raw.send(mqtt_connect(client_id)).expect(CONNACK)[1] == code
+    assert refusals(broker, limit) == 1
 
 
 def mqtt_queued_size_max(start, limit):
@@ -341,6 +415,21 @@ def http_head_size_max(start, limit):
     assert codes == [200, 431]
 
 
+def websocket_message_size_max(start, limit):
+    broker = start(**{limit: 1000})
+    empty = len(publish("t", b"", 1))
+    for size, is_fine in ((1000, True), (1001, False)):
+        sent = publish("t", bytes(size - empty - 1), 1)
+        assert len(sent) == size
+        with WebMqtt(broker.websocket).open("") as raw:
+            raw.send(sent)
+            if is_fine:
+                assert raw.expect_ack(PUBACK, 1) < 0x80
+            else:
+                raw.web.expect_close(1009)
+    assert refusals(broker, limit) == 1
+
+
 def http_connections_max(start, limit):
     broker = start(**{limit: 2}, http_timeout=1000)
     silent = [socket.create_connection(broker.http, timeout=10) for _ in range(2)]
@@ -353,9 +442,10 @@ def http_connections_max(start, limit):
 ROWS = [
     connections_max, connections_per_address_max, connection_rate_max, channels_max, amqp_consumers_max, queues_max,
     exchanges_max, bindings_max, bindings_per_destination_max, handshake_timeout, message_size_max,
-    amqp_table_depth_max, amqp_table_entries_max, mqtt_connect_size_max, mqtt_user_properties_max,
+    amqp_frame_max, amqp_channel_max, amqp_transaction_max, amqp_transaction_size_max, amqp_table_depth_max,
+    amqp_table_entries_max, mqtt_client_id_max, mqtt_connect_size_max, mqtt_user_properties_max,
     mqtt_topic_size_max, mqtt_topic_levels_max, mqtt_queued_size_max, mqtt_retained_size_max, http_body_size_max,
-    http_head_size_max, http_connections_max,
+    http_head_size_max, http_connections_max, websocket_message_size_max,
 ]
 
 

@@ -27,7 +27,7 @@ pub use queue::{
     ConsumerOptions, Death, DeathReason, DeduplicationSettings, Delivery, DiscardedPage, Effects,
     Fetch, Got, InExclusiveUse, Overflow, PAGE_LEN_MAX, PageEntries, PageFetch, PageOut, Peeked,
     PeekedMessage, PeekedPage, Placement, Queue, QueueSettings, QueueStats, RestoreFrom, Restored,
-    Settlement, SharedPrefetch, Spill, StoredEntry,
+    Settlement, SharedPrefetch, SharedWindow, Spill, StoredEntry,
 };
 pub use retained::{Kept, Matching, Retained};
 pub use shard::{Placed, ReadRecord, ShardState};

@@ -11,6 +11,7 @@ mod network;
 mod port_vhosts;
 mod setting;
 mod size;
+mod sync_policy;
 mod tls;
 
 use std::net::IpAddr;
@@ -25,6 +26,7 @@ pub use network::Network;
 pub use port_vhosts::PortVhosts;
 pub use setting::{ConfigError, Setting};
 pub use size::ByteSize;
+pub use sync_policy::SyncPolicy;
 pub use tls::{ClientCertificates, TlsVersion, UserNameFrom};
 
 pub use setting::Millis;
@@ -122,6 +124,8 @@ settings! {
     memory_max: ByteSize = ByteSize(0), "SIZE";
     /// Deliveries on their way to one consumer before the queue waits for its socket.
     consumer_window: ByteSize = ByteSize::kib(512), "SIZE";
+    /// Deliveries on their way to all AMQP consumers of one connection before their queues wait for it.
+    connection_window: ByteSize = ByteSize::mib(8), "SIZE";
     /// Time for a consumer to acknowledge a delivery, in milliseconds, where its queue names none; then
     /// its channel is closed. 0 is without end.
     consumer_timeout: Millis = Millis(Duration::ZERO), "MS";
@@ -228,6 +232,9 @@ settings! {
     amqp_heartbeat: u16 = 60, "SECONDS";
     /// Consumers per AMQP channel.
     amqp_consumers_max: u32 = 10_000, "COUNT";
+    /// Deliveries of one AMQP channel that wait for acknowledgement, where its client asks for no prefetch
+    /// or for more; 0 is no limit.
+    amqp_unacked_max: u32 = 65_535, "COUNT";
     /// Tables and arrays inside each other in what AMQP clients send.
     amqp_table_depth_max: u16 = 32, "COUNT";
     /// Entries of a table that AMQP clients send, those of tables and arrays in it included.
@@ -326,17 +333,6 @@ pub enum Engine {
     Memory,
 }
 
-/// When the journal is synced to the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SyncPolicy {
-    /// Before every promise.
-    Always,
-    /// Every so often; promises do not wait for it.
-    Interval(Duration),
-    /// When the operating system likes.
-    Never,
-}
-
 /// Where clients need no user name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anonymous {
@@ -408,31 +404,6 @@ setting::words!(LogLevel {
     Debug = "debug",
     Trace = "trace",
 });
-
-impl std::str::FromStr for SyncPolicy {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "always" => Ok(SyncPolicy::Always),
-            "never" => Ok(SyncPolicy::Never),
-            _ => match text.parse::<Millis>() {
-                Ok(Millis(interval)) if !interval.is_zero() => Ok(SyncPolicy::Interval(interval)),
-                _ => Err("expected always, never or an interval in milliseconds".to_owned()),
-            },
-        }
-    }
-}
-
-impl std::fmt::Display for SyncPolicy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            SyncPolicy::Always => f.write_str("always"),
-            SyncPolicy::Never => f.write_str("never"),
-            SyncPolicy::Interval(interval) => write!(f, "{}", interval.as_millis()),
-        }
-    }
-}
 
 impl Config {
     /// The defaults, but on free ports of the loopback address, with none for metrics, with data in

@@ -22,6 +22,7 @@ use crate::server::clock;
 use crate::server::counts::{Dialect, Fate};
 use crate::server::firehose::Tap;
 use crate::server::frontend::amqp::PropertyHeaders;
+use crate::server::limits::Limit;
 use crate::server::publisher::Publisher;
 
 /// Publishes a message and says whether any queue got it.
@@ -122,6 +123,7 @@ fn message(call: &Call, content: Content<'_>, encoded: &[u8]) -> Result<Arc<Mess
     let max = call.node().config.message_size_max.0;
     if body.len() as u64 > max {
         let size = body.len();
+        call.node().refusals.note(Limit::MessageSize);
         return Err(precondition_failed(&format!(
             "message size {size} is larger than configured max size {max}"
         )));

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::io::ErrorKind::InvalidData;
+use std::io::ErrorKind::{FileTooLarge, InvalidData};
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +20,7 @@ use tokio::time::Sleep;
 
 use super::clock;
 use super::frontend::Frontend;
+use super::limits::Limit;
 use super::outbox::Mail;
 
 /// Bytes that went over a connection, for management.
@@ -200,7 +201,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Frontend> Connection<S, F> {
                 Poll::Pending => return Progress::None,
                 Poll::Ready(Ok(read)) if read > 0 => self.flush_frontend(),
                 Poll::Ready(read) => {
-                    let is_refused = read.is_err_and(|error| error.kind() == InvalidData);
+                    let error = read.err().map(|error| error.kind());
+                    if error == Some(FileTooLarge) {
+                        self.frontend.node().refusals.note(Limit::WebSocketMessage);
+                    }
+                    let is_refused = matches!(error, Some(InvalidData | FileTooLarge));
                     self.ended = Some(if is_refused { End::Refused } else { End::Gone });
                     return Progress::None;
                 }

@@ -226,6 +226,9 @@ impl Node {
         };
         applied.reconfigured_queues.iter().for_each(|&id| self.configure_in_shard(topology, id));
         let messages = applied.deleted_queues.iter().map(|&id| self.delete_in_shards(id)).sum();
+        for id in &applied.deleted_queues {
+            self.retained.take_due(*id);
+        }
         self.generation.store(topology.generation(), Ordering::Release);
         if let Some(change) = change {
             self.events.add(change.events(topology, &applied));

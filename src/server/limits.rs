@@ -11,8 +11,14 @@ use super::Node;
 use super::usage::LimitReached;
 
 /// How often limits were in the way since the start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Refusals([AtomicU64; Limit::ALL.len()]);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Refusals(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
 
 /// Declares limits with their names.
 macro_rules! limits {
@@ -44,7 +50,9 @@ limits! {
     ChannelsOfUser = "user max-channels",
     QueuesOfVhost = "vhost max-queues",
     Channels = "channels_max",
+    ChannelsOfConnection = "amqp_channel_max",
     Consumers = "amqp_consumers_max",
+    Unacked = "amqp_unacked_max",
     Queues = "queues_max",
     Exchanges = "exchanges_max",
     Bindings = "bindings_max",
@@ -53,12 +61,20 @@ limits! {
     TlsHandshakes = "tls_handshakes_max",
     HttpTime = "http_timeout",
     HttpBody = "http_body_size_max",
+    MessageSize = "message_size_max",
+    FrameSize = "amqp_frame_max",
+    TableDepth = "amqp_table_depth_max",
+    TableEntries = "amqp_table_entries_max",
+    TransactionLen = "amqp_transaction_max",
+    TransactionSize = "amqp_transaction_size_max",
+    WebSocketMessage = "websocket_message_size_max",
     PacketSize = "mqtt_packet_size_max",
     UserProperties = "mqtt_user_properties_max",
     ReceiveMaximum = "mqtt_receive_max",
     TopicAliases = "mqtt_topic_alias_max",
     Topics = "mqtt_topic_size_max",
     TopicLevels = "mqtt_topic_levels_max",
+    ClientId = "mqtt_client_id_max",
     Subscriptions = "mqtt_subscriptions_max",
     Retained = "mqtt_retained_max",
     RetainedSize = "mqtt_retained_size_max",

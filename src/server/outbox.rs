@@ -38,6 +38,10 @@ pub enum Notice {
     Cancelled(QueueId, ConsumerId),
     /// A consumer holds a message for longer than its queue allows: so many milliseconds.
     Overdue(ConsumerId, u64),
+    /// A consumer waits for room in the window of its connection.
+    Stalled(ConsumerId),
+    /// Retained messages are due to the session, that whoever held it before has not brought.
+    RetainedDue,
     /// The connection has to end.
     Close(CloseReason),
 }

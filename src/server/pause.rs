@@ -34,6 +34,11 @@ impl Pause {
         };
     }
 
+    /// Something else is to be done before anything is read, at `at` or when the pause is over.
+    pub fn until_at_least(&mut self, at: Instant) {
+        self.until = self.until.max(Some(at));
+    }
+
     /// Time has come to `now`: looks again. `is_ahead` says whether consumers are behind still.
     pub fn handle_timeout(
         &mut self,

@@ -1,7 +1,13 @@
 //! Retained messages of all vhosts, and their records.
+//!
+//! What a subscription brings may be every one of them. It is put into the session's queue a batch at
+//! a time, so that the rest is where it is anyway, and the journal keeps up. How far that has come
+//! belongs to the session: whichever connection holds it goes on. A restart forgets it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+
+use hashbrown::HashMap;
 
 use leveret_core::record::{self, Kind};
 use leveret_core::{
@@ -9,14 +15,37 @@ use leveret_core::{
 };
 use leveret_storage::Urgency;
 
-use super::Node;
 use super::limits::Limit;
 use super::shard::Work;
+use super::{Node, clock};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub struct RetainedStore {
     vhosts: Mutex<BTreeMap<Arc<str>, Retained>>,
+    /// What sessions have not got yet, by their queues.
+    due: Mutex<HashMap<QueueId, Due>>,
+}
+
+/// What subscriptions of a session bring and have not brought yet, in their order.
+pub type Due = VecDeque<DueRetained>;
+
+/// The retained messages that a subscription brings.
+#[derive(Debug)]
+pub struct DueRetained {
+    vhost: Arc<str>,
+    /// The binding key of the subscription.
+    key: Box<str>,
+    subscription: Arc<Subscription>,
+    /// The key of the last one that it has brought.
+    after: Option<Box<str>>,
+}
+
+impl DueRetained {
+    /// All that match the binding key of a subscription.
+    pub fn new(vhost: Arc<str>, key: Box<str>, subscription: Arc<Subscription>) -> Self {
+        DueRetained { vhost, key, subscription, after: None }
+    }
 }
 
 /// There is as much as there may be.
@@ -33,6 +62,23 @@ impl RetainedStore {
     /// The retained messages by vhost.
     pub fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Retained>> {
         self.vhosts.lock().expect("nothing panics while it holds the retained messages")
+    }
+
+    /// Takes what is due to a session.
+    pub fn take_due(&self, session: QueueId) -> Option<Due> {
+        self.lock_due().remove(&session)
+    }
+
+    /// Keeps what is due to a session, in front of what others have put there meanwhile.
+    fn keep_due(&self, session: QueueId, mut due: Due) {
+        let mut all = self.lock_due();
+        let kept = all.entry(session).or_default();
+        due.append(kept);
+        *kept = due;
+    }
+
+    fn lock_due(&self) -> MutexGuard<'_, HashMap<QueueId, Due>> {
+        self.due.lock().expect("nothing panics while it holds what is due")
     }
 }
 
@@ -130,25 +176,66 @@ impl Node {
         before.and_then(|kept| kept.at).into_iter().for_each(|at| self.storage.release(at));
     }
 
-    /// The retained messages that match a pattern now.
-    pub fn retained_matching(
-        &self,
-        vhost: &str,
-        pattern: Pattern<'_>,
-        now_ms: u64,
-    ) -> Vec<Arc<Message>> {
-        let vhosts = self.retained.lock();
-        let Some(store) = vhosts.get(vhost) else { return Vec::new() };
-        store.matching(pattern, now_ms).map(|(_, message)| message.clone()).collect()
+    /// Puts a batch of retained messages into a session's queue. Says whether there are more, which are
+    /// due from then on.
+    pub fn bring_retained(&self, session: QueueId, mut due: Due) -> bool {
+        let (mut len, mut bytes) = (0, 0);
+        while len < BATCH_LEN
+            && bytes < BATCH_BYTES
+            && let Some(mut first) = due.pop_front()
+        {
+            let messages = self.next_retained(&mut first, (BATCH_LEN - len, BATCH_BYTES - bytes));
+            len += messages.len();
+            bytes += messages.iter().map(|message| message.size_bytes()).sum::<usize>();
+            self.deliver_retained(session, &first.subscription, &messages);
+            if first.after.is_some() {
+                due.push_front(first);
+            }
+        }
+        if due.is_empty() {
+            return false;
+        }
+        // Whoever deletes the queue forgets what is due as well, and cannot while this is held.
+        let topology = self.topology();
+        let is_there = topology.queue_by_id(session).is_some();
+        if is_there {
+            self.retained.keep_due(session, due);
+        }
+        is_there
     }
 
-    /// Delivers retained messages to a session, because of a subscription.
-    pub fn deliver_retained(
+    /// The next retained messages of a subscription, until they are so many or have so many bytes, and
+    /// where to go on, if that is not the end.
+    fn next_retained(
+        &self,
+        due: &mut DueRetained,
+        (len_max, bytes_max): (usize, usize),
+    ) -> Vec<Arc<Message>> {
+        let vhosts = self.retained.lock();
+        let after = due.after.take();
+        let Some(store) = vhosts.get(&due.vhost) else { return Vec::new() };
+        let pattern = Pattern::mqtt(&due.key);
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        for (key, message) in store.matching_after(pattern, after.as_deref(), clock::now_ms()) {
+            bytes += message.size_bytes();
+            messages.push(message.clone());
+            if messages.len() >= len_max || bytes >= bytes_max {
+                due.after = Some(key.into());
+                break;
+            }
+        }
+        messages
+    }
+
+    fn deliver_retained(
         &self,
         queue: QueueId,
         subscription: &Arc<Subscription>,
         messages: &[Arc<Message>],
     ) {
+        if messages.is_empty() {
+            return;
+        }
         self.shard_of(queue).post(|work| {
             for message in messages {
                 let Some(target) = work.state.queue(queue) else { return };
@@ -164,6 +251,12 @@ impl Node {
         });
     }
 }
+
+/// How many messages are put into a queue at a time.
+const BATCH_LEN: usize = 1024;
+
+/// Their size at which there are no more of them, in bytes.
+const BATCH_BYTES: usize = 1024 * 1024;
 
 impl Work {
     /// Records a message for one queue, if its place there is durable.

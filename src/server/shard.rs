@@ -135,6 +135,11 @@ impl Work {
                 outbox.notify(Notice::Overdue(consumer, timeout_ms));
             }
         }
+        for consumer in self.fx.stalled.drain(..) {
+            if let Some(outbox) = self.outboxes.get(&consumer.connection) {
+                outbox.notify(Notice::Stalled(consumer));
+            }
+        }
         duty.fetch(self.fx.fetches.drain(..));
         duty.bury(self.fx.deaths.drain(..));
         duty.wake(self.fx.wakes.drain(..));

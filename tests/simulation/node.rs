@@ -133,6 +133,7 @@ impl Node {
                     prefetch: 8,
                     shared: None,
                     window_bytes: usize::MAX / 2,
+                    shared_window: None,
                 };
                 shard.queue(queue).0.consume(CONSUMER, options).unwrap();
             })

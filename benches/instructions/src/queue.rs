@@ -48,6 +48,7 @@ impl Shard {
                 prefetch: 0,
                 shared: None,
                 window_bytes: usize::MAX / 2,
+                shared_window: None,
             };
             let created = state.queue(queue).expect("it was just made");
             created.consume(consumer(queue), options).expect("it is the only consumer");

@@ -91,27 +91,34 @@ impl Queue {
 
     /// Adds an entry behind everything, without its message as soon as the journal has it.
     pub(super) fn push_behind(&mut self, mut entry: Entry, fx: &mut Effects) {
-        entry.put_out_of_memory();
-        if let (Stored::No, Some(message)) = (entry.stored, &entry.message) {
-            let (queue, index, message) = (self.id, entry.index, message.clone());
-            fx.spills.push(Spill { queue, index, message });
-        }
+        self.put_out_of_memory(&mut entry, fx);
         self.take_memory(entry.resident_bytes(), fx);
         let priority = entry.priority;
         self.ready.push_behind(entry);
         self.write_out(priority, fx);
     }
 
+    /// Puts the message of an entry out of memory, if need be as soon as the journal has it.
+    pub(super) fn put_out_of_memory(&self, entry: &mut Entry, fx: &mut Effects) {
+        entry.put_out_of_memory();
+        if let (Stored::No, Some(message)) = (entry.stored, &entry.message) {
+            let (queue, index, message) = (self.id, entry.index, message.clone());
+            fx.spills.push(Spill { queue, index, message });
+        }
+    }
+
     /// A spilled message is in the journal now.
     pub fn spilled(&mut self, index: EntryIndex, reference: Reference, fx: &mut Effects) {
-        match self.ready.find(index) {
-            Some(entry) if entry.stored == Stored::No => {
+        let found =
+            self.ready.find(index).or_else(|| self.unacked.find(index).map(|held| &mut held.entry));
+        match found.filter(|entry| entry.stored == Stored::No) {
+            Some(entry) => {
                 entry.stored = Stored::Spilled(reference);
                 let (freed, priority) = (entry.put_out_of_memory(), entry.priority);
                 self.give_memory(freed, fx);
                 self.write_out(priority, fx);
             }
-            _ => fx.released.push(reference),
+            None => fx.released.push(reference),
         }
     }
 

@@ -2,13 +2,14 @@
 //!
 //! A consumer is served while it has room in two measures: messages that wait for settlement
 //! (prefetch, MQTT Receive Maximum), given back by settling, and bytes on their way to the socket
-//! (the window), given back when they were written. So a slow consumer never fills memory.
+//! (the window), given back when they were written. So a slow consumer never fills memory. Both may
+//! have a limit over several consumers as well (`shared`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use smallvec::SmallVec;
 
+use super::shared::{SharedPrefetch, SharedWindow};
 use crate::ConsumerId;
 
 /// How a consumer wants to be served.
@@ -26,38 +27,8 @@ pub struct ConsumerOptions {
     pub shared: Option<Arc<SharedPrefetch>>,
     /// How many bytes may be on their way to the socket.
     pub window_bytes: usize,
-}
-
-/// A prefetch limit over all consumers of an AMQP channel, whatever their shards.
-#[derive(Debug, Default)]
-pub struct SharedPrefetch {
-    limit: AtomicU32,
-    used: AtomicU32,
-}
-
-impl SharedPrefetch {
-    /// Changes the limit; 0 is unlimited. Consumers that may go on have to be woken.
-    pub fn set_limit(&self, limit: u32) {
-        self.limit.store(limit, Ordering::Relaxed);
-    }
-
-    /// The limit; 0 is unlimited.
-    pub fn limit(&self) -> u32 {
-        self.limit.load(Ordering::Relaxed)
-    }
-
-    fn has_room(&self) -> bool {
-        let limit = self.limit();
-        limit == 0 || self.used.load(Ordering::Relaxed) < limit
-    }
-
-    fn take(&self) {
-        self.used.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn give_back(&self) {
-        self.used.fetch_sub(1, Ordering::Relaxed);
-    }
+    /// A window over all consumers of a connection, beside its own.
+    pub shared_window: Option<Arc<SharedWindow>>,
 }
 
 #[derive(Debug)]
@@ -66,10 +37,18 @@ pub(super) struct Consumer {
     pub options: ConsumerOptions,
     used: u32,
     window_bytes_left: i64,
+    /// It has asked to be called up once the shared window has room.
+    is_stalled: bool,
 }
 
 impl Consumer {
     fn has_room(&self, needs_settlement: bool) -> bool {
+        let shared = self.options.shared_window.as_ref();
+        shared.is_none_or(|window| window.has_room()) && self.has_own_room(needs_settlement)
+    }
+
+    /// Whether it has room but for the window that it shares.
+    fn has_own_room(&self, needs_settlement: bool) -> bool {
         if self.window_bytes_left <= 0 {
             return false;
         }
@@ -127,7 +106,7 @@ impl Consumers {
         }
         self.list.insert(
             self.groups[place].end - 1,
-            Consumer { id, options, used: 0, window_bytes_left },
+            Consumer { id, options, used: 0, window_bytes_left, is_stalled: false },
         );
         for group in &mut self.groups[place + 1..] {
             (group.end, group.next) = (group.end + 1, group.next + 1);
@@ -198,6 +177,28 @@ impl Consumers {
         None
     }
 
+    /// Those that would be served if the window that they share had room, and have not asked for it.
+    pub fn stall(&mut self, needs_settlement: bool) -> impl Iterator<Item = ConsumerId> {
+        let active = self.active;
+        self.list.iter_mut().filter_map(move |consumer| {
+            let is_in_turn = active.is_none_or(|active| active == consumer.id);
+            let shares = consumer.options.shared_window.is_some();
+            let stalls = is_in_turn
+                && shares
+                && !consumer.is_stalled
+                && consumer.has_own_room(needs_settlement);
+            consumer.is_stalled |= stalls;
+            stalls.then_some(consumer.id)
+        })
+    }
+
+    /// The window that a consumer has asked for may have room.
+    pub fn call_up(&mut self, id: ConsumerId) {
+        if let Some(consumer) = self.find(id) {
+            consumer.is_stalled = false;
+        }
+    }
+
     /// Counts an entry against the consumer at a place and moves the turn on.
     pub fn serve(&mut self, at: usize, size_bytes: usize, needs_settlement: bool) -> &Consumer {
         let place = self.groups.partition_point(|group| group.end <= at);
@@ -206,6 +207,9 @@ impl Consumers {
         group.next = if at + 1 == group.end { start } else { at + 1 };
         let consumer = &mut self.list[at];
         consumer.window_bytes_left -= size_bytes as i64;
+        if let Some(window) = &consumer.options.shared_window {
+            window.take(size_bytes);
+        }
         if needs_settlement && !consumer.options.no_ack {
             consumer.used += 1;
             if let Some(shared) = &consumer.options.shared {
@@ -276,6 +280,7 @@ mod tests {
             prefetch,
             shared: None,
             window_bytes: 100,
+            shared_window: None,
         }
     }
 
@@ -374,12 +379,36 @@ mod tests {
         consumers.serve(0, 1, true);
         assert_eq!(consumers.next(true), None);
         consumers.remove(id(0));
+        assert!(shared.take_shortage() && !shared.take_shortage());
         consumers.settled(&Holder {
             consumer: id(0),
-            shared: Some(shared),
+            shared: Some(shared.clone()),
             counted: true,
             since_ms: 0,
         });
         assert_eq!(consumers.next(true), Some(0));
+        assert!(!shared.take_shortage(), "nobody has found it used up since");
+    }
+
+    #[test]
+    fn a_shared_window_stops_all_who_share_it_and_each_asks_for_it_once() {
+        let window = Arc::new(SharedWindow::new(150));
+        let mut consumers = Consumers::default();
+        for number in 0..3 {
+            let shared_window = Some(window.clone());
+            consumers.add(id(number), ConsumerOptions { shared_window, ..options(1) });
+        }
+        consumers.serve(0, 60, true);
+        assert_eq!(consumers.next(true), Some(1), "at the limit there is room for one more");
+        consumers.serve(1, 90, true);
+        assert_eq!(consumers.next(true), None);
+        assert!(consumers.stall(true).eq([id(2)]), "the others wait for their own prefetch");
+        assert_eq!(consumers.stall(true).count(), 0);
+        window.give_back(1);
+        assert_eq!(consumers.next(true), Some(2));
+        consumers.serve(2, 1, false);
+        consumers.call_up(id(2));
+        assert!(consumers.next(true).is_none() && consumers.stall(true).eq([id(2)]));
+        assert!(consumers.stall(false).eq([id(0), id(1)]));
     }
 }

@@ -40,6 +40,9 @@ pub struct Effects {
     pub idle: Vec<(QueueId, u64)>,
     /// Consumers that lost their queue.
     pub cancelled: Vec<(QueueId, ConsumerId)>,
+    /// Consumers that could be served if the window of their connection had room. Once it has, they are
+    /// to be called up by [`Queue::call_up`](crate::Queue::call_up), in the order in which they came.
+    pub stalled: Vec<ConsumerId>,
     /// Consumers that hold a message for longer than their queue allows, with what it allows in
     /// milliseconds.
     pub overdue: Vec<(ConsumerId, u64)>,
@@ -177,6 +180,7 @@ impl Default for Effects {
             wakes: Vec::new(),
             idle: Vec::new(),
             cancelled: Vec::new(),
+            stalled: Vec::new(),
             overdue: Vec::new(),
             unused: Vec::new(),
             resident_bytes_free: 0,
@@ -201,6 +205,7 @@ impl Effects {
             && self.wakes.is_empty()
             && self.idle.is_empty()
             && self.cancelled.is_empty()
+            && self.stalled.is_empty()
             && self.overdue.is_empty()
             && self.unused.is_empty()
     }
@@ -220,6 +225,7 @@ impl Effects {
         self.wakes.clear();
         self.idle.clear();
         self.cancelled.clear();
+        self.stalled.clear();
         self.overdue.clear();
         self.unused.clear();
     }

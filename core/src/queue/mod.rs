@@ -27,6 +27,7 @@ mod peek;
 mod ready;
 mod replay;
 mod settle;
+mod shared;
 mod state;
 mod stats;
 #[cfg(test)]
@@ -38,10 +39,11 @@ use std::sync::Arc;
 
 pub use backlog::{DiscardedPage, PageEntries, PageFetch};
 pub use command::{Got, InExclusiveUse, Overflow, Placement, QueueSettings, Settlement};
-pub use consumer::{ConsumerOptions, SharedPrefetch};
+pub use consumer::ConsumerOptions;
 pub use deduplication::DeduplicationSettings;
 pub use effect::{Death, DeathReason, Delivery, Effects, Fetch, PAGE_LEN_MAX, PageOut, Spill};
 pub use peek::{Peeked, PeekedMessage, PeekedPage};
+pub use shared::{SharedPrefetch, SharedWindow};
 pub use state::{RestoreFrom, Restored, StoredEntry};
 pub use stats::QueueStats;
 
@@ -252,7 +254,9 @@ impl Queue {
     fn serve(&mut self, now_ms: u64, fx: &mut Effects) {
         loop {
             let Some(front) = self.ready.front() else {
-                if self.consumers.next(false).is_some() && self.read_ahead(fx) {
+                if self.consumers.next(false).is_none() {
+                    self.stall(false, fx);
+                } else if self.read_ahead(fx) {
                     continue;
                 }
                 return;
@@ -263,13 +267,24 @@ impl Queue {
             }
             let (needs_settlement, lacks_message) =
                 (front.needs_settlement(), front.lacks_message());
-            let Some(at) = self.consumers.next(needs_settlement).filter(|_| !lacks_message) else {
+            let next = self.consumers.next(needs_settlement);
+            if next.is_none() {
+                self.stall(needs_settlement, fx);
+            }
+            let Some(at) = next.filter(|_| !lacks_message) else {
                 self.read_ahead(fx);
                 return;
             };
             let Some(entry) = self.ready.pop() else { return };
             self.give_memory(entry.resident_bytes(), fx);
             self.hand_out(at, entry, now_ms, fx);
+        }
+    }
+
+    /// Nobody can be served: those that only lack room in the window of their connection ask for it.
+    fn stall(&mut self, needs_settlement: bool, fx: &mut Effects) {
+        if self.ready.len() > 0 {
+            fx.stalled.extend(self.consumers.stall(needs_settlement));
         }
     }
 
@@ -428,7 +443,7 @@ impl Queue {
             fx.delivered.push((self.id, entry.index));
         }
         if !self.has_memory_for(&entry, fx) {
-            entry.put_out_of_memory();
+            self.put_out_of_memory(&mut entry, fx);
         }
         self.take_memory(entry.resident_bytes(), fx);
         self.unacked.insert(Held { entry, holder: Some(holder) });

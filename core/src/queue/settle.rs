@@ -31,6 +31,11 @@ impl Queue {
         self.consumers.written(id, bytes);
     }
 
+    /// The window that a consumer shares may have room again: the queue is to be pumped.
+    pub fn call_up(&mut self, id: ConsumerId) {
+        self.consumers.call_up(id);
+    }
+
     /// Settles an entry that this consumer holds; entries of others are left alone.
     pub fn settle(
         &mut self,
@@ -96,8 +101,39 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::testing::*;
-    use crate::{Got, QueueSettings, Settlement};
+    use crate::{Got, Position, QueueSettings, Reference, Settlement};
+
+    #[test]
+    fn what_is_only_in_memory_is_put_into_the_journal_if_it_is_in_flight_and_has_no_room() {
+        let (mut queue, mut fx) = (queue(QueueSettings::default()), effects());
+        for number in 0..2 {
+            let message = Arc::new(message(0));
+            let placement = queue.place(&message, None, false).unwrap();
+            queue.publish(placement, message, None, number, &mut fx);
+        }
+        let before = effects().resident_bytes_free;
+        let room = std::mem::replace(&mut fx.resident_bytes_free, -before);
+        let Got::Message(first, _) = queue.get(GETTER, false, 0, &mut fx) else { panic!() };
+        fx.resident_bytes_free += room + before;
+        let Got::Message(second, _) = queue.get(GETTER, false, 0, &mut fx) else { panic!() };
+        let [spill] = &fx.spills[..] else { panic!("the second one had room") };
+        assert_eq!(spill.index, first.index);
+        let reference = Reference { at: Position(9), bytes: 48 };
+        queue.spilled(first.index, reference, &mut fx);
+        assert_eq!(before - fx.resident_bytes_free, second.message.size_bytes() as i64);
+        queue.settle(GETTER, second.index, Settlement::Ack, &mut fx);
+        assert!(fx.resident_bytes_free == before && fx.released.is_empty());
+        queue.settle(GETTER, first.index, Settlement::Requeue, &mut fx);
+        assert!(matches!(queue.get(GETTER, false, 0, &mut fx), Got::Fetching));
+        assert_eq!(fx.fetches[0].entries, [(first.index, Position(9))]);
+        queue.fetched(vec![(first.index, Some(first.message))], &mut fx);
+        let Got::Message(again, 0) = queue.get(GETTER, false, 0, &mut fx) else { panic!() };
+        queue.settle(GETTER, again.index, Settlement::Ack, &mut fx);
+        assert_eq!((again.redelivered, &fx.released[..]), (true, &[reference][..]));
+    }
 
     #[test]
     fn what_is_in_flight_stays_in_memory_while_there_is_room() {

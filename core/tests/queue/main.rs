@@ -7,6 +7,7 @@ mod executor;
 mod model;
 mod replay;
 mod steps;
+mod window;
 mod world;
 
 use proptest::collection::vec;

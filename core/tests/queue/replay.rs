@@ -116,6 +116,7 @@ fn read_all(shard: &mut Executor, queue: QueueId) -> Vec<Delivery> {
         prefetch: 0,
         shared: None,
         window_bytes: usize::MAX / 2,
+        shared_window: None,
     };
     let ((), done) = shard.post(|state, fx, _| {
         let queue = state.queue(queue).unwrap();

@@ -164,6 +164,7 @@ impl World {
             prefetch: consumer.prefetch,
             shared: consumer.shares.then(|| self.shared.clone()),
             window_bytes: consumer.window_bytes as usize,
+            shared_window: None,
         };
         let others = &self.models[queue].consumers;
         let refused = others.iter().any(|other| other.exclusive)

@@ -4,7 +4,7 @@
 //! nothing is copied. Else the method and the header wait in owned form. A body grows as it
 //! arrives and never past its announced size: nothing is allocated on a client's word.
 
-use crate::error::{Exception, Failure, ReplyCode};
+use crate::error::{Exception, Failure, Limit, ReplyCode};
 use crate::event::{Body, Envelope, OwnedEnvelope};
 use crate::frame::{self, Frame};
 use crate::method::{MethodId, basic};
@@ -209,10 +209,12 @@ fn check_size(size: u64, configured: u64) -> Result<(), Box<Failure>> {
     }
     if size > BODY_SIZE_MAX {
         let text = format!("content body size {size} exceeds maximum allowed size {BODY_SIZE_MAX}");
-        return Err(failed(ReplyCode::FrameError, text));
+        let exception = Exception::new(ReplyCode::FrameError, text, basic::PUBLISH);
+        return Err(Box::new(Failure::Connection(exception.beyond(Limit::MessageSize))));
     }
     let text = format!("message size {size} is larger than configured max size {configured}");
-    Err(Failure::channel(ReplyCode::PreconditionFailed, text, basic::PUBLISH))
+    let exception = Exception::new(ReplyCode::PreconditionFailed, text, basic::PUBLISH);
+    Err(Box::new(Failure::Channel(exception.beyond(Limit::MessageSize))))
 }
 
 fn no_method() -> Box<Failure> {

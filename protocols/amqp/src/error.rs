@@ -39,8 +39,36 @@ pub enum Error {
 impl Error {
     /// The exception of a frame that cannot be decoded: connection level, 502.
     pub fn exception(self, method: MethodId) -> Exception {
-        Exception::new(ReplyCode::SyntaxError, format!("cannot decode {method}: {self}"), method)
+        let text = format!("cannot decode {method}: {self}");
+        Exception { limit: self.limit(), ..Exception::new(ReplyCode::SyntaxError, text, method) }
     }
+
+    fn limit(self) -> Option<Limit> {
+        match self {
+            Self::TooDeep(_) => Some(Limit::TableDepth),
+            Self::TooManyEntries(_) => Some(Limit::TableEntries),
+            _ => None,
+        }
+    }
+}
+
+/// A limit of the [`Config`](crate::Config) that a peer has gone beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// [`frame_max`](crate::Config::frame_max), or what was negotiated.
+    FrameSize,
+    /// [`channel_max`](crate::Config::channel_max), or what was negotiated.
+    Channels,
+    /// [`message_size_max`](crate::Config::message_size_max).
+    MessageSize,
+    /// [`depth_max`](crate::TableLimits::depth_max).
+    TableDepth,
+    /// [`entries_max`](crate::TableLimits::entries_max).
+    TableEntries,
+    /// [`len_max`](crate::TransactionLimits::len_max).
+    TransactionLen,
+    /// [`bytes_max`](crate::TransactionLimits::bytes_max).
+    TransactionSize,
 }
 
 /// The reply codes of AMQP 0-9-1 (§1.1), with the names that RabbitMQ puts before its texts.
@@ -134,12 +162,19 @@ pub struct Exception {
     pub text: String,
     /// The method that failed, or [`MethodId::NONE`].
     pub method: MethodId,
+    /// The limit that was in the way, if it was one.
+    pub limit: Option<Limit>,
 }
 
 impl Exception {
     /// An exception of `code`, caused by `method`.
     pub fn new(code: ReplyCode, text: impl Into<String>, method: MethodId) -> Self {
-        Self { code, text: text.into(), method }
+        Self { code, text: text.into(), method, limit: None }
+    }
+
+    /// The same, because of a limit.
+    pub(crate) fn beyond(self, limit: Limit) -> Self {
+        Self { limit: Some(limit), ..self }
     }
 
     /// The text as it goes out; one that a short string cannot hold ends in three dots.

@@ -10,7 +10,7 @@
 
 use bytes::BufMut;
 
-use crate::error::{Exception, ReplyCode};
+use crate::error::{Exception, Limit, ReplyCode};
 use crate::method::MethodId;
 
 pub(crate) const METHOD: u8 = 1;
@@ -99,6 +99,7 @@ pub(crate) fn head(kind: u8, channel: u16, size: usize) -> [u8; HEAD_LEN] {
 
 fn too_large(kind: u8, size: usize, payload_max: usize) -> Exception {
     frame_error(format!("{}: {{frame_too_large,{size},{payload_max}}}", describe(kind, &[])))
+        .beyond(Limit::FrameSize)
 }
 
 fn frame_error(text: String) -> Exception {

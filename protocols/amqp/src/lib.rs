@@ -43,7 +43,7 @@ mod wire;
 
 pub use config::{Config, TransactionLimits, server_properties};
 pub use connection::{Capabilities, Connection, Timeout};
-pub use error::{Error, Exception, ReplyCode};
+pub use error::{Error, Exception, Limit, ReplyCode};
 pub use event::{Body, Event, Login, Outcome, Publish};
 pub use method::{Method, MethodId, ServerMethod};
 pub use output::{Content, Deliver, Get};

@@ -4,6 +4,7 @@
 //! the end of the channel, can undo them.
 
 use crate::config::TransactionLimits;
+use crate::error::Limit;
 use crate::event::{Outcome, Publish};
 use crate::unsettled::{Deliveries, Delivery, Unsettled};
 
@@ -25,9 +26,12 @@ struct Settled {
     outcome: Outcome,
 }
 
-/// A transaction holds more than it may; the text says what.
+/// A transaction holds more than it may.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLarge(pub(crate) String);
+pub(crate) struct TooLarge {
+    pub(crate) text: String,
+    pub(crate) limit: Limit,
+}
 
 impl Transaction {
     /// Counts a publish.
@@ -75,10 +79,11 @@ impl Transaction {
         let TransactionLimits { len_max, bytes_max } = limits;
         if self.publishes + self.settled.len() > len_max {
             let text = format!("transaction of more than {len_max} publishes and settlements");
-            return Err(TooLarge(text));
+            return Err(TooLarge { text, limit: Limit::TransactionLen });
         }
         if self.bytes > bytes_max {
-            return Err(TooLarge(format!("transaction of more than {bytes_max} bytes")));
+            let text = format!("transaction of more than {bytes_max} bytes");
+            return Err(TooLarge { text, limit: Limit::TransactionSize });
         }
         Ok(())
     }

@@ -34,8 +34,6 @@ pub struct Config {
     pub client_id_len_max: u16,
     /// How many user properties one packet may carry.
     pub user_properties_max: u16,
-    /// How many levels a topic filter may have.
-    pub filter_levels_max: u16,
     /// Where else clients may go: sent as Server Reference with the reason codes 0x9C and 0x9D. Empty
     /// if they may go nowhere.
     pub server_reference: String,
@@ -55,7 +53,6 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(10),
             client_id_len_max: 250,
             user_properties_max: 1024,
-            filter_levels_max: 200,
             server_reference: String::new(),
         }
     }

@@ -38,6 +38,10 @@ pub enum Error {
 }
 
 impl Error {
+    /// A client identifier is longer than [`client_id_len_max`](crate::Config::client_id_len_max).
+    pub const CLIENT_ID_TOO_LONG: Self =
+        Self::rule(ReasonCode::ClientIdentifierNotValid, "client identifier is too long");
+
     /// The code for the CONNACK or DISCONNECT that tells the peer.
     pub const fn reason(&self) -> ReasonCode {
         match self {

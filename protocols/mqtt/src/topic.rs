@@ -42,15 +42,15 @@ pub(crate) fn is_name(topic: &str) -> bool {
 }
 
 /// Whether a subscription to `filter` can be granted at all.
-pub(crate) fn check_filter(filter: &str, levels_max: usize) -> Result<(), ReasonCode> {
+pub(crate) fn check_filter(filter: &str) -> Result<(), ReasonCode> {
     if !is_shared(filter) {
-        return check_levels(filter, levels_max);
+        return check_levels(filter);
     }
     let (name, inner) = split_shared(filter).ok_or(ReasonCode::TopicFilterInvalid)?;
     if !is_name(name) || inner.is_empty() {
         return Err(ReasonCode::TopicFilterInvalid);
     }
-    check_levels(inner, levels_max)
+    check_levels(inner)
 }
 
 /// The name and the filter of a shared subscription, `$share/name/filter`; `None` for another filter.
@@ -69,12 +69,12 @@ pub(crate) fn is_shared(filter: &str) -> bool {
 }
 
 /// Wildcards fill whole levels and `#` is the last one [MQTT-4.7.1-1, -2].
-pub(crate) fn check_levels(filter: &str, levels_max: usize) -> Result<(), ReasonCode> {
-    let mut levels = filter.split('/').enumerate().peekable();
-    while let Some((index, level)) = levels.next() {
+fn check_levels(filter: &str) -> Result<(), ReasonCode> {
+    let mut levels = filter.split('/').peekable();
+    while let Some(level) = levels.next() {
         let is_wildcard_level = level == "+" || (level == "#" && levels.peek().is_none());
         let has_wildcard = level.bytes().any(is_wildcard);
-        if index >= levels_max || (has_wildcard && !is_wildcard_level) {
+        if has_wildcard && !is_wildcard_level {
             return Err(ReasonCode::TopicFilterInvalid);
         }
     }
@@ -103,26 +103,20 @@ mod tests {
     #[test]
     fn a_wildcard_fills_a_level_and_the_last_one_swallows_the_rest() {
         for filter in ["#", "+", "+/+", "/+", "a/#", "a/+/b", "+/#", "a//b", "$SYS/#", "/"] {
-            assert_eq!(check_filter(filter, 8), Ok(()), "{filter}");
+            assert_eq!(check_filter(filter), Ok(()), "{filter}");
         }
         for filter in ["a#", "a/#/b", "#/", "a+", "+a/b", "a/b+", "##", "++"] {
-            assert_eq!(check_filter(filter, 8), Err(ReasonCode::TopicFilterInvalid), "{filter}");
+            assert_eq!(check_filter(filter), Err(ReasonCode::TopicFilterInvalid), "{filter}");
         }
-    }
-
-    #[test]
-    fn the_number_of_levels_has_a_limit() {
-        assert_eq!(check_filter("a/b/c", 3), Ok(()));
-        assert_eq!(check_filter("a/b/c/d", 3), Err(ReasonCode::TopicFilterInvalid));
     }
 
     #[test]
     fn a_shared_subscription_is_told_apart_from_a_broken_one() {
         for filter in ["$share/g/#", "$share/g/a/+", "$share/g//"] {
-            assert_eq!(check_filter(filter, 8), Ok(()), "{filter}");
+            assert_eq!(check_filter(filter), Ok(()), "{filter}");
         }
         for filter in ["$share/x", "$share//t", "$share/g/", "$share/g+/t", "$share/g/a#"] {
-            assert_eq!(check_filter(filter, 8), Err(ReasonCode::TopicFilterInvalid), "{filter}");
+            assert_eq!(check_filter(filter), Err(ReasonCode::TopicFilterInvalid), "{filter}");
         }
     }
 }

@@ -72,6 +72,7 @@ impl Consumer {
             prefetch,
             shared: None,
             window_bytes: node.config.consumer_window.len(),
+            shared_window: None,
         };
         let shard = node.shard_of(queue);
         shard.attach(id.connection, &consumer.outbox);

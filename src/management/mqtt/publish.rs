@@ -14,6 +14,7 @@ use crate::management::publish::{payload, send};
 use crate::management::reply::Reply;
 use crate::server::clock;
 use crate::server::frontend::mqtt::{TOPIC_EXCHANGE, UserProperties, may_be_retained};
+use crate::server::limits::Limit;
 
 /// Publishes in the caller's name, and says whether any queue or session got it.
 pub fn publish(call: &Call) -> Answer {
@@ -29,6 +30,7 @@ pub fn publish(call: &Call) -> Answer {
     let body = payload(&fields)?;
     let max = call.node().config.message_size_max.0;
     if body.len() as u64 > max {
+        call.node().refusals.note(Limit::MessageSize);
         return Err(Refusal::bad_request(format!("a message has at most {max} bytes")));
     }
     let given = properties(&fields)?;

@@ -209,7 +209,6 @@ fn mqtt_config(config: &Config) -> leveret_mqtt::Config {
         client_id_len_max: config.mqtt_client_id_max,
         connect_size_max: config.mqtt_connect_size_max.0.min(u32::MAX.into()) as u32,
         user_properties_max: config.mqtt_user_properties_max,
-        filter_levels_max: config.mqtt_topic_levels_max,
         server_reference: config.mqtt_server_reference.clone(),
     }
 }

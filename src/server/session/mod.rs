@@ -262,6 +262,15 @@ impl Node {
         }
     }
 
+    /// Tells whoever holds a session that retained messages are due to it.
+    pub fn remind_of_retained(&self, queue: QueueId) {
+        let mut sessions = self.lock_sessions();
+        if let Some(holder) = sessions.find(queue).and_then(|(_, session)| session.holder.as_ref())
+        {
+            holder.outbox.notify(Notice::RetainedDue);
+        }
+    }
+
     /// Sets the timers of a session that nobody holds. Gives its will if it is due now.
     fn wait(&self, session: &mut Session) -> Option<Box<Will>> {
         let now = clock::now();

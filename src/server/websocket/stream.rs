@@ -37,7 +37,7 @@ enum State {
     /// The peer has taken its leave.
     Left,
     /// The peer broke a rule; the reader has still to hear of it.
-    Broken(&'static str),
+    Broken(ErrorKind, &'static str),
     /// It has; what comes is thrown away.
     Refused,
 }
@@ -87,7 +87,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             "" => State::Left,
             reason => {
                 tracing::debug!(code = u16::from(end.code), reason, "WebSocket refused");
-                State::Broken(reason)
+                let is_size = end.code == CloseCode::Size;
+                let kind = if is_size { ErrorKind::FileTooLarge } else { ErrorKind::InvalidData };
+                State::Broken(kind, reason)
             }
         };
     }
@@ -122,9 +124,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocket<S> {
                     }
                 }
                 State::Left => return Poll::Ready(Ok(())),
-                State::Broken(reason) => {
+                State::Broken(kind, reason) => {
                     self.state = State::Refused;
-                    return Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, reason)));
+                    return Poll::Ready(Err(io::Error::new(kind, reason)));
                 }
                 State::Refused => return Pin::new(&mut self.socket).poll_read(context, buf),
             }

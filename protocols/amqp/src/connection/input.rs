@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Connection, State};
 use crate::assembly::{Assembled, Following};
 use crate::channel::{Mode, Phase};
-use crate::error::{Exception, Failure, ReplyCode};
+use crate::error::{Exception, Failure, Limit, ReplyCode};
 use crate::event::{Event, Outcome, Publish};
 use crate::frame::{self, Frame, OVERHEAD, Unframed};
 use crate::method::basic::{self, Settle};
@@ -285,7 +285,8 @@ impl Connection {
                         "number of channels opened ({max}) has reached \
                          the negotiated channel_max ({max})"
                     );
-                    return Err(Failure::connection(ReplyCode::NotAllowed, text, id));
+                    let exception = Exception::new(ReplyCode::NotAllowed, text, id);
+                    return Err(Box::new(Failure::Connection(exception.beyond(Limit::Channels))));
                 }
                 self.channels.insert(number);
                 Ok(Some(Event::ChannelOpen { channel: number }))
@@ -378,7 +379,8 @@ pub(super) fn unknown_tag(tag: u64, id: MethodId) -> Box<Failure> {
 }
 
 pub(super) fn too_large(error: TooLarge, id: MethodId) -> Box<Failure> {
-    Failure::channel(ReplyCode::PreconditionFailed, error.0, id)
+    let exception = Exception::new(ReplyCode::PreconditionFailed, error.text, id);
+    Box::new(Failure::Channel(exception.beyond(error.limit)))
 }
 
 fn unimplemented(id: MethodId) -> Box<Failure> {

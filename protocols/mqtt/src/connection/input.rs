@@ -142,7 +142,6 @@ impl Connection {
             version: self.version(),
             is_bridge: self.is_bridge,
             user_properties_max: self.config.user_properties_max,
-            filter_levels_max: self.config.filter_levels_max,
         }
     }
 

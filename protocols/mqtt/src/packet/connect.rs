@@ -174,7 +174,7 @@ fn parse_client_id<'a>(
         Version::V5 => Error::rule(INVALID_ID, "client identifier is no valid string"),
     })?;
     if client_id.len() > usize::from(config.client_id_len_max) {
-        return Err(Error::rule(INVALID_ID, "client identifier is too long"));
+        return Err(Error::CLIENT_ID_TOO_LONG);
     }
     Ok(client_id)
 }

@@ -98,7 +98,6 @@ pub(crate) struct Rules {
     /// The client is the bridge of another broker and speaks for its own clients.
     pub(crate) is_bridge: bool,
     pub(crate) user_properties_max: u16,
-    pub(crate) filter_levels_max: u16,
 }
 
 /// The properties of a CONNACK or DISCONNECT that says no, from the most telling form to the

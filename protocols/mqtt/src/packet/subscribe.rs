@@ -148,8 +148,7 @@ impl<'a> Iterator for Filters<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let subscription = self.read().ok()?;
-        let levels_max = usize::from(self.rules.filter_levels_max);
-        Some(topic::check_filter(subscription.filter, levels_max).map(|()| subscription))
+        Some(topic::check_filter(subscription.filter).map(|()| subscription))
     }
 }
 

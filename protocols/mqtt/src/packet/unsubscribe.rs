@@ -25,7 +25,6 @@ pub struct Unsubscribe<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct UnsubscribeFilters<'a> {
     rest: Reader<'a>,
-    levels_max: u16,
 }
 
 impl<'a> Unsubscribe<'a> {
@@ -38,7 +37,7 @@ impl<'a> Unsubscribe<'a> {
         };
         let users_max = rules.user_properties_max;
         let properties = property::scan(section, property::UNSUBSCRIBE, users_max, |_| ())?;
-        let filters = UnsubscribeFilters { rest: reader, levels_max: rules.filter_levels_max };
+        let filters = UnsubscribeFilters { rest: reader };
         filters.check()?;
         Ok(Self { packet_id, properties, filters })
     }
@@ -70,9 +69,6 @@ impl<'a> Iterator for UnsubscribeFilters<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let filter = self.read().ok()?;
-        Some(match topic::check_filter(filter, usize::from(self.levels_max)) {
-            Err(ReasonCode::TopicFilterInvalid) => Err(ReasonCode::TopicFilterInvalid),
-            _ => Ok(filter),
-        })
+        Some(topic::check_filter(filter).map(|()| filter))
     }
 }

@@ -99,8 +99,7 @@ fn deep_topics_and_filters_need_no_stack() {
     let seen = server.send(&packet(0x30, &[&field(&slashes), &[0]]));
     assert!(matches!(seen[..], [Seen::Publish(_)]));
     let seen = server.send(&packet(0x82, &[&[0, 1, 0], &field(&slashes), &[0]]));
-    let refused = vec![Err(ReasonCode::TopicFilterInvalid)];
-    assert_eq!(seen, [Seen::Subscribe(1, None, refused)]);
+    assert!(matches!(&seen[..], [Seen::Subscribe(1, None, results)] if results[0].is_ok()));
 }
 
 #[test]

@@ -33,15 +33,24 @@ const RETRY: Duration = Duration::from_millis(1);
 
 impl Amqp {
     pub(super) fn qos(&mut self, channel: u16, qos: Qos) -> Result<(), Refusal> {
-        let state = self.channel(channel);
         if qos.global {
-            state.shared.set_limit(u32::from(qos.prefetch_count));
+            let limit = self.unacked_max(qos.prefetch_count);
+            let state = self.channel(channel);
+            state.global_prefetch = qos.prefetch_count;
+            state.shared.set_limit(limit);
             self.wake_consumers(channel);
         } else {
-            state.prefetch = qos.prefetch_count;
+            self.channel(channel).prefetch = qos.prefetch_count;
         }
         self.connection.reply(channel, ServerMethod::BasicQosOk);
         Ok(())
+    }
+
+    /// How many deliveries of a channel may wait for acknowledgement if its client asks for a prefetch of
+    /// so many; 0 is without end.
+    pub(super) fn unacked_max(&self, prefetch: u16) -> u32 {
+        let limits = [u32::from(prefetch), self.node.config.amqp_unacked_max];
+        limits.into_iter().filter(|&limit| limit > 0).min().unwrap_or(0)
     }
 
     pub(super) fn consume(&mut self, channel: u16, consume: &Consume<'_>) -> Result<(), Refusal> {
@@ -75,6 +84,7 @@ impl Amqp {
             prefetch,
             shared: Some(shared),
             window_bytes: self.node.config.consumer_window.len(),
+            shared_window: Some(self.window.shared.clone()),
         };
         let number = self.consumers.add(channel, &tag, queue);
         if let Some(replies) = self.channel(channel).replies.as_mut().filter(|_| for_replies) {
@@ -144,6 +154,8 @@ impl Amqp {
         self.end_consumer(number);
         self.channel(channel);
         self.connection.reply(channel, ServerMethod::BasicCancel { consumer_tag: &tag });
+        // What it held counts no more.
+        self.note_credit(channel);
     }
 
     /// A delivery was not settled in the time that its queue allows: its channel is closed, so that
@@ -161,6 +173,12 @@ impl Amqp {
 
     pub(super) fn get(&mut self, channel: u16, get: &Get<'_>) -> Result<(), Refusal> {
         let queue = self.find_queue_to_read(channel, get.queue)?;
+        let max = self.unacked_max(0) as usize;
+        if !get.no_ack && max > 0 && self.connection.unsettled_len(channel) >= max {
+            self.node.refusals.note(Limit::Unacked);
+            let text = format!("reached maximum ({max}) of unacknowledged messages per channel");
+            return Err(Refusal::precondition(text));
+        }
         let retry_at = clock::now();
         self.get_from(WaitingGet { channel, queue, no_ack: get.no_ack, retry_at });
         Ok(())

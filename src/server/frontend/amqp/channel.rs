@@ -21,7 +21,9 @@ pub(super) struct Channel {
     pub last_queue: Box<str>,
     /// The prefetch of consumers that start from now on.
     pub prefetch: u16,
-    /// The prefetch of all its consumers together.
+    /// The prefetch of all its consumers together, as the client asked for it.
+    pub global_prefetch: u16,
+    /// How much of that, or else of what a channel may have, is used.
     pub shared: Arc<SharedPrefetch>,
     /// Where direct replies go, while it has a consumer for them.
     pub replies: Option<Replies>,
@@ -51,7 +53,9 @@ impl Amqp {
 
     fn open_channel(&mut self, channel: u16) -> Result<(), LimitReached> {
         let _place = Some(self.node.admit_channel(&self.identity.user)?);
-        self.channels.insert(channel, Channel { _place, is_changed: true, ..Channel::default() });
+        let state = Channel { _place, is_changed: true, ..Channel::default() };
+        state.shared.set_limit(self.unacked_max(0));
+        self.channels.insert(channel, state);
         self.node.churn.channels_opened.add(1);
         self.node.announce_channel("channel.created", &self.peer, channel);
         self.connection.channel_open_ok(channel);
@@ -111,7 +115,7 @@ impl Amqp {
                 confirm: self.connection.is_confirming(number),
                 transactional: self.connection.is_transactional(number),
                 prefetch: channel.prefetch,
-                global_prefetch: u16::try_from(channel.shared.limit()).unwrap_or(u16::MAX),
+                global_prefetch: channel.global_prefetch,
                 counts,
             };
         }

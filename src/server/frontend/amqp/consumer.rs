@@ -1,9 +1,41 @@
-//! The consumers of a connection, by the number that the core knows them by.
+//! The consumers of a connection, by the number that the core knows them by, and the window that they
+//! share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use leveret_core::QueueId;
+use leveret_core::{QueueId, SharedWindow};
 use smallvec::SmallVec;
+
+/// What may be on its way to all consumers of a connection together.
+#[derive(Debug)]
+pub(super) struct Window {
+    pub shared: Arc<SharedWindow>,
+    /// Bytes of deliveries that were not given back yet.
+    pub debt_bytes: usize,
+    /// Consumers that wait for room, in the order in which they came.
+    pub line: VecDeque<u64>,
+}
+
+impl Window {
+    /// A window of so many bytes.
+    pub fn new(bytes: usize) -> Self {
+        let shared = Arc::new(SharedWindow::new(bytes));
+        Window { shared, debt_bytes: 0, line: VecDeque::new() }
+    }
+
+    /// What was delivered is on the socket.
+    pub fn give_back(&mut self) {
+        if self.debt_bytes > 0 {
+            self.shared.give_back(std::mem::take(&mut self.debt_bytes));
+        }
+    }
+
+    /// The consumer whose turn it is, if there is room for it.
+    pub fn next_in_line(&mut self) -> Option<u64> {
+        self.line.pop_front_if(|_| self.shared.has_room())
+    }
+}
 
 /// The consumers of all channels of a connection.
 #[derive(Debug, Default)]

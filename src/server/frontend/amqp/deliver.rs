@@ -20,6 +20,7 @@ impl Amqp {
     pub(super) fn deliver(&mut self, delivery: &Delivery) {
         let number = delivery.consumer.number;
         let window = self.node.config.consumer_window.len();
+        self.window.debt_bytes += delivery.message.size_bytes();
         let Some(consumer) = self.consumers.get(number).filter(|consumer| !consumer.is_over) else {
             return self.hand_back(delivery);
         };
@@ -56,7 +57,12 @@ impl Amqp {
 
     /// Gives windows back to their queues once the socket has taken most of the output.
     pub(super) fn return_windows(&mut self, waiting: usize) {
-        if waiting > WAITING_BYTES_MAX || self.consumers.due.is_empty() {
+        if waiting > WAITING_BYTES_MAX {
+            return;
+        }
+        self.window.give_back();
+        self.serve_line();
+        if self.consumers.due.is_empty() {
             return;
         }
         for number in std::mem::take(&mut self.consumers.due) {
@@ -66,6 +72,21 @@ impl Amqp {
             self.node.shard_of(queue).post(|work| {
                 if let Some(queue) = work.state.queue(queue) {
                     queue.written(id, bytes);
+                    queue.pump(work.now_ms, &mut work.fx);
+                }
+            });
+        }
+    }
+
+    /// Has those consumers served that wait for the window of the connection, while it has room.
+    pub(super) fn serve_line(&mut self) {
+        while let Some(number) = self.window.next_in_line() {
+            let Some(consumer) = self.consumers.get(number) else { continue };
+            let queue = consumer.queue;
+            let id = self.id(number);
+            self.node.shard_of(queue).post(|work| {
+                if let Some(queue) = work.state.queue(queue) {
+                    queue.call_up(id);
                     queue.pump(work.now_ms, &mut work.fx);
                 }
             });
@@ -134,10 +155,10 @@ impl Amqp {
     }
 
     /// Something was settled on a channel: its consumers may have room for more.
-    fn note_credit(&mut self, channel: u16) {
+    pub(super) fn note_credit(&mut self, channel: u16) {
         let Some(state) = self.channels.get_mut(&channel) else { return };
         state.is_changed = true;
-        if state.shared.limit() > 0 {
+        if state.shared.take_shortage() {
             self.wake_consumers(channel);
         }
     }

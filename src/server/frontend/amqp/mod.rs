@@ -49,10 +49,10 @@ use crate::server::usage::Admission;
 use crate::server::{DEFAULT_VHOST, Node, clock};
 use basic::WaitingGet;
 use channel::Channel;
-use consumer::Consumers;
+use consumer::{Consumers, Window};
 use held::{Held, Waiting};
 use login::{Renewal, WaitingLogin};
-use refusal::Refusal;
+use refusal::{Refusal, limit_named};
 
 /// One AMQP connection.
 pub struct Amqp {
@@ -73,6 +73,7 @@ pub struct Amqp {
     admission: Option<Admission>,
     channels: BTreeMap<u16, Channel>,
     consumers: Consumers,
+    window: Window,
     publisher: Publisher,
     /// When what is being read came in, in milliseconds since the Unix epoch.
     read_at_ms: u64,
@@ -124,6 +125,7 @@ impl Amqp {
     ) -> Self {
         let publisher = Publisher::new(None);
         let vhost = node.topology().vhost_name(DEFAULT_VHOST);
+        let window = Window::new(node.config.connection_window.len());
         Amqp {
             node,
             peer,
@@ -137,6 +139,7 @@ impl Amqp {
             admission: None,
             channels: BTreeMap::new(),
             consumers: Consumers::default(),
+            window,
             publisher,
             read_at_ms: 0,
             gate: Gate::default(),
@@ -193,6 +196,10 @@ impl Amqp {
                 self.connection.channel_close_ok(channel);
             }
             Event::ChannelFailed { channel, error, unsettled } => {
+                error
+                    .limit
+                    .into_iter()
+                    .for_each(|limit| self.node.refusals.note(limit_named(limit)));
                 tracing::info!(peer = %self.peer.link.peer, channel, %error, "channel closed");
                 self.end_channel(channel, &unsettled);
             }
@@ -201,6 +208,10 @@ impl Amqp {
                 self.connection.close_ok();
             }
             Event::Failed { error } => {
+                error
+                    .limit
+                    .into_iter()
+                    .for_each(|limit| self.node.refusals.note(limit_named(limit)));
                 tracing::info!(peer = %self.peer.link.peer, %error, "connection closed");
                 self.clean_up();
             }
@@ -295,13 +306,14 @@ impl Amqp {
                 return self.gate.push(None, Promise::Cancel(consumer.number));
             }
             Notice::Cancelled(_, consumer) => return self.consumer_cancelled(consumer.number),
+            Notice::Stalled(consumer) => return self.window.line.push_back(consumer.number),
             Notice::Overdue(consumer, timeout_ms) => {
                 return self.consumer_overdue(now, consumer.number, *timeout_ms);
             }
             Notice::Close(CloseReason::Shutdown) => {
                 "broker forced connection closure with reason 'shutdown'"
             }
-            Notice::Close(CloseReason::TakenOver) => return,
+            Notice::RetainedDue | Notice::Close(CloseReason::TakenOver) => return,
             Notice::Close(CloseReason::Operator(text)) => text,
         };
         self.connection.connection_error(now, ReplyCode::ConnectionForced, text, MethodId::NONE);
@@ -381,6 +393,7 @@ impl Frontend for Amqp {
         for notice in mail.notices.drain(..) {
             self.handle_notice(clock::now(), &notice);
         }
+        self.serve_line();
         self.finish_login(clock::now());
         self.finish_renewal(clock::now());
         self.finish_held(clock::now());

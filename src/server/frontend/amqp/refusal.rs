@@ -4,6 +4,7 @@ use leveret_amqp::ReplyCode;
 use leveret_core::{TopologyError, TopologyErrorKind};
 
 use crate::server::control::DeleteError;
+use crate::server::limits::Limit;
 
 /// A reply code and the explanation behind it. The code decides whether the channel or the
 /// connection is closed.
@@ -44,5 +45,18 @@ impl From<DeleteError> for Refusal {
             DeleteError::Topology(error) => error.into(),
             other => Refusal::precondition(other.to_string()),
         }
+    }
+}
+
+/// What a limit of the protocol is called.
+pub(super) fn limit_named(limit: leveret_amqp::Limit) -> Limit {
+    match limit {
+        leveret_amqp::Limit::FrameSize => Limit::FrameSize,
+        leveret_amqp::Limit::Channels => Limit::ChannelsOfConnection,
+        leveret_amqp::Limit::MessageSize => Limit::MessageSize,
+        leveret_amqp::Limit::TableDepth => Limit::TableDepth,
+        leveret_amqp::Limit::TableEntries => Limit::TableEntries,
+        leveret_amqp::Limit::TransactionLen => Limit::TransactionLen,
+        leveret_amqp::Limit::TransactionSize => Limit::TransactionSize,
     }
 }

@@ -151,6 +151,7 @@ impl Mqtt {
             queue: opened.queue,
             consumer: opened.consumer,
             durable: expiry_s > 0,
+            is_retained_due: false,
             subscriptions,
             goodbye: None,
         });
@@ -210,9 +211,13 @@ impl Mqtt {
             prefetch: u32::from(self.connection.receive_quota()),
             shared: None,
             window_bytes: self.node.config.consumer_window.len(),
+            shared_window: None,
         };
         if !self.node.start_session(opened.queue, opened.consumer, options) {
-            self.connection.disconnect(TAKEN_OVER);
+            return self.connection.disconnect(TAKEN_OVER);
+        }
+        if accepting.opened.present {
+            self.bring_due();
         }
     }
 

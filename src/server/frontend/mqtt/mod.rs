@@ -86,6 +86,8 @@ struct Session {
     queue: QueueId,
     consumer: ConsumerId,
     durable: bool,
+    /// More of the retained messages follow that subscriptions bring; nothing is read until then.
+    is_retained_due: bool,
     subscriptions: usize,
     /// What its client said at last.
     goodbye: Option<Disconnect>,
@@ -106,8 +108,9 @@ enum Promise {
 
 /// The limit that a client went beyond, if that is what it did.
 fn limit_of(error: &Error) -> Option<Limit> {
-    match error {
+    match *error {
         Error::ConnectTimeout | Error::AuthenticationTimeout => Some(Limit::HandshakeTime),
+        Error::CLIENT_ID_TOO_LONG => Some(Limit::ClientId),
         Error::Rule { reason, .. } => match reason {
             ReasonCode::PacketTooLarge => Some(Limit::PacketSize),
             ReasonCode::QuotaExceeded => Some(Limit::UserProperties),
@@ -147,7 +150,11 @@ impl Mqtt {
     }
 
     fn takes_events(&self) -> bool {
-        self.gate.len() < PROMISES_MAX && !self.is_waiting()
+        self.gate.len() < PROMISES_MAX && !self.is_waiting() && !self.is_retained_due()
+    }
+
+    fn is_retained_due(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_retained_due)
     }
 
     /// When the client has to go.
@@ -252,7 +259,7 @@ impl Mqtt {
             Promise::Acks(acks) => self.acknowledge(&acks),
             Promise::Released(packet_id) => self.connection.release_done(packet_id),
             Promise::Pubrel(packet_id) => self.connection.pubrel(packet_id),
-            Promise::Suback { packet_id, granted } => self.suback(packet_id, &granted),
+            Promise::Suback { packet_id, granted } => self.suback(packet_id, granted),
             Promise::Unsuback { packet_id, codes, text } => {
                 self.connection.unsuback(packet_id, &codes, text);
             }
@@ -265,8 +272,10 @@ impl Mqtt {
             Notice::Cancelled(..) => {
                 Reason::new(ReasonCode::AdministrativeAction, "the session is deleted")
             }
-            // Sessions have no such time.
-            Notice::Overdue(..) => return,
+            // Sessions have no such time, and no window but their own.
+            Notice::Overdue(..) | Notice::Stalled(_) => return,
+            Notice::RetainedDue if is_in => return self.bring_due(),
+            Notice::RetainedDue => return,
             Notice::Close(CloseReason::Shutdown) => self.shutting_down(),
             Notice::Close(CloseReason::TakenOver) => TAKEN_OVER,
             Notice::Close(CloseReason::Operator(why)) => {
@@ -308,6 +317,9 @@ impl Frontend for Mqtt {
         // What an event has to wait for may be durable already; then the next one can be taken.
         while self.take_events(now, input) && self.takes_events() {}
         self.pause.after_input(&self.node, now, self.publisher.is_ahead());
+        if self.is_retained_due() {
+            self.pause.until_at_least(now);
+        }
         self.peer.set_blocked(self.pause.is_alarmed());
     }
 
@@ -356,6 +368,9 @@ impl Frontend for Mqtt {
             self.connection.note_heard(now);
             self.peer.set_blocked(self.pause.is_alarmed());
         }
+        if self.is_retained_due() && self.pause.until().is_none() {
+            self.bring_due();
+        }
         // A client that is not listened to cannot be blamed for its silence.
         if self.wants_input()
             && let Some(error) = self.connection.handle_timeout(now)
@@ -397,6 +412,9 @@ impl Frontend for Mqtt {
             expiry_s.map(|expiry_s| expiry_s.min(max)),
             will,
         );
+        if session.is_retained_due {
+            self.node.remind_of_retained(session.queue);
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use leveret_core::{
-    Binding, Destination, Message, Pattern, Position, QueueId, Subscription, SubscriptionOptions,
-    Syntax, Table, TopologyCommand, TopologyError, topic_to_key,
+    Binding, Destination, Position, QueueId, Subscription, SubscriptionOptions, Syntax, Table,
+    TopologyCommand, TopologyError, topic_to_key,
 };
 use leveret_mqtt::{
     self as mqtt, Reason, ReasonCode, RetainHandling, Subscribe, Unsubscribe, split_shared,
@@ -17,13 +17,13 @@ use super::{Mqtt, Promise, TOPIC_EXCHANGE};
 use crate::config::SubackRefusal;
 use crate::server::clock;
 use crate::server::limits::Limit;
+use crate::server::retained::{Due, DueRetained};
 
 /// One filter of a SUBSCRIBE, answered.
 pub(super) struct Granted {
     reason: Reason<'static>,
     /// What the subscription brings at once.
-    retained: Vec<Arc<Message>>,
-    subscription: Arc<Subscription>,
+    retained: Option<DueRetained>,
 }
 
 impl Mqtt {
@@ -57,6 +57,9 @@ impl Mqtt {
         // More than there may be are refused without a question.
         let max = self.node.config.mqtt_subscriptions_max as usize;
         for filter in subscribe.filters.filter_map(Result::ok).take(max) {
+            if is_too_long(filter.filter, &self.node.config).is_some() {
+                continue;
+            }
             let filter = split_shared(filter.filter).map_or(filter.filter, |(_, filter)| filter);
             // What is refused is refused below.
             _ = reader.check(&self.node, &topic_to_key(filter));
@@ -109,19 +112,16 @@ impl Mqtt {
             RetainHandling::SendIfNew => !existed,
             RetainHandling::DoNotSend => false,
         };
-        let retained = if wants_retained {
-            let pattern = Pattern::mqtt(&binding.key);
-            self.node.retained_matching(&self.vhost, pattern, clock::now_ms())
-        } else {
-            Vec::new()
-        };
+        let retained = wants_retained.then(|| {
+            let subscription = Arc::new(Subscription::from(options));
+            DueRetained::new(self.vhost.clone(), (*binding.key).into(), subscription)
+        });
         let code = match wanted.qos {
             mqtt::Qos::AtMostOnce => ReasonCode::Success,
             mqtt::Qos::AtLeastOnce => ReasonCode::GrantedQos1,
             mqtt::Qos::ExactlyOnce => ReasonCode::GrantedQos2,
         };
-        let subscription = Arc::new(Subscription::from(options));
-        Ok((Granted { reason: code.into(), retained, subscription }, commanded.promise))
+        Ok((Granted { reason: code.into(), retained }, commanded.promise))
     }
 
     /// How a client is told that it may not have a subscription.
@@ -135,15 +135,32 @@ impl Mqtt {
     }
 
     /// Answers a SUBSCRIBE, then sends what it brings.
-    pub(super) fn suback(&mut self, packet_id: u16, granted: &[Granted]) {
+    pub(super) fn suback(&mut self, packet_id: u16, granted: Vec<Granted>) {
         let codes: Vec<ReasonCode> = granted.iter().map(|granted| granted.reason.code).collect();
         let text = first_text(granted.iter().map(|granted| granted.reason));
         self.connection.suback(packet_id, &codes, text);
-        let Some(session) = &self.session else { return };
-        for Granted { retained, subscription, .. } in granted {
-            if !retained.is_empty() {
-                self.node.deliver_retained(session.queue, subscription, retained);
-            }
+        let due: Due = granted.into_iter().filter_map(|granted| granted.retained).collect();
+        if !due.is_empty() {
+            self.bring_retained(due);
+        }
+    }
+
+    /// Goes on with what is due to the session.
+    pub(super) fn bring_due(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        session.is_retained_due = false;
+        if let Some(due) = self.node.retained.take_due(session.queue) {
+            self.bring_retained(due);
+        }
+    }
+
+    fn bring_retained(&mut self, due: Due) {
+        let Some(session) = &mut self.session else { return };
+        session.is_retained_due = self.node.bring_retained(session.queue, due);
+        if session.is_retained_due {
+            // The connection writes, and takes its mail, before it comes back to this; and waits if
+            // the journal is behind by then.
+            self.pause.until_at_least(clock::now());
         }
     }
 
@@ -168,6 +185,10 @@ impl Mqtt {
         &mut self,
         filter: &str,
     ) -> Result<(Reason<'static>, Option<Position>), Reason<'static>> {
+        if let Some(limit) = is_too_long(filter, &self.node.config) {
+            self.node.refusals.note(limit);
+            return Err(LONG_FILTER);
+        }
         let session = self.session.as_mut().ok_or(ReasonCode::UnspecifiedError)?;
         let binding = binding(session.queue, filter);
         let commanded = self
@@ -184,7 +205,7 @@ impl Mqtt {
 
 impl Granted {
     fn refused(reason: Reason<'static>) -> Self {
-        Granted { reason, retained: Vec::new(), subscription: Arc::default() }
+        Granted { reason, retained: None }
     }
 }
 
@@ -194,7 +215,7 @@ fn first_text(mut reasons: impl Iterator<Item = Reason<'static>>) -> &'static st
 }
 
 fn bad_filter(code: ReasonCode) -> Reason<'static> {
-    Reason::new(code, "wildcards, share name or number of levels of a filter are not valid")
+    Reason::new(code, "wildcards or share name of a filter are not valid")
 }
 
 const LONG_FILTER: Reason<'_> =
