@@ -127,17 +127,22 @@ impl Caller {
         caller
     }
 
-    /// The user of a session, if nothing has changed by which it ends.
+    /// The user of a session, if nothing has changed by which it ends. Whoever else knows the user is asked
+    /// again, as for a login; that is no guess, and not counted as one.
     async fn with_session(node: &Node, session: Session, from: IpAddr) -> Result<Caller, Refusal> {
-        let Session { identity, password_hash, lifetime, .. } = session;
-        if !node.may_come_from(&identity.user, from) || identity.has_expired(clock::now()) {
+        let Session { identity, proof, lifetime, .. } = session;
+        if !node.may_come_from(&identity.user, from) {
             return Err(Refusal::login_refused());
         }
         if !identity.is_internal() {
-            return Caller::from_outside(node, identity.anew(), Some(lifetime)).await;
+            let (user, password) = (&*identity.user, Some(&*proof));
+            let login = Credentials { user, password, from, client: None };
+            let renewed = node.backends().renew(&identity, login).await;
+            let renewed = renewed.ok_or_else(Refusal::login_refused)?;
+            return Caller::from_outside(node, renewed, Some(lifetime)).await;
         }
         let user = node.topology().user(&identity.user).cloned();
-        match user.filter(|user| user.password_hash == password_hash) {
+        match user.filter(|user| user.password_hash.as_bytes() == proof) {
             Some(user) => Caller::of_user(identity, user, Some(lifetime)),
             None => Err(Refusal::login_refused()),
         }
@@ -209,13 +214,37 @@ impl Caller {
         self.session
     }
 
-    /// Begins a session, which lasts as long as the password stays what it is.
-    pub fn begin_session(&mut self, sessions: &Sessions, lifetime: Lifetime) -> HeaderValue {
-        // Whoever else knows the user has no way to say that it is all over.
-        let lifetime = if self.identity.is_internal() { lifetime } else { Lifetime::Browser };
+    /// Begins a session of who has logged in with this password, which lasts as long as that is good.
+    pub fn begin_session(
+        &mut self,
+        sessions: &Sessions,
+        password: &[u8],
+        lifetime: Lifetime,
+    ) -> HeaderValue {
+        // A password of somebody else's is not kept for longer than it has to be.
+        let (proof, lifetime) = match self.identity.is_internal() {
+            true => (self.user.password_hash.as_bytes(), lifetime),
+            false => (password, Lifetime::Browser),
+        };
         self.session = Some(lifetime);
-        let (identity, password_hash) = (self.identity.clone(), &self.user.password_hash);
-        sessions.begin(identity, password_hash, lifetime, clock::now())
+        sessions.begin(self.identity.clone(), proof, lifetime, clock::now())
+    }
+
+    /// Whether something that goes on is still allowed. What others have said of it is asked for again once it
+    /// is old.
+    pub async fn may_still(&self, is_allowed: impl Fn() -> bool) -> bool {
+        let now = clock::now();
+        if self.identity.has_expired(now) {
+            return false;
+        }
+        self.identity.forget_old(now);
+        while !is_allowed() {
+            if !self.identity.must_ask() {
+                return false;
+            }
+            self.identity.ask().await;
+        }
+        true
     }
 
     /// Who it is, and by whose word.

@@ -31,7 +31,8 @@ pub async fn login(call: Call) -> Answer {
         false => Lifetime::Browser,
     };
     call.api.sessions.end(&call.headers);
-    let cookie = for_call(&call, caller.begin_session(&call.api.sessions, lifetime));
+    let cookie = caller.begin_session(&call.api.sessions, password.as_bytes(), lifetime);
+    let cookie = for_call(&call, cookie);
     Ok(Reply::json(&users::describe_caller(&caller)).with_header(SET_COOKIE, cookie))
 }
 

@@ -53,6 +53,7 @@ mod rates;
 mod reply;
 mod routes;
 mod sampler;
+mod seal;
 mod sessions;
 mod settings;
 mod totals;

@@ -1,8 +1,9 @@
 //! Sessions of browsers: a login that lasts, and that a cookie stands for.
 //!
 //! The cookie is a token that nobody can guess. What is kept of it is a hash, in memory alone, so a
-//! session ends with the broker. It is of a user with a password: each request asks whether the user is
-//! still there and the password still the same one. A session that nobody uses ends by itself.
+//! session ends with the broker. Each request asks whether what the session began with is still good: the
+//! password of a user who is still there, or what somebody else has to be asked about again. A session that
+//! nobody uses ends by itself.
 //!
 //! A browser sends its cookies by itself, also when a page of somebody else's has it ask. So the cookie
 //! changes nothing without a header that such pages cannot send, and it is given to no page without it.
@@ -16,6 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
+use super::seal;
 use crate::server::backends::Identity;
 use crate::server::scram::random;
 
@@ -31,8 +33,9 @@ type TokenHash = [u8; 32];
 pub struct Session {
     /// The user.
     pub identity: Identity,
-    /// The hash of the password that it began with; empty if whoever knows the user is somebody else.
-    pub password_hash: String,
+    /// What it began with, and what has to be good still: the hash of the password, or, if whoever knows the
+    /// user is somebody else, the password or token itself. It is kept sealed.
+    pub proof: Vec<u8>,
     /// How long it may be idle.
     pub lifetime: Lifetime,
     used_at: Instant,
@@ -58,16 +61,16 @@ impl Lifetime {
 }
 
 impl Sessions {
-    /// Begins a session of the user with this password hash; gives the cookie.
+    /// Begins a session of a user with this proof; gives the cookie.
     pub fn begin(
         &self,
         identity: impl Into<Identity>,
-        password_hash: &str,
+        proof: &[u8],
         lifetime: Lifetime,
         now: Instant,
     ) -> HeaderValue {
         let token = URL_SAFE_NO_PAD.encode(random::<TOKEN_BYTES>());
-        let (identity, password_hash) = (identity.into(), password_hash.to_owned());
+        let (identity, proof) = (identity.into(), seal::seal(&token, proof));
         let mut sessions = self.lock();
         sessions.retain(|_, session| session.is_alive(now));
         if sessions.len() >= SESSIONS_MAX {
@@ -75,7 +78,7 @@ impl Sessions {
             let idle = idle.map(|(hash, _)| *hash);
             idle.and_then(|hash| sessions.remove(&hash));
         }
-        let session = Session { identity, password_hash, lifetime, used_at: now };
+        let session = Session { identity, proof, lifetime, used_at: now };
         sessions.insert(hash(&token), session);
         cookie(&token, (lifetime == Lifetime::Remembered).then_some(REMEMBERED_IDLE_MAX))
     }
@@ -86,7 +89,7 @@ impl Sessions {
         let mut found = tokens(headers).filter_map(|token| {
             let session = sessions.get_mut(&hash(token)).filter(|session| session.is_alive(now))?;
             session.used_at = now;
-            Some(session.clone())
+            Some(Session { proof: seal::open(token, &session.proof)?, ..session.clone() })
         });
         found.next()
     }
@@ -196,12 +199,10 @@ mod tests {
     fn a_session_lasts_while_it_is_used_and_ends_when_it_was_idle_for_long() {
         for lifetime in [Lifetime::Browser, Lifetime::Remembered] {
             let (sessions, start) = (Sessions::default(), clock::now());
-            let headers = sent(&sessions.begin("jo", "hash", lifetime, start));
+            let headers = sent(&sessions.begin("jo", b"hash", lifetime, start));
             let almost = lifetime.idle_max() - Duration::from_millis(1);
-            assert_eq!(
-                sessions.find(&headers, start + almost).unwrap().identity.user.as_ref(),
-                "jo"
-            );
+            let found = sessions.find(&headers, start + almost).unwrap();
+            assert_eq!((&*found.identity.user, &*found.proof), ("jo", b"hash".as_slice()));
             assert!(sessions.find(&headers, start + 2 * almost).is_some());
             assert!(sessions.find(&headers, start + 2 * almost + lifetime.idle_max()).is_none());
         }
@@ -211,7 +212,7 @@ mod tests {
     fn there_are_so_many_sessions_and_the_one_that_is_idle_longest_goes() {
         let (sessions, start) = (Sessions::default(), clock::now());
         let at = |second| start + Duration::from_secs(second);
-        let begin = |second| sent(&sessions.begin("jo", "", Lifetime::Browser, at(second)));
+        let begin = |second| sent(&sessions.begin("jo", b"", Lifetime::Browser, at(second)));
         let (first, second) = (begin(0), begin(1));
         (2..SESSIONS_MAX as u64).for_each(|second| _ = begin(second));
         assert!(sessions.find(&first, at(SESSIONS_MAX as u64)).is_some());
@@ -225,27 +226,30 @@ mod tests {
     #[test]
     fn sessions_that_are_over_make_place_before_others_do() {
         let (sessions, start) = (Sessions::default(), clock::now());
-        let kept = sent(&sessions.begin("jo", "", Lifetime::Remembered, start));
-        (1..SESSIONS_MAX).for_each(|_| _ = sessions.begin("jo", "", Lifetime::Browser, start));
+        let kept = sent(&sessions.begin("jo", b"", Lifetime::Remembered, start));
+        (1..SESSIONS_MAX).for_each(|_| _ = sessions.begin("jo", b"", Lifetime::Browser, start));
         let later = start + BROWSER_IDLE_MAX;
-        sessions.begin("jo", "", Lifetime::Browser, later);
+        sessions.begin("jo", b"", Lifetime::Browser, later);
         assert!(sessions.find(&kept, later).is_some());
         assert_eq!(sessions.lock().len(), 2);
     }
 
     #[test]
-    fn the_token_itself_is_not_kept() {
+    fn neither_the_token_nor_the_proof_is_kept_as_it_is() {
         let sessions = Sessions::default();
-        let cookie = sessions.begin("jo", "", Lifetime::Browser, clock::now());
+        let cookie = sessions.begin("jo", b"secret", Lifetime::Browser, clock::now());
         let token = cookie.to_str().unwrap().split([';', '=']).nth(1).unwrap();
         assert_eq!(URL_SAFE_NO_PAD.decode(token).unwrap().len(), TOKEN_BYTES);
-        assert_eq!(*sessions.lock().keys().next().unwrap(), hash(token));
+        let kept = sessions.lock();
+        let (kept_hash, session) = kept.iter().next().unwrap();
+        assert_eq!(*kept_hash, hash(token));
+        assert!(!session.proof.windows(6).any(|part| part == b"secret"));
     }
 
     #[test]
     fn the_sessions_of_a_user_end_and_those_of_others_do_not() {
         let (sessions, now) = (Sessions::default(), clock::now());
-        let begin = |user| sent(&sessions.begin(user, "", Lifetime::Browser, now));
+        let begin = |user| sent(&sessions.begin(user, b"", Lifetime::Browser, now));
         let (first, second, other) = (begin("jo"), begin("jo"), begin("joe"));
         sessions.end(&first);
         assert!(sessions.find(&first, now).is_none() && sessions.find(&second, now).is_some());
@@ -256,7 +260,7 @@ mod tests {
     #[test]
     fn a_session_that_began_over_tls_has_a_cookie_for_tls_alone() {
         let (sessions, now) = (Sessions::default(), clock::now());
-        let cookie = secured(&sessions.begin("jo", "", Lifetime::Browser, now));
+        let cookie = secured(&sessions.begin("jo", b"", Lifetime::Browser, now));
         let text = cookie.to_str().unwrap();
         assert!(text.starts_with("__Host-leveret_session=") && text.ends_with("; Secure"));
         assert!(sessions.find(&sent(&cookie), now).is_some());

@@ -91,14 +91,18 @@ impl Consumer {
     /// # Cancel safety
     /// A message is taken only when it is given out.
     pub async fn next(&mut self) -> Option<Delivery> {
-        loop {
-            if let Some(delivery) = self.arrived.pop() {
-                self.make_room(&delivery);
-                return Some(delivery);
-            }
-            if self.is_over {
-                return None;
-            }
+        self.arrival().await;
+        let delivery = self.arrived.pop()?;
+        self.make_room(&delivery);
+        Some(delivery)
+    }
+
+    /// Waits until there is a next message, or that there will be none is known. Nothing is taken.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn arrival(&mut self) {
+        while self.arrived.is_empty() && !self.is_over {
             let (outbox, mail) = (&self.outbox, &mut self.mail);
             let arrived = poll_fn(|context| match outbox.take(mail, Some(context)) {
                 true => Poll::Ready(()),
@@ -107,7 +111,7 @@ impl Consumer {
             tokio::select! {
                 biased;
                 () = arrived => {}
-                () = self.node.stopped() => return None,
+                () = self.node.stopped() => self.is_over = true,
             }
             self.arrived.extend(self.mail.deliveries.drain(..).rev());
             self.is_over |= self.mail.notices.drain(..).any(|notice| {

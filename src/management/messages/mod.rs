@@ -25,6 +25,8 @@ pub mod tap;
 
 use std::time::Duration;
 
+use leveret_core::Right;
+
 use super::call::Call;
 use super::error::Refusal;
 
@@ -58,6 +60,16 @@ fn parse_time(text: &str) -> Option<Duration> {
 fn number(call: &Call, name: &str, default: usize) -> Result<usize, Refusal> {
     let Some(text) = call.parameter(name) else { return Ok(default) };
     text.parse().map_err(|_| Refusal::bad_request(format!("{name} must be a whole number")))
+}
+
+/// Whether the caller may read from the queue now, however long ago that was looked at.
+async fn may_still_read(call: &Call, vhost: &str) -> bool {
+    let (caller, queue) = (&call.caller, call.part("queue"));
+    let is_allowed = || {
+        let topology = call.node().topology();
+        topology.check_queue_right(caller.actor(vhost), Right::Read, queue).is_ok()
+    };
+    caller.may_still(is_allowed).await
 }
 
 /// Whether messages wait for their acknowledgement, as `ack=manual` asks for.

@@ -22,7 +22,7 @@ use leveret_core::{Delivery, Right, Settlement};
 use tokio::sync::mpsc;
 
 use super::consumer::{Consumer, settle};
-use super::{is_manual, number};
+use super::{is_manual, may_still_read, number};
 use crate::management::call::{Answer, Api, Call};
 use crate::management::error::Refusal;
 use crate::management::get::message_to_json;
@@ -64,43 +64,34 @@ struct Stream {
 }
 
 impl Stream {
+    /// Until the client or the queue goes, the user may not read any more, or the broker stops.
     async fn run(mut self, mut consumer: Consumer, sender: mpsc::Sender<Bytes>) {
         loop {
-            let next = tokio::select! {
+            let arrival = tokio::select! {
                 biased;
                 () = sender.closed() => return,
-                next = tokio::time::timeout(SILENCE_MAX, consumer.next()) => next,
+                () = self.call.caller.identity().expired() => return,
+                arrival = tokio::time::timeout(SILENCE_MAX, consumer.arrival()) => arrival,
             };
-            let event = match next {
-                Ok(None) => return,
-                Err(_) if self.may_go_on() => Bytes::from_static(b":\n\n"),
-                Err(_) => return,
-                Ok(Some(delivery)) => match self.hold(delivery) {
-                    Some(event) => event,
-                    None => return,
-                },
+            // Looked at before a message is taken: it stays where it is then.
+            if !may_still_read(&self.call, &self.vhost).await {
+                return;
+            }
+            let event = match arrival {
+                Err(_) => Some(NOTHING),
+                Ok(()) => consumer.next().await.and_then(|delivery| self.hold(delivery)),
             };
             // Who does not read gives back what it holds.
-            match tokio::time::timeout(SEND_MAX, sender.send(event)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return,
+            let Some(event) = event else { return };
+            if !send(&sender, event, &self.call).await {
+                return;
             }
         }
     }
 
-    /// Whether the user is still there, and may still read from the queue.
-    fn may_go_on(&self) -> bool {
-        let (actor, queue) = (self.call.caller.actor(&self.vhost), self.call.part("queue"));
-        self.api.node.topology().check_queue_right(actor, Right::Read, queue).is_ok()
-    }
-
-    /// The event for a message; `None` if the user may not have it, or too many are held.
+    /// The event for a message; `None` if too many are held.
     fn hold(&mut self, delivery: Delivery) -> Option<Bytes> {
         let node = &self.api.node;
-        if !self.may_go_on() {
-            settle(node, &delivery, Settlement::Requeue);
-            return None;
-        }
         self.call.tap(&self.vhost, Tap::Deliver(&delivery));
         let mut event = String::new();
         let body = self.describe(&delivery);
@@ -154,6 +145,15 @@ impl Drop for Stream {
     }
 }
 
+/// Sends an event to whoever may still have it; says whether it was taken.
+pub async fn send(sender: &mpsc::Sender<Bytes>, event: Bytes, call: &Call) -> bool {
+    tokio::select! {
+        biased;
+        sent = tokio::time::timeout(SEND_MAX, sender.send(event)) => matches!(sent, Ok(Ok(()))),
+        () = call.caller.identity().expired() => false,
+    }
+}
+
 /// The events of a stream as the body of an answer.
 pub struct Events(pub mpsc::Receiver<Bytes>);
 
@@ -169,6 +169,8 @@ impl hyper::body::Body for Events {
     }
 }
 
+/// A line without a meaning.
+pub const NOTHING: Bytes = Bytes::from_static(b":\n\n");
 /// What the answer is.
 pub const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// Messages that may wait for their acknowledgement, if the request does not say.
@@ -178,4 +180,4 @@ const PREFETCH_MAX: usize = 1_000;
 /// the connection for dead.
 pub const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// How long a client may read nothing.
-pub const SEND_MAX: Duration = Duration::from_secs(60);
+const SEND_MAX: Duration = Duration::from_secs(60);

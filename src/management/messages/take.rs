@@ -8,7 +8,7 @@ use leveret_core::{Delivery, QueueId, Right, Settlement};
 
 use super::consumer::{Consumer, settle};
 use super::headers::{add_properties, header_value};
-use super::{is_manual, time};
+use super::{is_manual, may_still_read, time};
 use crate::management::bindings::percent_encoded;
 use crate::management::call::{Answer, Call};
 use crate::management::error::Refusal;
@@ -38,7 +38,7 @@ pub async fn take(call: Call) -> Answer {
     let delivery = match take_one(call.node(), queue).await? {
         Some((delivery, _)) => Some(delivery),
         None if wait.is_zero() => None,
-        None => wait_for_one(&call, queue, wait).await?,
+        None => wait_for_one(&call, (&vhost, queue), wait).await?,
     };
     let Some(delivery) = delivery else { return Ok(Reply::no_content()) };
     call.tap(&vhost, Tap::Deliver(&delivery));
@@ -62,12 +62,17 @@ pub async fn take(call: Call) -> Answer {
 
 async fn wait_for_one(
     call: &Call,
-    queue: QueueId,
+    (vhost, queue): (&str, QueueId),
     wait: Duration,
 ) -> Result<Option<Delivery>, Refusal> {
     let mut consumer = Consumer::start(&call.api.node, queue, 1, &call.api.waiting)?;
-    let arrived = tokio::time::timeout(wait, consumer.next()).await;
-    Ok(arrived.unwrap_or_default())
+    if tokio::time::timeout(wait, consumer.arrival()).await.is_err() {
+        return Ok(None);
+    }
+    if !may_still_read(call, vhost).await {
+        return Err(Refusal::not_authorised("Access refused."));
+    }
+    Ok(consumer.next().await)
 }
 
 /// Where a message is acknowledged.

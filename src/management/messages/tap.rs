@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::number;
-use super::stream::{EVENT_STREAM, Events, SEND_MAX, SILENCE_MAX};
+use super::stream::{EVENT_STREAM, Events, NOTHING, SILENCE_MAX, send};
 use crate::management::call::{Answer, Call};
 use crate::management::error::Refusal;
 use crate::management::get::message_to_json;
@@ -117,9 +117,8 @@ impl Tap {
         let mut events = vec![NOTHING];
         loop {
             for event in events {
-                match tokio::time::timeout(SEND_MAX, sender.send(event)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) | Err(_) => return,
+                if !send(&sender, event, &self.call).await {
+                    return;
                 }
             }
             let silence = if self.skipped.count > 0 { SKIPPED_EVERY } else { SILENCE_MAX };
@@ -127,16 +126,34 @@ impl Tap {
                 biased;
                 () = sender.closed() => return,
                 () = self.call.api.node.stopped() => return,
+                () = self.call.caller.identity().expired() => return,
                 next = tokio::time::timeout(silence, self.onlooker.arrived()) => next,
             };
             if next.is_ok() {
                 tokio::time::sleep(PAUSE).await;
+            }
+            if !self.may_go_on().await {
+                return;
             }
             events = match self.next_events() {
                 Some(events) => events,
                 None => return,
             };
         }
+    }
+
+    /// Whether the caller may still read what was asked for.
+    async fn may_go_on(&self) -> bool {
+        let (vhost, exchange) = (self.onlooker.vhost(), self.onlooker.exchange());
+        let (call, caller) = (&self.call, &self.call.caller);
+        let is_allowed = || {
+            let (actor, topology) = (caller.actor(vhost), call.node().topology());
+            match caller.identity().is_internal() {
+                true => topology.check_exchange_right(actor, Right::Read, exchange).is_ok(),
+                false => topology.check_read_topic(actor, exchange, &tapped_key(call)).is_ok(),
+            }
+        };
+        caller.may_still(is_allowed).await
     }
 
     /// What there is to say; `None` if the caller may not read from the exchange any more.
@@ -214,8 +231,6 @@ fn event(name: &str, data: &Value) -> Bytes {
     format!("event: {name}\ndata: {data}\n\n").into()
 }
 
-/// A line without a meaning.
-const NOTHING: Bytes = Bytes::from_static(b":\n\n");
 const EVERYTHING: &str = "#";
 /// Messages in a second, if the request does not say.
 const RATE: usize = 50;

@@ -247,18 +247,6 @@ impl Decisions {
         &self.tags
     }
 
-    /// The same user, of whom nothing is known yet.
-    pub fn anew(&self) -> Decisions {
-        Decisions {
-            http: self.http.clone(),
-            user: self.user.clone(),
-            from: self.from.clone(),
-            tags: self.tags.clone(),
-            known: Mutex::default(),
-            epoch: AtomicU64::new(0),
-        }
-    }
-
     /// Whether the user may enter a virtual host, if that is known.
     pub fn may_enter(&self, vhost: &str, client_id: Option<&str>) -> Option<bool> {
         let tags = self.tags.join(" ");

@@ -118,9 +118,10 @@ impl Backends {
         }
     }
 
-    /// Who bears a token that takes the place of an earlier one. It has to be the same user.
+    /// Who has logged in before, by the word of whoever knew the user then: with the same password, or with a
+    /// token that may be another one. It has to be the same user.
     pub async fn renew(&self, identity: &Identity, login: Credentials<'_>) -> Option<Identity> {
-        match self.oauth2.as_ref()?.log_in(login).await {
+        match self.ask(identity.backend(), login).await {
             Said::Welcome(renewed) if renewed.user == identity.user => Some(renewed),
             _ => None,
         }

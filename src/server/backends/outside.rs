@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::http::Decisions;
 use super::oauth2::Grant;
+use crate::config::AuthBackend;
 use crate::server::outbox::Outbox;
 
 /// A user, and by whose word.
@@ -48,13 +49,12 @@ impl Identity {
         self.outside.is_none()
     }
 
-    /// The same user, of whom nothing is known yet that has to be asked for.
-    pub fn anew(&self) -> Self {
+    /// By whose word.
+    pub fn backend(&self) -> AuthBackend {
         match self.outside.as_deref() {
-            Some(Outside::Http(decisions)) => {
-                Identity::outside(self.user.clone(), Outside::Http(decisions.anew()))
-            }
-            Some(Outside::Token(_)) | None => self.clone(),
+            Some(Outside::Http(_)) => AuthBackend::Http,
+            Some(Outside::Token(_)) => AuthBackend::OAuth2,
+            None => AuthBackend::Internal,
         }
     }
 
@@ -63,6 +63,17 @@ impl Identity {
         match self.outside.as_deref() {
             Some(Outside::Token(grant)) => Some(grant.expires_at),
             Some(Outside::Http(_)) | None => None,
+        }
+    }
+
+    /// Returns once it is over, and not at all if nothing is known of that.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn expired(&self) {
+        match self.expires_at() {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => std::future::pending().await,
         }
     }
 
