@@ -170,7 +170,7 @@ settings! {
     auth_timeout: Millis = Millis(Duration::from_secs(5)), "MS";
     /// For how long what a server has allowed is not asked again, in milliseconds; 0 asks every time.
     auth_cache_ttl: Millis = Millis(Duration::from_secs(15)), "MS";
-    /// Requests to a server of auth_backends at a time; more have to wait.
+    /// Requests to a server of auth_backends at a time; more have to wait. At most half are about logins.
     auth_requests_max: u32 = 32, "COUNT";
     /// PEM file with the certificates of those who vouch for servers of auth_backends; empty is those whom
     /// the system trusts.

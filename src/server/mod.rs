@@ -186,7 +186,10 @@ impl Node {
                 alarms: Alarms::new(config.disk_free_min.0, config.memory_max.0),
                 connections: Connections::default(),
                 backends: OnceLock::new(),
-                password_checks: PasswordChecks::new(config.login_failures_max),
+                password_checks: PasswordChecks::new(
+                    config.login_failures_max,
+                    config.auth_requests_max,
+                ),
                 usage: Arc::default(),
                 refusals: Refusals::default(),
                 files: Files::new(config.open_files_reserve),

@@ -1,13 +1,13 @@
 //! Requests to the servers of backends: HTTP/1.1, with or without TLS.
 //!
-//! There are so many at a time; each has to be over in time, whatever it waits for. Connections are used again.
-//! Answers are short, redirections are not followed.
+//! There are so many at a time; each has to be over in time, whatever it waits for. Connections are used again,
+//! for a while: a server that has moved is found where it is now. Answers are short, redirections are not followed.
 
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::uri::{PathAndQuery, Scheme};
@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
+use crate::server::clock;
 use crate::server::tls::{TlsError, read_certificates};
 
 /// Sends requests.
@@ -28,8 +29,15 @@ pub struct HttpClient {
     tls: Option<TlsConnector>,
     timeout: Duration,
     places: Semaphore,
-    idle: Mutex<Vec<(Arc<Url>, SendRequest<Body>)>>,
+    idle: Mutex<Vec<Connection>>,
     idle_max: usize,
+}
+
+/// A connection to a server.
+struct Connection {
+    to: Arc<Url>,
+    opened_at: Instant,
+    sender: SendRequest<Body>,
 }
 
 /// Where requests go.
@@ -160,30 +168,31 @@ impl HttpClient {
         form: Option<&str>,
     ) -> Result<Bytes, RequestError> {
         let _place = self.places.acquire().await.expect("nobody closes it");
-        while let Some(mut sender) = self.take_idle(url) {
-            if sender.ready().await.is_err() {
+        while let Some(mut connection) = self.take_idle(url, clock::now()) {
+            if connection.sender.ready().await.is_err() {
                 continue;
             }
             // The server may close a connection just before it gets the request. Asking twice does no harm.
-            if let Ok(answer) = sender.send_request(url.request(method, form)?).await {
-                return self.read(url, sender, answer).await;
+            let request = url.request(method, form)?;
+            if let Ok(answer) = connection.sender.send_request(request).await {
+                return self.read(connection, answer).await;
             }
         }
-        let mut sender = self.connect(url).await?;
-        let answer = sender.send_request(url.request(method, form)?).await?;
-        self.read(url, sender, answer).await
+        let sender = self.connect(url).await?;
+        let mut connection = Connection { to: url.clone(), opened_at: clock::now(), sender };
+        let answer = connection.sender.send_request(url.request(method, form)?).await?;
+        self.read(connection, answer).await
     }
 
     async fn read(
         &self,
-        url: &Arc<Url>,
-        sender: SendRequest<Body>,
+        connection: Connection,
         answer: axum::http::Response<hyper::body::Incoming>,
     ) -> Result<Bytes, RequestError> {
         let status = answer.status();
         let body = to_bytes(Body::new(answer.into_body()), ANSWER_BYTES_MAX).await;
         let body = body.map_err(RequestError::Body)?;
-        self.put_idle(url, sender);
+        self.put_idle(connection);
         match status {
             StatusCode::OK | StatusCode::CREATED => Ok(body),
             status => Err(RequestError::Status(status)),
@@ -203,21 +212,24 @@ impl HttpClient {
         start(tls.connect(name, socket).await?).await
     }
 
-    fn take_idle(&self, url: &Url) -> Option<SendRequest<Body>> {
+    fn take_idle(&self, url: &Url, now: Instant) -> Option<Connection> {
         let mut idle = self.lock();
-        idle.retain(|(_, sender)| !sender.is_closed());
-        let at = idle.iter().rposition(|(of, _)| of.is_same_server(url))?;
-        Some(idle.swap_remove(at).1)
+        idle.retain(|it| {
+            let age = now.saturating_duration_since(it.opened_at);
+            !it.sender.is_closed() && age < CONNECTION_AGE_MAX
+        });
+        let at = idle.iter().rposition(|it| it.to.is_same_server(url))?;
+        Some(idle.swap_remove(at))
     }
 
-    fn put_idle(&self, url: &Arc<Url>, sender: SendRequest<Body>) {
+    fn put_idle(&self, connection: Connection) {
         let mut idle = self.lock();
-        if !sender.is_closed() && idle.len() < self.idle_max {
-            idle.push((url.clone(), sender));
+        if !connection.sender.is_closed() && idle.len() < self.idle_max {
+            idle.push(connection);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Arc<Url>, SendRequest<Body>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().expect("nothing panics while it holds the list")
     }
 }
@@ -267,9 +279,13 @@ pub fn tls(ca_path: &Path) -> Result<TlsConnector, TlsError> {
 
 /// What an answer may be long: a set of keys is the longest.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// After this a connection is not used again, however busy it is: its server's name may mean another one by now.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[test]
@@ -282,6 +298,37 @@ mod tests {
         for text in ["", "auth.example.org", "/user", "ftp://a/b", "http://", "http:///user"] {
             assert!(text.parse::<Url>().is_err(), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_until_it_is_old() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url: Arc<Url> = Arc::new(url.parse().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while socket.read_buf(&mut request).await.unwrap() > 0 {
+                if request.ends_with(b"\r\n\r\n") {
+                    request.clear();
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nallow";
+                    socket.write_all(answer).await.unwrap();
+                }
+            }
+        });
+        let client = HttpClient::new(None, Duration::from_secs(30), 1);
+        // The server takes one connection.
+        for _ in 0..2 {
+            assert_eq!(&*client.send(&url, &Method::GET, None).await.unwrap(), b"allow");
+        }
+        let connection = client.take_idle(&url, clock::now()).unwrap();
+        let opened_at = connection.opened_at;
+        client.put_idle(connection);
+        let almost = CONNECTION_AGE_MAX - Duration::from_millis(1);
+        let connection = client.take_idle(&url, opened_at + almost).unwrap();
+        client.put_idle(connection);
+        assert!(client.take_idle(&url, opened_at + CONNECTION_AGE_MAX).is_none());
+        server.await.unwrap();
     }
 
     #[test]

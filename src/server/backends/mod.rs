@@ -68,6 +68,8 @@ pub enum Said {
     Welcome(Identity),
     /// It is not.
     Refused,
+    /// It was right once, or will be.
+    NotNow,
     /// It cannot be found out.
     Unknown,
 }

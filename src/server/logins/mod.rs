@@ -10,7 +10,8 @@
 //! The very same login is refused at once for a few seconds afterwards: a client that tries again and again
 //! costs nothing. An address with too many failures (`failures.rs`) is refused unseen.
 //!
-//! All of this is about users of the topology, and failures. Others are known by `backends`.
+//! All of this is about users of the topology, and failures. Others are known by `backends`; addresses take
+//! turns at asking a server as well, and leave it room for what those who are in have to ask.
 
 mod failures;
 mod known;
@@ -42,6 +43,8 @@ pub struct PasswordChecks {
     wrong: Mutex<Known>,
     /// One for each check that may run at a time.
     turns: Arc<Turns>,
+    /// One for each login that a server may be asked about at a time.
+    asking: Arc<Turns>,
     failures: Failures,
 }
 
@@ -94,14 +97,16 @@ enum Checked {
 }
 
 impl PasswordChecks {
-    /// With so many failures of each address in a minute; 0 is no limit.
-    pub fn new(failures_max: u32) -> Self {
+    /// With so many failures of each address in a minute; 0 is no limit. Of the requests that a server gets at
+    /// a time, at most half are about logins, unless there is but one.
+    pub fn new(failures_max: u32, requests_max: u32) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         PasswordChecks {
             key: random(),
             right: Mutex::default(),
             wrong: Mutex::default(),
             turns: Turns::new((processors / 2).clamp(1, CHECKS_MAX)),
+            asking: Turns::new((requests_max as usize / 2).max(1)),
             failures: Failures::new(failures_max),
         }
     }
@@ -231,13 +236,20 @@ impl Node {
                     }
                     Checked::Unknown => Said::Refused,
                 },
-                _ => self.backends().ask(backend, login).await,
+                AuthBackend::Http => match checks.asking.take(source).await {
+                    Some(_turn) if self.may_try(source) => {
+                        self.backends().ask(backend, login).await
+                    }
+                    Some(_) => return refused(login, TOO_MANY_FAILURES),
+                    None => return refused(login, TOO_MANY_WAIT),
+                },
+                AuthBackend::OAuth2 => self.backends().ask(backend, login).await,
             };
             match said {
                 Said::Welcome(identity) => return self.let_in(identity, login),
                 Said::Refused => {}
-                // Nobody is to blame for that.
-                Said::Unknown => is_failure = false,
+                // Nobody is to blame for that, or has guessed.
+                Said::Unknown | Said::NotNow => is_failure = false,
             }
         }
         wrong.into_iter().for_each(|tag| lock(&checks.wrong).add(tag));
@@ -266,7 +278,7 @@ impl Node {
             return Checked::WrongAgain;
         }
         let Some(turn) = self.password_checks.turns.take(source).await else {
-            return Checked::Refused("too many logins are waiting");
+            return Checked::Refused(TOO_MANY_WAIT);
         };
         if !self.may_try(source) {
             return Checked::Refused(TOO_MANY_FAILURES);
@@ -314,6 +326,7 @@ fn refused(login: Credentials<'_>, why: &str) -> Option<Identity> {
 }
 
 const TOO_MANY_FAILURES: &str = "too many logins of this address have failed";
+const TOO_MANY_WAIT: &str = "too many logins are waiting";
 /// Checks at a time: of the processors, at the most half, so that the others go on.
 const CHECKS_MAX: usize = 4;
 /// For how long a login that was wrong is refused at once, at the least.
@@ -325,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_tag_tells_users_passwords_and_hashes_apart() {
-        let (logins, others) = (PasswordChecks::new(0), PasswordChecks::new(0));
+        let (logins, others) = (PasswordChecks::new(0, 1), PasswordChecks::new(0, 1));
         let login = |user, password: &'static str| {
             let from = IpAddr::from([127, 0, 0, 1]);
             Credentials { user, password: Some(password.as_bytes()), from, client: None }

@@ -133,7 +133,8 @@ impl OAuth2 {
             Ok(identity) => Said::Welcome(identity),
             Err(flaw) => {
                 tracing::info!(from = %login.from, %flaw, "the token is refused");
-                Said::Refused
+                // Its signature is good.
+                if flaw == Flaw::Time { Said::NotNow } else { Said::Refused }
             }
         }
     }
