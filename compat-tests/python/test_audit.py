@@ -11,6 +11,7 @@ from pika.exceptions import ChannelClosedByBroker, ProbableAccessDeniedError, Pr
 from support.amqp_client import connect as connect_amqp
 from support.broker import Broker
 from support.management import Management
+from support.metrics import scrape
 from support.mqtt_client import MqttClient
 from support.raw_mqtt import RawMqtt, connect, text
 from support.waiting import eventually
@@ -118,6 +119,9 @@ def test_a_disk_that_is_full_is_logged_once_and_holds_nobody_up(tmp_path, name):
         line = "the audit log cannot be written"
         eventually(lambda: line in broker.output(), f"the line {line!r}")
         assert broker.output().count(line) == 1
+        # The start, and a login and an entry of each client.
+        lost = ("leveret_audit_events_lost_total", frozenset())
+        eventually(lambda: scrape(broker).series[lost] == 11, "what is lost is counted")
         assert broker.terminate() == 0
     finally:
         broker.stop()

@@ -35,6 +35,8 @@ const DISK_FREE_MIN: Metric = Metric::gauge(
     "disk_space_available_limit_bytes",
     "Free space below which publishers are held back",
 );
+const AUDIT_LOST: Metric =
+    Metric::counter("audit_events_lost_total", "Events that the audit log has no room for");
 const UPTIME: Metric = Metric::gauge("erlang_uptime_seconds", "Time since the node started");
 
 const MEMORY_ALARM: Metric =
@@ -144,6 +146,11 @@ impl Scrape {
             self.one(&MEMORY_MAX, limits.memory_max);
             self.one(&DISK_FREE_MIN, limits.disk_free_min);
             self.one(&UPTIME, seconds(clock::now_ms().saturating_sub(self.node.started_at_ms)));
+            if let Some(lost) = self.node.audit_events_lost() {
+                // It has no counterpart in RabbitMQ.
+                self.out.text.head(OWN_PREFIX, &AUDIT_LOST);
+                self.out.text.sample(&[], lost);
+            }
         }
     }
 

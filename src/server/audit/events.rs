@@ -43,6 +43,11 @@ impl Node {
         self.audit.get().is_some()
     }
 
+    /// How many events were lost, if events are noted.
+    pub fn audit_events_lost(&self) -> Option<u64> {
+        self.audit.get().map(Audit::lost)
+    }
+
     /// Goes on in a new file if the one that was written has been moved away; says whether there is one.
     /// Waits for the disk.
     pub fn reopen_audit(&self) -> bool {

@@ -2,12 +2,14 @@
 //!
 //! Whoever has an event adds its line to a list and goes on. The thread appends all that is on the list with
 //! one write. While the list is full, and while the file takes nothing, lines are lost: the broker serves its
-//! clients all the same, and the log says how many. Lines are given to the operating system and not synced.
+//! clients all the same, and counts them. Of a line that the file has the beginning of, the rest comes first once
+//! there is room again, so that each line stays whole. Lines are given to the operating system and not synced.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -24,12 +26,15 @@ struct Shared {
     asked: Condvar,
     /// The thread has done what it was asked.
     done: Condvar,
+    /// Lines that will never be in a file.
+    lost: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     lines: String,
-    lost: u64,
+    /// Lines for which there was no room, of which the log does not know yet.
+    surplus: u64,
     is_writing: bool,
     reopens: bool,
     is_reopening: bool,
@@ -48,8 +53,10 @@ impl AuditFile {
             waiting: Mutex::default(),
             asked: Condvar::new(),
             done: Condvar::new(),
+            lost: AtomicU64::new(0),
         });
-        let writer = Writer { shared: shared.clone(), file, is_torn: false, is_failing: false };
+        let (shared_by, tail) = (shared.clone(), Tail::default());
+        let writer = Writer { shared: shared_by, file, tail, lost_since: None };
         thread::Builder::new().name("audit".to_owned()).spawn(|| writer.run())?;
         Ok(AuditFile(shared))
     }
@@ -58,12 +65,18 @@ impl AuditFile {
     pub fn add(&self, line: &str) {
         let mut waiting = self.0.lock();
         if waiting.lines.len() + line.len() >= WAITING_BYTES_MAX {
-            waiting.lost += 1;
+            waiting.surplus += 1;
+            self.0.lose(1);
             return;
         }
         waiting.lines.push_str(line);
         waiting.lines.push('\n');
         self.0.asked.notify_one();
+    }
+
+    /// How many lines were lost.
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
     }
 
     /// Opens the file by its name once more, and waits until that is done.
@@ -74,7 +87,7 @@ impl AuditFile {
 
     /// Waits until all lines are written.
     pub fn close(&self) {
-        self.wait(|it| it.is_writing || it.lost > 0 || !it.lines.is_empty());
+        self.wait(|it| it.is_writing || it.surplus > 0 || !it.lines.is_empty());
     }
 
     fn wait(&self, is_busy: impl Fn(&Waiting) -> bool) {
@@ -95,26 +108,66 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().expect(HELD)
     }
+
+    fn lose(&self, lines: u64) {
+        self.lost.fetch_add(lines, Ordering::Relaxed);
+    }
 }
 
 struct Writer {
     shared: Arc<Shared>,
     file: File,
-    /// Whether the file may end within a line.
-    is_torn: bool,
-    is_failing: bool,
+    tail: Tail,
+    /// How many lines were lost when the file began to take nothing; `None` while it takes all.
+    lost_since: Option<u64>,
+}
+
+/// The rest of a line that a file has the beginning of.
+#[derive(Debug, Default)]
+struct Tail(Vec<u8>);
+
+impl Tail {
+    /// Appends lines to a file. If it does not take all of them, the lines that it has nothing of are lost:
+    /// says how many, and why.
+    fn append(&mut self, file: &mut impl io::Write, lines: &str) -> Result<(), (u64, io::Error)> {
+        let mut left = std::mem::take(&mut self.0);
+        let mut is_within_line = !left.is_empty();
+        left.extend_from_slice(lines.as_bytes());
+        let mut done = 0;
+        while done < left.len() {
+            let error = match file.write(&left[done..]) {
+                Ok(0) => io::ErrorKind::WriteZero.into(),
+                Ok(written) => {
+                    done += written;
+                    is_within_line = left[done - 1] != b'\n';
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
+            let mut lost = left[done..].split_inclusive(|&byte| byte == b'\n');
+            if is_within_line {
+                self.0 = lost.next().unwrap_or_default().to_vec();
+            }
+            return Err((lost.count() as u64, error));
+        }
+        Ok(())
+    }
 }
 
 impl Writer {
     fn run(mut self) {
-        while let Some(Waiting { lines, lost, reopens, .. }) = self.next() {
+        while let Some(Waiting { lines, surplus, reopens, .. }) = self.next() {
             if reopens {
                 self.reopen();
                 self.shared.lock().is_reopening = false;
                 self.shared.done.notify_all();
             }
-            if lost > 0 {
-                tracing::error!(lost, "audit events are lost: they came faster than the disk");
+            if surplus > 0 {
+                tracing::error!(
+                    lost = surplus,
+                    "audit events are lost: they came faster than the disk"
+                );
             }
             if !lines.is_empty() {
                 self.write(&lines);
@@ -128,7 +181,7 @@ impl Writer {
         waiting.is_writing = false;
         self.shared.done.notify_all();
         let is_idle =
-            |it: &mut Waiting| it.lines.is_empty() && it.lost == 0 && !it.reopens && !it.ends;
+            |it: &mut Waiting| it.lines.is_empty() && it.surplus == 0 && !it.reopens && !it.ends;
         let mut waiting = self.shared.asked.wait_while(waiting, is_idle).expect(HELD);
         if waiting.ends && waiting.lines.is_empty() {
             return None;
@@ -140,7 +193,12 @@ impl Writer {
 
     fn reopen(&mut self) {
         match open(&self.shared.path) {
-            Ok(file) => (self.file, self.is_torn) = (file, false),
+            Ok(file) => {
+                self.file = file;
+                // Nothing more comes into the one before.
+                let torn = std::mem::take(&mut self.tail);
+                self.shared.lose(u64::from(!torn.0.is_empty()));
+            }
             Err(error) => {
                 let path = self.shared.path.display();
                 tracing::error!(%path, %error, "the audit log stays in the file that it is in");
@@ -149,22 +207,23 @@ impl Writer {
     }
 
     fn write(&mut self, lines: &str) {
-        let begun = if self.is_torn { "\n" } else { "" };
-        let written = match begun.is_empty() {
-            true => self.file.write_all(lines.as_bytes()),
-            false => self.file.write_all(format!("{begun}{lines}").as_bytes()),
-        };
-        self.is_torn = written.is_err();
-        if let Err(error) = &written
-            && !self.is_failing
-        {
-            let path = self.shared.path.display();
-            tracing::error!(%path, %error, "the audit log cannot be written: events are lost");
+        let lost_before = self.shared.lost.load(Ordering::Relaxed);
+        match (self.tail.append(&mut self.file, lines), self.lost_since) {
+            (Ok(()), None) => {}
+            (Ok(()), Some(since)) => {
+                let lost = lost_before - since;
+                tracing::info!(lost, "the audit log can be written again");
+                self.lost_since = None;
+            }
+            (Err((lost, error)), since) => {
+                self.shared.lose(lost);
+                if since.is_none() {
+                    let path = self.shared.path.display();
+                    tracing::error!(%path, %error, "the audit log cannot be written: events are lost");
+                }
+                self.lost_since = since.or(Some(lost_before));
+            }
         }
-        if written.is_ok() && self.is_failing {
-            tracing::info!("the audit log can be written again");
-        }
-        self.is_failing = written.is_err();
     }
 }
 
@@ -220,11 +279,36 @@ mod tests {
     #[test]
     fn a_disk_that_is_full_holds_nobody_up() {
         let file = AuditFile::open(Path::new("/dev/full")).unwrap();
-        for _ in 0..3 {
+        for count in 1..=3 {
             file.add("line");
             file.close();
+            assert_eq!(file.lost(), count);
         }
         assert!(file.0.lock().lines.is_empty());
+    }
+
+    #[test]
+    fn lines_stay_whole_wherever_the_room_ends_and_those_that_are_lost_are_counted() {
+        let batches = ["a\n", "bcé\nd\n", "e\nf\ng\n"];
+        let all: String = batches.concat();
+        for room in 0..=all.len() {
+            let (mut disk, mut more) = (vec![0; room], Vec::new());
+            let (mut tail, mut lost, mut left) = (Tail::default(), 0, &mut *disk);
+            for batch in batches {
+                lost += tail.append(&mut left, batch).err().map_or(0, |(lost, _)| lost);
+            }
+            let free = left.len();
+            // There is room again.
+            tail.append(&mut more, "last\n").unwrap();
+            disk.truncate(room - free);
+            disk.extend(more);
+            let text = String::from_utf8(disk).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            let is_whole = |line: &&str| all.lines().chain(["last"]).any(|whole| whole == *line);
+            assert!(lines.iter().all(is_whole), "{room}: {text:?}");
+            let known = all.lines().count() + 1;
+            assert_eq!((lines.len() + lost as usize, lines.last()), (known, Some(&"last")));
+        }
     }
 
     #[test]
@@ -235,9 +319,7 @@ mod tests {
         let file = AuditFile::open(Path::new(&path)).unwrap();
         let line = "l".repeat(WAITING_BYTES_MAX / 8);
         (0..30).for_each(|_| file.add(&line));
-        let waiting = file.0.lock();
-        assert!(waiting.lost > 0 && waiting.lines.len() <= WAITING_BYTES_MAX);
-        drop(waiting);
+        assert!(file.0.lock().lines.len() <= WAITING_BYTES_MAX && file.lost() > 0);
         drop((reader, writer));
     }
 }

@@ -52,6 +52,14 @@ impl Audit {
         }
     }
 
+    /// How many events will never be in the file.
+    pub fn lost(&self) -> u64 {
+        match self {
+            Audit::Log => 0,
+            Audit::File(file) => file.lost(),
+        }
+    }
+
     /// Goes on in a new file if the one that was written has been moved away. The file is there when this
     /// returns, unless that takes very long.
     pub fn reopen(&self) {
