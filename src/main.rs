@@ -103,10 +103,13 @@ fn raise_file_limit() {
 async fn beat(supervisor: Supervisor, pulse: Pulse) {
     let Some(every) = supervisor.beats_every() else { return };
     loop {
-        let pulse = pulse.clone();
-        if tokio::task::spawn_blocking(move || pulse.feel()).await.is_ok() {
+        let (pulse, supervisor) = (pulse.clone(), supervisor.clone());
+        let beating = tokio::task::spawn_blocking(move || {
+            pulse.feel();
             supervisor.beat();
-        }
+        });
+        // One that has failed is missed by the supervisor.
+        _ = beating.await;
         tokio::time::sleep(every).await;
     }
 }

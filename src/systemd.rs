@@ -33,8 +33,13 @@ impl Supervisor {
         let is_watched = var("WATCHDOG_PID").is_none_or(|pid| pid == own);
         let limit = var("WATCHDOG_USEC").and_then(|limit| limit.parse().ok());
         let watchdog = limit.filter(|&limit| is_watched && limit > 0).map(Duration::from_micros);
-        let socket = Some(Arc::new((UnixDatagram::unbound()?, address)));
-        Ok(Supervisor { socket, watchdog })
+        Supervisor::at(address, watchdog)
+    }
+
+    fn at(address: SocketAddr, watchdog: Option<Duration>) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        Ok(Supervisor { socket: Some(Arc::new((socket, address))), watchdog })
     }
 
     /// Clients are served.
@@ -69,6 +74,7 @@ impl Supervisor {
         self.watchdog.map(|limit| limit / 2)
     }
 
+    /// A supervisor that does not listen is told in vain, after a moment.
     fn tell(&self, state: &str) {
         let Some((socket, address)) = self.socket.as_deref() else { return };
         if let Err(error) = socket.send_to_addr(state.as_bytes(), address) {
@@ -86,4 +92,32 @@ pub fn sockets() -> io::Result<Vec<(String, OwnedFd)>> {
     let handed_over = sd_listen_fds::get().map_err(io::Error::other)?;
     let named = handed_over.into_iter();
     Ok(named.map(|(name, socket)| (name.unwrap_or_default(), socket.into_std())).collect())
+}
+
+/// The longest time that the broker waits for a supervisor that does not listen.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supervisor_that_does_not_listen_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let listener = UnixDatagram::bind(&path).unwrap();
+        let filler = UnixDatagram::unbound().unwrap();
+        filler.set_nonblocking(true).unwrap();
+        while filler.send_to(b"full", &path).is_ok() {}
+        let supervisor = Supervisor::at(SocketAddr::from_pathname(&path).unwrap(), None).unwrap();
+        supervisor.beat();
+        listener.set_nonblocking(true).unwrap();
+        let mut told = [0; 16];
+        while let Ok(len) = listener.recv(&mut told) {
+            assert_eq!(&told[..len], b"full");
+        }
+        supervisor.beat();
+        let len = listener.recv(&mut told).unwrap();
+        assert_eq!(&told[..len], b"WATCHDOG=1");
+    }
 }
