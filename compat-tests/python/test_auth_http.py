@@ -52,24 +52,14 @@ def server():
 
 
 @pytest.fixture
-def start(tmp_path, server):
+def start(start_with, server):
     """Starts brokers that ask the server."""
-    started = []
-
     def start(backends="http", server=server, **settings):
         paths = ("user", "vhost", "resource", "topic")
         urls = {f"auth_http_{path}_url": server.url(path) for path in paths}
-        settings = {"auth_backends": backends, **urls, **settings}
-        flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
-        broker = Broker(tmp_path / str(len(started)), flags)
-        broker.directory.mkdir()
-        started.append(broker)
-        return broker.start()
+        return start_with(auth_backends=backends, **urls, **settings)
 
-    yield start
-    for broker in started:
-        broker.stop()
-        assert "panicked at" not in broker.output(), broker.output()
+    return start
 
 
 def jo(broker, **options):
@@ -239,6 +229,33 @@ def test_requests_at_a_time_are_limited(start, server):
     assert server.peak == 2
 
 
+def test_strangers_that_nobody_answers_leave_those_who_are_in_their_rights(start, server):
+    broker = start(auth_requests_max=4, auth_timeout=20_000, auth_cache_ttl=0)
+    channel = jo(broker).channel()
+    answer = threading.Event()
+
+    def user(form):
+        if form["username"] == "stranger":
+            answer.wait(60)
+        return server.rules.user(form)
+
+    server.answers["user"] = user
+    strangers = [
+        threading.Thread(target=lambda: pytest.raises(Exception, connect, broker.amqp, user="stranger"))
+        for _ in range(12)]
+    for stranger in strangers:
+        stranger.start()
+    try:
+        eventually(lambda: server.now >= 2, "strangers have all the places of logins")
+        for number in range(4):
+            channel.queue_declare(f"q{number}")
+        assert server.now == 2
+    finally:
+        answer.set()
+        for stranger in strangers:
+            stranger.join()
+
+
 @pytest.mark.parametrize("version", [3, 5])
 def test_mqtt_asks_and_refuses(start, server, version):
     broker = start(mqtt_refused_publish="close")
@@ -343,6 +360,43 @@ def test_a_session_of_a_browser_goes_on_asking(start, server):
         assert [vhost["name"] for vhost in browser.get(f"{base}/vhosts").json()] == ["/"]
         server.rules.deny(vhost="/")
         assert browser.get(f"{base}/vhosts").json() == []
+
+
+def test_a_session_of_a_browser_ends_with_its_user_and_has_the_tags_of_now(start, server, monkeypatch):
+    broker = start(auth_cache_ttl=0)
+    base = f"http://{broker.http[0]}:{broker.http[1]}/api"
+    with requests.Session() as browser:
+        form = {"username": "eve", "password": "secret"}
+        assert browser.post(f"{base}/login", data=form).status_code == 200
+        assert browser.get(f"{base}/users").status_code == 200
+        monkeypatch.setitem(USERS, "eve", ("secret", "management"))
+        assert browser.get(f"{base}/users").status_code == 401
+        assert browser.get(f"{base}/whoami").json()["tags"] == ["management"]
+        monkeypatch.setitem(USERS, "eve", ("changed", "administrator"))
+        assert browser.get(f"{base}/whoami").status_code == 401
+        monkeypatch.delitem(USERS, "eve")
+        assert browser.get(f"{base}/whoami").status_code == 401
+    assert "secret" not in broker.output()
+
+
+@pytest.mark.parametrize("path", [
+    "exchanges/%2F/amq.topic/tap", "mqtt/tap", "queues/%2F/q/messages/stream"])
+def test_what_the_management_api_streams_ends_with_the_right_to_it(start, server, path):
+    broker = start(auth_cache_ttl=0)
+    channel = jo(broker).channel()
+    channel.queue_declare("q")
+    channel.queue_bind("q", "amq.topic", "#")
+    url = f"http://{broker.http[0]}:{broker.http[1]}/api/{path}"
+    with requests.get(url, auth=("mo", "secret"), stream=True, timeout=10) as stream:
+        assert stream.status_code == 200
+        lines = stream.iter_lines()
+        channel.basic_publish("amq.topic", "k", b"seen")
+        assert any(b"seen" in line for line in lines)
+        server.rules.deny(username="mo", permission="read")
+        channel.basic_publish("amq.topic", "k", b"hidden")
+        assert not any(b"hidden" in line for line in lines)
+    if path.startswith("queues"):
+        assert get(channel, "q")[2] == b"hidden", "it stays in its queue"
 
 
 def test_the_server_s_certificate_has_to_be_good(start, files):

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+import threading
 import time
 
 import jwt
@@ -64,23 +65,14 @@ def server():
 
 
 @pytest.fixture
-def start(tmp_path, server):
-    started = []
-
+def start(start_with, server):
+    """Starts brokers that take tokens."""
     def start(**settings):
-        settings = {
+        return start_with(**{
             "auth_backends": "oauth2", "oauth2_resource_server_id": "r",
-            "oauth2_jwks_url": server.url("jwks"), **settings}
-        flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
-        broker = Broker(tmp_path / str(len(started)), flags)
-        broker.directory.mkdir()
-        started.append(broker)
-        return broker.start()
+            "oauth2_jwks_url": server.url("jwks"), **settings})
 
-    yield start
-    for broker in started:
-        broker.stop()
-        assert "panicked at" not in broker.output(), broker.output()
+    return start
 
 
 def amqp(broker, password, **options):
@@ -296,6 +288,50 @@ def test_a_browser_s_session_ends_with_its_token(start):
         assert browser.post(f"{base}/login", data=form, timeout=10).status_code == 200
         assert browser.get(f"{base}/whoami", timeout=10).json()["name"] == "jo"
         eventually(lambda: browser.get(f"{base}/whoami", timeout=10).status_code == 401, "it is over")
+
+
+@pytest.mark.parametrize("path", [
+    "exchanges/%2F/amq.topic/tap", "mqtt/tap", "queues/%2F/q/messages/stream"])
+def test_what_the_management_api_streams_ends_with_its_token(start, path):
+    broker = start()
+    amqp(broker, token()).channel().queue_declare("q")
+    expires_at = time.time() + 2
+    bearer = {"Authorization": "Bearer " + token(exp=expires_at, scope=[*EVERYTHING, "r.tag:management"])}
+    url = f"http://{broker.http[0]}:{broker.http[1]}/api/{path}"
+    # Nothing comes, and the line without a meaning would come after 15 seconds.
+    with requests.get(url, headers=bearer, stream=True, timeout=10) as stream:
+        assert stream.status_code == 200
+        assert all(line in (b"", b":") for line in stream.iter_lines())
+    assert time.time() >= int(expires_at)
+
+
+def test_a_message_is_not_handed_to_a_token_that_has_expired_while_it_was_waited_for(start):
+    broker = start()
+    channel = amqp(broker, token()).channel()
+    channel.queue_declare("q")
+    expires_at = int(time.time()) + 2
+    bearer = {"Authorization": "Bearer " + token(exp=expires_at, scope=[*EVERYTHING, "r.tag:management"])}
+    url = f"http://{broker.http[0]}:{broker.http[1]}/api/queues/%2F/q/messages"
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(
+        requests.get(url, {"wait": "30s"}, headers=bearer, timeout=40)))
+    waiting.start()
+    eventually(lambda: time.time() > expires_at, "the token has expired")
+    fill(channel, "q", [b"x"])
+    waiting.join()
+    assert answers[0].status_code == 401
+    assert get(channel, "q")[2] == b"x", "it is back in its queue"
+
+
+def test_tokens_that_have_expired_are_no_guesses(start):
+    broker = start(login_failures_max=3)
+    for _ in range(5):
+        assert not is_let_in(broker, token(exp=time.time() - 1))
+    assert is_let_in(broker, token())
+    forged = rsa.generate_private_key(65537, 2048)
+    for _ in range(3):
+        assert not is_let_in(broker, token(key=forged, exp=time.time() - 1))
+    assert not is_let_in(broker, token()), "these are"
 
 
 def test_users_of_the_broker_and_tokens_go_together(start):

@@ -15,7 +15,7 @@ class AuthServer:
     def __init__(self, certificate=None):
         self.answers, self.asked, self.lock = {}, [], threading.Lock()
         self.status, self.delay, self.connections = 200, 0, 0
-        self.peak, self._now, self.sockets = 0, 0, []
+        self.peak, self.now, self.sockets = 0, 0, []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,13 +38,13 @@ class AuthServer:
                 path, form = urlsplit(self.path).path.strip("/"), dict(parse_qsl(text, True, errors="surrogateescape"))
                 with server.lock:
                     server.asked.append((self.command, path, form))
-                    server._now += 1
-                    server.peak = max(server.peak, server._now)
+                    server.now += 1
+                    server.peak = max(server.peak, server.now)
                 time.sleep(server.delay)
-                with server.lock:
-                    server._now -= 1
                 answer = server.answers.get(path)
                 body = (answer(form) if answer else "nothing here").encode()
+                with server.lock:
+                    server.now -= 1
                 self.send_response(server.status if answer else 404)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -49,6 +49,24 @@ def own_broker(tmp_path):
 
 
 @pytest.fixture
+def start_with(tmp_path):
+    """Starts brokers with settings: `start_with(auth_backends="http")`; stopped after the test."""
+    started = []
+
+    def start(**settings):
+        flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+        broker = Broker(tmp_path / f"broker{len(started)}", flags)
+        broker.directory.mkdir()
+        started.append(broker)
+        return broker.start()
+
+    yield start
+    for broker in started:
+        broker.stop()
+        assert "panicked at" not in broker.output(), f"the broker panicked:\n{broker.output()}"
+
+
+@pytest.fixture
 def watched(own_broker):
     """A broker with one innocent client per protocol, who must not notice anything."""
     queue, bystander = "innocent", connect_amqp(own_broker.amqp)
