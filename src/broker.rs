@@ -344,7 +344,7 @@ impl Broker {
         self.addresses.push((protocol, address));
         self.node.listening().push((protocol, Address::Ip(address)));
         let tls = self.node.tls.get().filter(|_| protocol.is_secure());
-        self.listeners.push(match (tls, Proxies::of(&self.node.config)) {
+        self.listeners.push(match (tls, Proxies::of(&self.node)) {
             (Some(tls), _) => {
                 self.serve(protocol, TlsListener::new(socket, tls.clone(), self.node.clone()))
             }

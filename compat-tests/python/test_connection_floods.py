@@ -149,3 +149,52 @@ def test_many_tls_clients_at_once_only_wait_for_each_other(tls_broker, files):  
     assert refusals(broker, "tls_handshakes_max") == 0
     for one in done:
         one.close()
+
+
+HALF_A_HEAD = b"GET /api/whoami HTTP/1.1\r\nHost: x\r\n"
+LOGIN = b"Authorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n"
+WHOAMI = HALF_A_HEAD + LOGIN + b"\r\n"
+FLOOD = 320
+
+
+def silent_clients(address, said):
+    """More clients than there are places; those that get an answer wait for it."""
+    clients = [socket.create_connection(address, timeout=20) for _ in range(FLOOD)]
+    for one in clients:
+        one.sendall(said)
+    return clients
+
+
+@pytest.mark.parametrize("said", [b"", HALF_A_HEAD, WHOAMI], ids=["nothing", "half a head", "idle"])
+def test_silent_http_clients_make_place_and_a_slow_request_stays(tmp_path, said):
+    broker = Broker(tmp_path)
+    try:
+        broker.start()
+        slow = socket.create_connection(broker.http, timeout=20)
+        body = b'{"durable": true}'
+        slow.sendall(b"PUT /api/queues/%2F/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 17\r\n" + LOGIN + b"\r\n" + body[:1])
+        silent = silent_clients(broker.http, said)
+        started = time.monotonic()
+        assert Management(broker.http).get("whoami").status_code == 200
+        assert time.monotonic() - started < 5, "the oldest have had two seconds"
+        assert refusals(broker, "http_connections_max") > 0
+        slow.sendall(body[1:])
+        assert slow.recv(100).startswith(b"HTTP/1.1 201")
+        for one in (*silent, slow):
+            one.close()
+        broker.assert_sound()
+    finally:
+        broker.stop()
+
+
+def test_silent_clients_make_place_at_the_https_port(tls_broker, files):  # noqa: F811
+    broker = tls_broker("--handshake-timeout", "60000")
+    silent = silent_clients(("127.0.0.1", broker.https[1]), CLIENT_HELLO)
+    started = time.monotonic()
+    with connect_tls(broker.https, files.context()) as connected:
+        connected.sendall(WHOAMI)
+        assert connected.recv(100).startswith(b"HTTP/1.1 200")
+    assert time.monotonic() - started < 5
+    assert refusals(broker, "http_connections_max") > 0
+    for one in silent:
+        one.close()

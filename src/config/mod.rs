@@ -204,7 +204,10 @@ settings! {
     handshake_timeout: Millis = Millis(Duration::from_secs(10)), "MS";
     /// TLS handshakes that go on at a port at a time; with more, those that have taken long make place.
     tls_handshakes_max: u32 = 1024, "COUNT";
-    /// HTTP connections to a port at a time; more of them wait.
+    /// Headers of the PROXY protocol that are awaited at a port at a time, but for those in front of TLS, which
+    /// count as handshakes; with more, those that have taken long make place.
+    proxy_headers_max: u32 = 1024, "COUNT";
+    /// HTTP connections to a port at a time; with more, those that the broker has waited for long make place.
     http_connections_max: u32 = 256, "COUNT";
     /// Time for an HTTP client to send the head of a request, or its body, or to take some of an answer, in
     /// milliseconds.

@@ -59,6 +59,8 @@ limits! {
     BindingsPerDestination = "bindings_per_destination_max",
     HandshakeTime = "handshake_timeout",
     TlsHandshakes = "tls_handshakes_max",
+    ProxyHeaders = "proxy_headers_max",
+    HttpConnections = "http_connections_max",
     HttpTime = "http_timeout",
     HttpBody = "http_body_size_max",
     MessageSize = "message_size_max",

@@ -15,26 +15,29 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Node;
 use super::address::{Address, Link};
+use super::limits::Limit;
 use super::listener::{Accept, Arrival};
-use crate::config::{Config, Network};
+use super::places::{Place, Places};
+use crate::config::Network;
 use header::{Header, HeaderError, needed};
 
 /// The proxies that are believed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Proxies {
     networks: Arc<[Network]>,
     timeout: Duration,
+    node: Arc<Node>,
 }
 
 impl Proxies {
     /// Those that the configuration names; `None` if it names none.
-    pub fn of(config: &Config) -> Option<Self> {
-        let networks: Arc<[Network]> = config.proxy_protocol_from.as_slice().into();
-        let timeout = config.handshake_timeout.0;
-        (!networks.is_empty()).then_some(Proxies { networks, timeout })
+    pub fn of(node: &Arc<Node>) -> Option<Self> {
+        let networks: Arc<[Network]> = node.config.proxy_protocol_from.as_slice().into();
+        let timeout = node.config.handshake_timeout.0;
+        (!networks.is_empty()).then(|| Proxies { networks, timeout, node: node.clone() })
     }
 
     fn include(&self, address: IpAddr) -> bool {
@@ -53,7 +56,11 @@ impl Proxies {
             return Some(link);
         }
         let read = tokio::time::timeout(self.timeout, read(socket)).await;
-        match read.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
+        let out_of_time = |_| {
+            self.node.refusals.note(Limit::HandshakeTime);
+            Err(ErrorKind::TimedOut.into())
+        };
+        match read.unwrap_or_else(out_of_time) {
             Ok(header) => Some(link_of(header, link)),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 // Proxies that look whether somebody listens do this all day.
@@ -97,18 +104,22 @@ async fn read(socket: &mut TcpStream) -> io::Result<Header> {
 }
 
 /// A port where proxies connect to, and others.
-#[derive(Debug)]
 pub struct ProxyListener {
     listener: TcpListener,
+    /// A proxy that waits for the header of another one.
+    next: Option<(TcpStream, Link)>,
     proxies: Proxies,
-    /// One permit for each header that may be awaited.
-    headers: Arc<Semaphore>,
+    /// For each header that is awaited.
+    headers: Arc<Places>,
 }
 
 impl ProxyListener {
     /// Believes these proxies.
     pub fn new(listener: TcpListener, proxies: Proxies) -> Self {
-        ProxyListener { listener, proxies, headers: Arc::new(Semaphore::new(HEADERS_MAX)) }
+        let node = proxies.node.clone();
+        let max = node.config.proxy_headers_max;
+        let headers = Places::new(node, Limit::ProxyHeaders, max);
+        ProxyListener { listener, next: None, proxies, headers }
     }
 }
 
@@ -123,22 +134,24 @@ impl Accept for ProxyListener {
     type Socket = Relay;
 
     async fn accept(&mut self) -> io::Result<Option<(Relay, Link)>> {
-        let Ok(permit) = self.headers.clone().acquire_owned().await else { return Ok(None) };
-        let Some((socket, link)) = Accept::accept(&mut self.listener).await? else {
-            return Ok(None);
+        if self.next.is_none() {
+            self.next = Accept::accept(&mut self.listener).await?;
+        }
+        let place = match &self.next {
+            Some((_, link)) if self.proxies.expects_header(link) => {
+                let Some(place) = self.headers.take().await else { return Ok(None) };
+                Some((place, self.proxies.clone()))
+            }
+            _ => None,
         };
-        let (proxies, headers) = (self.proxies.clone(), self.headers.clone());
-        Ok(Some((Relay { socket, proxies, headers, _permit: permit }, link)))
+        Ok(self.next.take().map(|(socket, link)| (Relay { socket, place }, link)))
     }
 }
 
-/// A connection whose header has not been read.
-#[derive(Debug)]
+/// A client that has connected, with a place for its header if there has to be one.
 pub struct Relay {
     socket: TcpStream,
-    proxies: Proxies,
-    headers: Arc<Semaphore>,
-    _permit: OwnedSemaphorePermit,
+    place: Option<(Place, Proxies)>,
 }
 
 impl AsFd for Relay {
@@ -151,13 +164,17 @@ impl Arrival for Relay {
     type Stream = TcpStream;
 
     async fn open(self, link: Link) -> Option<(TcpStream, Link)> {
-        let Relay { mut socket, proxies, headers, _permit } = self;
-        let link = proxies.open(&mut socket, link).await?;
-        (!headers.is_closed()).then_some((socket, link))
+        let Relay { mut socket, place } = self;
+        let Some((place, proxies)) = place else { return Some((socket, link)) };
+        let link = tokio::select! {
+            opened = proxies.open(&mut socket, link) => opened?,
+            () = place.lost() => return None,
+        };
+        (!place.is_closed()).then_some((socket, link))
     }
 
     fn when_open(self, link: Link, serve: impl FnOnce(TcpStream, Link) + Send + 'static) {
-        if !self.proxies.expects_header(&link) {
+        if self.place.is_none() {
             return serve(self.socket, link);
         }
         tokio::spawn(async move {
@@ -168,7 +185,5 @@ impl Arrival for Relay {
     }
 }
 
-/// Headers that are awaited on a port at a time.
-const HEADERS_MAX: usize = 1024;
 /// What is read at a time, at the most.
 const PIECE_BYTES: usize = 256;

@@ -12,12 +12,13 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::handshakes::{Handshakes, Place};
 use super::{Tls, TlsStream};
 use crate::config::UserNameFrom;
 use crate::server::Node;
 use crate::server::address::Link;
+use crate::server::limits::Limit;
 use crate::server::listener::{Accept, Arrival};
+use crate::server::places::{Place, Places};
 use crate::server::proxy::Proxies;
 
 /// A port for TLS.
@@ -28,7 +29,8 @@ pub struct TlsListener {
     tls: Arc<Tls>,
     options: Options,
     proxies: Option<Proxies>,
-    handshakes: Arc<Handshakes>,
+    handshakes: Arc<Places>,
+    node: Arc<Node>,
 }
 
 /// What the configuration says of handshakes.
@@ -45,9 +47,10 @@ impl TlsListener {
             timeout: node.config.handshake_timeout.0,
             user_from: node.config.tls_user_name_from,
         };
-        let proxies = Proxies::of(&node.config);
-        let handshakes = Arc::new(Handshakes::new(node));
-        TlsListener { listener, next: None, tls, options, proxies, handshakes }
+        let proxies = Proxies::of(&node);
+        let max = node.config.tls_handshakes_max;
+        let handshakes = Places::new(node.clone(), Limit::TlsHandshakes, max);
+        TlsListener { listener, next: None, tls, options, proxies, handshakes, node }
     }
 }
 
@@ -68,13 +71,13 @@ impl Accept for TlsListener {
         if self.next.is_none() {
             return Ok(None);
         }
-        let place = self.handshakes.clone().take_place().await;
+        let place = self.handshakes.take().await;
         let (Some(place), Some((socket, link))) = (place, self.next.take()) else {
             return Ok(None);
         };
-        let (tls, options) = (self.tls.clone(), self.options);
+        let (tls, options, node) = (self.tls.clone(), self.options, self.node.clone());
         let proxies = self.proxies.clone();
-        Ok(Some((Handshake { socket, tls, options, proxies, place }, link)))
+        Ok(Some((Handshake { socket, tls, options, proxies, place, node }, link)))
     }
 }
 
@@ -85,6 +88,7 @@ pub struct Handshake {
     options: Options,
     proxies: Option<Proxies>,
     place: Place,
+    node: Arc<Node>,
 }
 
 impl AsFd for Handshake {
@@ -97,7 +101,7 @@ impl Arrival for Handshake {
     type Stream = TlsStream;
 
     async fn open(self, mut link: Link) -> Option<(Self::Stream, Link)> {
-        let Handshake { mut socket, tls, options, proxies, mut place } = self;
+        let Handshake { mut socket, tls, options, proxies, place, node } = self;
         if let Some(proxies) = proxies {
             link = tokio::select! {
                 opened = proxies.open(&mut socket, link) => opened?,
@@ -106,7 +110,7 @@ impl Arrival for Handshake {
         }
         let done = tokio::select! {
             done = tokio::time::timeout(options.timeout, shake_hands(socket, &tls)) => {
-                done.unwrap_or_else(|_| Err(place.out_of_time()))
+                done.unwrap_or_else(|_| Err(out_of_time(&node)))
             }
             () = place.lost() => Err(io::Error::new(ErrorKind::TimedOut, NO_PLACE)),
         };
@@ -144,6 +148,11 @@ async fn shake_hands(socket: TcpStream, tls: &Tls) -> io::Result<TlsStream> {
         _ if first[0] != HANDSHAKE => Err(io::Error::new(ErrorKind::InvalidData, NOT_TLS)),
         _ => TlsAcceptor::from(tls.server()).accept(socket).await.map(TlsStream::new),
     }
+}
+
+fn out_of_time(node: &Node) -> io::Error {
+    node.refusals.note(Limit::HandshakeTime);
+    ErrorKind::TimedOut.into()
 }
 
 /// The type of the record that TLS begins with, RFC 8446 §5.1.

@@ -8,7 +8,6 @@ mod client;
 mod dn;
 mod error;
 mod files;
-mod handshakes;
 mod listener;
 mod names;
 mod session;

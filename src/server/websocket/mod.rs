@@ -33,7 +33,7 @@ use tungstenite::handshake::server::create_response_with_body;
 use super::Node;
 use super::address::Link;
 use super::frontend::{Socket, serve_amqp, serve_mqtt};
-use super::patient::Patient;
+use super::http::Patient;
 use super::tls::TlsStream;
 use stream::WebSocket;
 

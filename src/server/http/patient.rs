@@ -2,25 +2,28 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::guest::Guest;
+
 /// See the module's documentation.
-#[derive(Debug)]
 pub struct Patient<S> {
     socket: S,
     patience: Duration,
+    guest: Arc<Guest>,
     /// Runs while the peer takes nothing.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
     /// Waits so long for the peer, again and again.
-    pub fn new(socket: S, patience: Duration) -> Self {
-        Patient { socket, patience, waiting: None }
+    pub fn new(socket: S, patience: Duration, guest: Arc<Guest>) -> Self {
+        Patient { socket, patience, guest, waiting: None }
     }
 
     /// The socket alone.
@@ -33,6 +36,7 @@ impl<S> Patient<S> {
         context: &mut Context<'_>,
         done: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.guest.set_full(done.is_pending());
         if done.is_ready() {
             self.waiting = None;
             return done;
@@ -95,11 +99,16 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+    use crate::server::places;
+
+    async fn guest() -> Arc<Guest> {
+        Guest::new(places::tests::places(1).take().await.unwrap())
+    }
 
     #[tokio::test]
     async fn a_peer_that_takes_nothing_is_let_go() {
         let (socket, _peer) = tokio::io::duplex(16);
-        let mut socket = Patient::new(socket, Duration::from_millis(5));
+        let mut socket = Patient::new(socket, Duration::from_millis(5), guest().await);
         let error = socket.write_all(&[0; 17]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
@@ -107,7 +116,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_takes_something_has_all_its_time_again() {
         let (socket, mut peer) = tokio::io::duplex(16);
-        let mut socket = Patient::new(socket, Duration::from_secs(600));
+        let mut socket = Patient::new(socket, Duration::from_secs(600), guest().await);
         socket.write_all(&[0; 16]).await.unwrap();
         let full = poll_fn(|context| {
             Poll::Ready(Pin::new(&mut socket).poll_write(context, &[0]).is_pending())

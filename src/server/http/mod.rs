@@ -1,8 +1,11 @@
 //! The HTTP server: accepts connections and gives their requests to a router.
 //!
 //! Who connects and says nothing, speaks slowly, or takes none of its answer is let go after a while; the
-//! number of connections is limited, and further ones wait in the kernel. One that becomes a WebSocket no
-//! longer counts here.
+//! number of connections is limited, and further ones wait in the kernel. While they do, clients that the
+//! broker waits for make place ([`Places`]). One that becomes a WebSocket no longer counts here.
+
+mod guest;
+mod patient;
 
 use std::error::Error as _;
 use std::io;
@@ -12,14 +15,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::header::UPGRADE;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
@@ -28,8 +29,11 @@ use super::address::{Address, Link};
 use super::frontend::Socket;
 use super::limits::Limit;
 use super::listener::{Accept, Arrival as _};
-use super::patient::Patient;
+use super::places::Places;
 use crate::config::Config;
+use guest::Guest;
+
+pub use patient::Patient;
 
 /// Marks a request of the operator: of a process that could change the broker itself.
 #[derive(Debug, Clone, Copy)]
@@ -76,20 +80,26 @@ impl LastUser {
 /// # Cancel safety
 /// Requests that are being answered are given up. What they had done stays done.
 pub async fn serve(node: Arc<Node>, router: Router, mut listener: impl Accept, patience: Patience) {
-    let slots = Arc::new(Semaphore::new(node.config.http_connections_max.max(1) as usize));
+    let max = node.config.http_connections_max;
+    let places = Places::new(node.clone(), Limit::HttpConnections, max);
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok(Some((socket, link))) if is_too_many(&node, &socket, &link) => {}
             Ok(Some((socket, link))) => {
-                let (node, router) = (node.clone(), router.clone());
+                let Some(place) = places.take().await else { return };
+                let (node, router, guest) = (node.clone(), router.clone(), Guest::new(place));
                 connections.spawn(async move {
-                    if let Some((stream, link)) = socket.open(link).await {
-                        serve_one(&node, router, stream, link, patience).await;
+                    let served = async {
+                        if let Some((stream, link)) = socket.open(link).await {
+                            serve_one(&node, router, stream, link, patience, &guest).await;
+                        }
+                    };
+                    tokio::select! {
+                        () = guest.lost() => {}
+                        () = served => {}
                     }
-                    drop(slot);
                 });
             }
             Ok(None) => {}
@@ -118,19 +128,28 @@ async fn serve_one(
     socket: impl Socket,
     link: Link,
     patience: Patience,
+    guest: &Arc<Guest>,
 ) {
     let peer = link.peer.clone();
     let last_user = LastUser::default();
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = marked(request.map(Body::new), &link);
-        request.extensions_mut().insert(last_user.clone());
-        router.clone().oneshot(request)
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let (head, body) = request.into_parts();
+        let asked = guest.asks(body).map(|body| {
+            let mut request = marked(Request::from_parts(head, body), &link);
+            request.extensions_mut().insert(last_user.clone());
+            router.clone().oneshot(request)
+        });
+        async move {
+            let Ok(response) = asked?.await;
+            Ok::<_, io::Error>(response.map(|body| guest.answer(body)))
+        }
     });
+    let socket = Patient::new(socket, patience.send, guest.clone());
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
         .max_buf_size(patience.head_bytes_max)
-        .serve_connection(TokioIo::new(Patient::new(socket, patience.send)), service)
+        .serve_connection(TokioIo::new(socket), service)
         .with_upgrades()
         .await;
     if let Err(error) = served {
