@@ -13,6 +13,7 @@
 mod backlog;
 mod command;
 mod consumer;
+mod consumers;
 mod death;
 mod deduplication;
 mod effect;
@@ -26,6 +27,7 @@ mod page;
 mod peek;
 mod ready;
 mod replay;
+mod roster;
 mod settle;
 mod shared;
 mod state;
@@ -48,11 +50,13 @@ pub use state::{RestoreFrom, Restored, StoredEntry};
 pub use stats::QueueStats;
 
 use crate::{ConsumerId, EntryIndex, Facts, Message, Position, QueueId, Reference, Subscription};
-use consumer::{Consumers, Holder};
+use consumer::Holder;
+use consumers::Consumers;
 use deduplication::Deduplication;
 use entry::{Entry, NEVER, Stored};
 use pace::Pace;
 use ready::Ready;
+use roster::Turn;
 use stats::Counts;
 use unacked::{Held, Unacked};
 
@@ -205,7 +209,7 @@ impl Queue {
         };
         let entry = Entry { message: Some(message), ..entry };
         match self.waiting_consumer(&entry) {
-            Some(at) => self.hand_out(at, entry, now_ms, fx),
+            Some(turn) => self.hand_out(turn, entry, now_ms, fx),
             None => self.admit(entry, fx),
         }
         !std::mem::replace(&mut self.is_published, true)
@@ -228,7 +232,7 @@ impl Queue {
     }
 
     /// The consumer that gets an entry at once, so that it needs no place among those that wait.
-    fn waiting_consumer(&self, entry: &Entry) -> Option<usize> {
+    fn waiting_consumer(&self, entry: &Entry) -> Option<Turn> {
         match self.ready.len() {
             0 => self.consumers.next(entry.needs_settlement()),
             _ => None,
@@ -271,13 +275,13 @@ impl Queue {
             if next.is_none() {
                 self.stall(needs_settlement, fx);
             }
-            let Some(at) = next.filter(|_| !lacks_message) else {
+            let Some(turn) = next.filter(|_| !lacks_message) else {
                 self.read_ahead(fx);
                 return;
             };
             let Some(entry) = self.ready.pop() else { return };
             self.give_memory(entry.resident_bytes(), fx);
-            self.hand_out(at, entry, now_ms, fx);
+            self.hand_out(turn, entry, now_ms, fx);
         }
     }
 
@@ -387,10 +391,10 @@ impl Queue {
         purged
     }
 
-    fn hand_out(&mut self, at: usize, entry: Entry, now_ms: u64, fx: &mut Effects) {
+    fn hand_out(&mut self, to: Turn, entry: Entry, now_ms: u64, fx: &mut Effects) {
         let needs_settlement = entry.needs_settlement();
         let size_bytes = entry.size_bytes as usize;
-        let consumer = self.consumers.serve(at, size_bytes, needs_settlement);
+        let consumer = self.consumers.serve(to, size_bytes, needs_settlement);
         let (id, no_ack) = (consumer.id, consumer.options.no_ack || !needs_settlement);
         let shared = consumer.options.shared.clone();
         let held =

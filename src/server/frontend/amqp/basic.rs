@@ -260,7 +260,8 @@ impl Amqp {
 
     /// A consumer gets nothing more.
     fn end_consumer(&mut self, number: u64) {
-        self.note_end_of_consumer(number);
+        self.hide_consumer(number);
+        self.announce_end_of_consumer(number);
         self.consumers.end(number);
     }
 
@@ -281,8 +282,7 @@ impl Amqp {
     }
 
     /// Tells those who look on that a consumer is about to go.
-    pub(super) fn note_end_of_consumer(&mut self, number: u64) {
-        self.hide_consumer(number);
+    pub(super) fn announce_end_of_consumer(&mut self, number: u64) {
         if !self.node.events.are_on() {
             return;
         }

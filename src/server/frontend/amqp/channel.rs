@@ -73,8 +73,10 @@ impl Amqp {
     pub(super) fn end_channel(&mut self, channel: u16, unsettled: &[Delivery]) {
         for number in self.consumers.of_channel(channel) {
             self.cancel_in_shard(number);
-            self.note_end_of_consumer(number);
+            self.announce_end_of_consumer(number);
         }
+        // All at once: each by itself would move those behind it.
+        self.peer.activity().consumers.retain(|facts| facts.channel != channel);
         self.requeue(channel, unsettled);
         self.consumers.remove_channel(channel);
         // The number may be used again, and its publishes counted anew.
