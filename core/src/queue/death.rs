@@ -22,7 +22,7 @@ impl Queue {
         let message = entry.message.take();
         let share = entry.share().cloned().filter(|_| reason == DeathReason::MemberLeft);
         fx.deaths.push(Death { queue, index: Some(index), message, at, reason, share });
-        self.leaving.insert(index, entry);
+        self.leaving.get_or_insert_default().insert(index, entry);
     }
 
     /// Hands over what a client has of shared subscriptions, for their other members: it is about to
@@ -48,7 +48,7 @@ impl Queue {
 
     /// A message that was handed over has found its new places, or has none.
     pub fn left(&mut self, index: EntryIndex, fx: &mut Effects) {
-        if let Some(entry) = self.leaving.remove(&index) {
+        if let Some(entry) = self.leaving.as_mut().and_then(|leaving| leaving.remove(&index)) {
             self.finish(&entry, fx);
         }
     }

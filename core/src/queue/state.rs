@@ -155,7 +155,7 @@ impl Queue {
     /// Everything that is in memory or written out there, waiting or not, in no order.
     fn each_in_memory(&self, mut take: impl FnMut(&Entry)) {
         self.unacked.entries().for_each(&mut take);
-        self.leaving.values().for_each(&mut take);
+        self.leaving.iter().flat_map(|leaving| leaving.values()).for_each(&mut take);
         self.ready.entries().for_each(&mut take);
         for back in self.ready.levels().filter_map(Level::back) {
             page::read(back.bytes()).unwrap_or_default().iter().for_each(&mut take);
