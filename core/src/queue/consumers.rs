@@ -75,6 +75,9 @@ impl Consumers {
 
     /// The next consumer in turn that can take an entry.
     pub fn next(&self, needs_settlement: bool) -> Option<Turn> {
+        if let Some(only) = self.roster.only() {
+            return only.has_room(needs_settlement).then_some(only.turn);
+        }
         if let Some(active) = self.active {
             let turn = self.roster.find(active)?;
             return self.roster.get(turn)?.has_room(needs_settlement).then_some(turn);
@@ -96,9 +99,7 @@ impl Consumers {
 
     /// The window that a consumer has asked for may have room.
     pub fn call_up(&mut self, id: ConsumerId) {
-        if let Some(turn) = self.roster.find(id) {
-            self.roster.change(turn, Consumer::call_up);
-        }
+        self.roster.change_of(id, Consumer::call_up);
     }
 
     /// Counts an entry against a consumer and moves the turn on.
@@ -106,19 +107,22 @@ impl Consumers {
     /// # Panics
     /// If no consumer has this turn.
     pub fn serve(&mut self, turn: Turn, size_bytes: usize, needs_settlement: bool) -> &Consumer {
-        match self.roster.of_priority(turn.next()) {
-            Some(_) => self.next.insert(turn.priority, turn.number + 1),
-            None => self.next.remove(&turn.priority),
-        };
+        if self.roster.only().is_some() {
+            if !self.next.is_empty() {
+                self.next.clear();
+            }
+        } else if self.roster.of_priority(turn.next()).is_some() {
+            self.next.insert(turn.priority, turn.number + 1);
+        } else {
+            self.next.remove(&turn.priority);
+        }
         let served = self.roster.change(turn, |it| it.take(size_bytes, needs_settlement));
         served.expect("a turn that was given out is of a consumer that is here")
     }
 
     /// Gives back window bytes: they were written to the socket.
     pub fn written(&mut self, id: ConsumerId, bytes: usize) {
-        if let Some(turn) = self.roster.find(id) {
-            self.roster.change(turn, |consumer| consumer.written(bytes));
-        }
+        self.roster.change_of(id, |consumer| consumer.written(bytes));
     }
 
     /// Gives back the place of an entry that was settled.
@@ -129,9 +133,7 @@ impl Consumers {
         if let Some(shared) = &holder.shared {
             shared.give_back();
         }
-        if let Some(turn) = self.roster.find(holder.consumer) {
-            self.roster.change(turn, Consumer::settled);
-        }
+        self.roster.change_of(holder.consumer, Consumer::settled);
     }
 }
 

@@ -67,6 +67,14 @@ impl Roster {
         }
     }
 
+    /// The one that there is, if it is alone.
+    pub fn only(&self) -> Option<&Consumer> {
+        match self {
+            Roster::Few(list) if list.len() == 1 => list.first(),
+            _ => None,
+        }
+    }
+
     /// All of them, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &Consumer> {
         let (few, many) = match self {
@@ -161,12 +169,27 @@ impl Roster {
         }
     }
 
+    /// Changes what the consumer with an identity has used of its room.
+    pub fn change_of(&mut self, id: ConsumerId, change: impl FnOnce(&mut Consumer)) {
+        match self {
+            Roster::Few(list) => {
+                if let Some(consumer) = list.iter_mut().find(|consumer| consumer.id == id) {
+                    change(consumer);
+                }
+            }
+            Roster::Many(many) => {
+                if let Some(&turn) = many.turns.get(&id) {
+                    many.change(turn, change);
+                }
+            }
+        }
+    }
+
     /// Changes what a consumer has used of its room.
     pub fn change(&mut self, turn: Turn, change: impl FnOnce(&mut Consumer)) -> Option<&Consumer> {
         match self {
             Roster::Few(list) => {
-                let at = place(list, turn);
-                let consumer = list.get_mut(at).filter(|consumer| consumer.turn == turn)?;
+                let consumer = list.iter_mut().find(|consumer| consumer.turn == turn)?;
                 change(consumer);
                 Some(consumer)
             }
