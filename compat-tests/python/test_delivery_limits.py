@@ -11,7 +11,8 @@ from support.management import Management
 from support.metrics import scrape
 from support.mqtt_client import MqttClient
 from support.raw_amqp import METHOD, RawAmqp
-from support.raw_mqtt import DISCONNECT, PUBACK, PUBLISH, SUBACK, Publish, RawMqtt, ack, closing, publish, subscribe
+from support.raw_mqtt import (
+    DISCONNECT, PUBACK, PUBLISH, SUBACK, UNSUBACK, Publish, RawMqtt, ack, closing, publish, subscribe, unsubscribe)
 from support.waiting import eventually
 
 pytestmark = pytest.mark.own_process
@@ -171,11 +172,11 @@ def retained(start):
     return broker
 
 
-def read_all(raw, payloads, count):
+def read_all(raw, payloads, count, *others):
     """Reads and acknowledges until there are `count` payloads."""
     while len(payloads) < count:
         kind, flags, content = raw.read_packet()
-        assert kind in (PUBLISH, SUBACK)
+        assert kind in (PUBLISH, SUBACK, *others)
         if kind == PUBLISH:
             message = Publish(flags, content, 5)
             payloads.append(int(message.payload))
@@ -190,6 +191,13 @@ def test_a_subscription_brings_all_retained_messages_once_and_others_are_served_
         raw.open("all", properties=expiry).send(subscribe(1, ("t/+", 0), ("t/1", 0)))
         assert sorted(read_all(raw, [], RETAINED + 1)) == sorted([*range(RETAINED), 1])
         raw.ping()
+
+
+def test_what_is_said_behind_a_subscribe_takes_none_of_its_retained_messages_away(retained):
+    with RawMqtt(retained.mqtt) as raw:
+        # All of it arrives in one read, before any of it is answered.
+        raw.open("").send(subscribe(1, ("t/+", 0)) + subscribe(2, ("t/1", 0)) + unsubscribe(3, "t/+"))
+        assert sorted(read_all(raw, [], RETAINED + 1, UNSUBACK)) == sorted([*range(RETAINED), 1])
 
 
 @pytest.mark.parametrize("leaves", ["disconnect", "takeover"])

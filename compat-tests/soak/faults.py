@@ -15,6 +15,8 @@ from support.raw_amqp import RawAmqp, publish
 SILENT_SECONDS_MAX = 8
 FLOOD_TOPIC, FLOOD_SIZE = "flood/all", 16 * 1024
 GONE = (OSError, EOFError)
+# What a broker says that is about to stop, on AMQP and on MQTT.
+FAREWELLS = ("CONNECTION_FORCED", "packet 14")
 
 
 class Trouble(threading.Thread):
@@ -40,7 +42,7 @@ class Trouble(threading.Thread):
 
     def complain(self, error):
         """Notes a wrong answer, unless the broker is on its way out."""
-        if self.broker.is_running() and "CONNECTION_FORCED" not in str(error):
+        if self.broker.is_running() and not any(farewell in str(error) for farewell in FAREWELLS):
             self.complaints.append(f"{self.name}: {error}")
 
     def once(self):
@@ -189,15 +191,23 @@ class Restarts(Trouble):
 
     pause = (8, 20)
 
+    def __init__(self, broker, seed, books):
+        super().__init__(broker, seed)
+        self.books = books
+
     def once(self):
         """Two in three are kill -9."""
-        if self.chance.random() < 0.66:
+        is_crash = self.chance.random() < 0.66
+        if is_crash:
             self.broker.kill()
         else:
             status = self.broker.terminate()
             if status != 0:
                 self.complaints.append(f"an orderly stop ended with status {status}")
         self.broker.start()
+        if is_crash:
+            for book in self.books:
+                book.note_crash()
 
 
 class Samples(threading.Thread):

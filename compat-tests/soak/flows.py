@@ -7,6 +7,7 @@ import threading
 
 from pika import spec
 
+from faults import FAREWELLS
 from support import raw_mqtt as mqtt
 from support.raw_amqp import RawAmqp, publish
 from support.sockets import open_socket
@@ -19,8 +20,6 @@ SILENCE_SECONDS_MAX = 30
 KEEP_SESSION = b"\x11" + mqtt.u32(3600)
 # Every message with a number that this divides is rejected to the queue of dead letters.
 REJECTED = 10
-# What a broker says that is about to stop, on AMQP and on MQTT.
-FAREWELLS = ("CONNECTION_FORCED", "packet 14")
 
 
 class Client(threading.Thread):

@@ -108,7 +108,7 @@ def declare(broker):
 def make_trouble(run, clients):
     """Both halves, with everything that goes wrong in them."""
     broker, samples = run.broker, Samples(run.broker)
-    restarts = Restarts(broker, SEED)
+    restarts = Restarts(broker, SEED, run.books.values())
     steady = [Cuts(broker, SEED, clients), Churn(broker, SEED), Polls(broker, SEED), Flood(broker, SEED),
               *(Silence(broker, f"{SEED} {n}") for n in range(2)), *(SlowReader(broker, f"{SEED} {n}") for n in range(2))]
     run.troubles = [restarts, *steady]

@@ -15,7 +15,7 @@ use super::error::Refusal;
 use super::sessions::{self, Lifetime, Session, Sessions};
 use crate::server::Node;
 use crate::server::address::{Address, Link};
-use crate::server::backends::Identity;
+use crate::server::backends::{Identity, Said};
 use crate::server::clock;
 use crate::server::counts::Dialect;
 use crate::server::http::LastUser;
@@ -88,7 +88,9 @@ impl Caller {
     ) -> Result<Caller, Refusal> {
         let Some(header) = headers.get(header::AUTHORIZATION) else {
             return match sessions.find(headers, clock::now()) {
-                Some(session) => Caller::with_session(node, session, from.peer.ip()).await,
+                Some(session) => {
+                    Caller::with_session(node, session, (sessions, headers), from.peer.ip()).await
+                }
                 None if sessions::is_programs(headers) => Err(Refusal::login_refused()),
                 None => Err(Refusal::login_wanted()),
             };
@@ -128,8 +130,13 @@ impl Caller {
     }
 
     /// The user of a session, if nothing has changed by which it ends. Whoever else knows the user is asked
-    /// again, as for a login; that is no guess, and not counted as one.
-    async fn with_session(node: &Node, session: Session, from: IpAddr) -> Result<Caller, Refusal> {
+    /// again, as for a login; that is no guess, and not counted as one, but the session ends if the answer is no.
+    async fn with_session(
+        node: &Node,
+        session: Session,
+        (sessions, headers): (&Sessions, &HeaderMap),
+        from: IpAddr,
+    ) -> Result<Caller, Refusal> {
         let Session { identity, proof, lifetime, .. } = session;
         if !node.may_come_from(&identity.user, from) {
             return Err(Refusal::login_refused());
@@ -137,9 +144,16 @@ impl Caller {
         if !identity.is_internal() {
             let (user, password) = (&*identity.user, Some(&*proof));
             let login = Credentials { user, password, from, client: None };
-            let renewed = node.backends().renew(&identity, login).await;
-            let renewed = renewed.ok_or_else(Refusal::login_refused)?;
-            return Caller::from_outside(node, renewed, Some(lifetime)).await;
+            return match node.backends().renew(&identity, login).await {
+                Said::Welcome(renewed) => Caller::from_outside(node, renewed, Some(lifetime)).await,
+                Said::Unknown => {
+                    Err(Refusal::unavailable("the server that knows the user does not answer"))
+                }
+                Said::Refused | Said::NotNow => {
+                    sessions.end(headers);
+                    Err(Refusal::login_refused())
+                }
+            };
         }
         let user = node.topology().user(&identity.user).cloned();
         match user.filter(|user| user.password_hash.as_bytes() == proof) {

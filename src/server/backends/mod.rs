@@ -122,10 +122,10 @@ impl Backends {
 
     /// Who has logged in before, by the word of whoever knew the user then: with the same password, or with a
     /// token that may be another one. It has to be the same user.
-    pub async fn renew(&self, identity: &Identity, login: Credentials<'_>) -> Option<Identity> {
+    pub async fn renew(&self, identity: &Identity, login: Credentials<'_>) -> Said {
         match self.ask(identity.backend(), login).await {
-            Said::Welcome(renewed) if renewed.user == identity.user => Some(renewed),
-            _ => None,
+            Said::Welcome(renewed) if renewed.user != identity.user => Said::Refused,
+            said => said,
         }
     }
 }

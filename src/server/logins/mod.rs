@@ -241,7 +241,7 @@ impl Node {
                         self.backends().ask(backend, login).await
                     }
                     Some(_) => return refused(login, TOO_MANY_FAILURES),
-                    None => return refused(login, TOO_MANY_WAIT),
+                    None => Said::Unknown,
                 },
                 AuthBackend::OAuth2 => self.backends().ask(backend, login).await,
             };

@@ -10,7 +10,7 @@ use super::held::Held;
 use super::refusal::Refusal;
 use super::{Amqp, from_table};
 use crate::server::audit::LoginAttempt;
-use crate::server::backends::Identity;
+use crate::server::backends::{Identity, Said};
 use crate::server::connections::{Introduction, Login};
 use crate::server::counts::Dialect;
 use crate::server::logins::{Credentials, Verdict};
@@ -87,7 +87,11 @@ impl Amqp {
         tokio::spawn(async move {
             let (user, password) = (&*identity.user, Some(&*token));
             let login = Credentials { user, password, from, client: None };
-            if sender.send(node.backends().renew(&identity, login).await).is_ok() {
+            let renewed = match node.backends().renew(&identity, login).await {
+                Said::Welcome(renewed) => Some(renewed),
+                Said::Refused | Said::NotNow | Said::Unknown => None,
+            };
+            if sender.send(renewed).is_ok() {
                 outbox.wake();
             }
         });

@@ -344,7 +344,10 @@ impl Frontend for Mqtt {
     }
 
     fn handle_durable(&mut self, durable: Position) {
-        while let Some(promise) = self.gate.pop(durable) {
+        // What a SUBSCRIBE brings goes ahead of what was said after it.
+        while !self.is_retained_due()
+            && let Some(promise) = self.gate.pop(durable)
+        {
             let is_of_publish =
                 matches!(promise, Promise::Acks(_) | Promise::Released(_) | Promise::Pubrel(_));
             self.keep(promise);
@@ -355,7 +358,7 @@ impl Frontend for Mqtt {
     }
 
     fn waits_for(&self) -> Option<Position> {
-        self.gate.waits_for()
+        self.gate.waits_for().filter(|_| !self.is_retained_due())
     }
 
     fn handle_timeout(&mut self, now: Instant) {

@@ -16,6 +16,7 @@ use super::topic::is_too_long;
 use super::{Mqtt, Promise, TOPIC_EXCHANGE};
 use crate::config::SubackRefusal;
 use crate::server::clock;
+use crate::server::frontend::Frontend as _;
 use crate::server::limits::Limit;
 use crate::server::retained::{Due, DueRetained};
 
@@ -152,6 +153,7 @@ impl Mqtt {
         if let Some(due) = self.node.retained.take_due(session.queue) {
             self.bring_retained(due);
         }
+        self.handle_durable(self.node.durable());
     }
 
     fn bring_retained(&mut self, due: Due) {
