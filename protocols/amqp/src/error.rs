@@ -55,7 +55,7 @@ impl Error {
 /// A limit of the [`Config`](crate::Config) that a peer has gone beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// [`frame_max`](crate::Config::frame_max), or what was negotiated.
+    /// `frame_max`, or what was negotiated.
     FrameSize,
     /// [`channel_max`](crate::Config::channel_max), or what was negotiated.
     Channels,
