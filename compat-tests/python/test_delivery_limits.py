@@ -6,7 +6,6 @@ import pytest
 from pika import spec
 
 from support.amqp_client import Collector, close_of_channel, connect, fill, synchronise
-from support.broker import Broker
 from support.management import Management
 from support.metrics import scrape
 from support.mqtt_client import MqttClient
@@ -21,25 +20,9 @@ REFUSED = (406, f"PRECONDITION_FAILED - reached maximum ({UNACKED_MAX}) of unack
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Starts a broker with settings."""
-    started = []
-
-    def run(**settings):
-        flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
-        started.append(Broker(tmp_path, flags))
-        return started[-1].start()
-
-    yield run
-    for broker in started:
-        broker.assert_sound()
-        broker.stop()
-
-
-@pytest.fixture
-def channel(start):
+def channel(start_with):
     """A channel that may have five messages, and a queue with eight in it."""
-    broker = start(amqp_unacked_max=UNACKED_MAX)
+    broker = start_with(amqp_unacked_max=UNACKED_MAX)
     connection = connect(broker.amqp)
     channel = connection.channel()
     channel.queue_declare("q")
@@ -88,8 +71,8 @@ def test_a_prefetch_of_the_channel_counts_up_to_the_limit(channel, prefetch, cou
     assert len(received(Collector(channel, "q"), count)) == count
 
 
-def test_gets_are_refused_at_the_limit_unless_they_need_no_acknowledgement(start):
-    broker = start(amqp_unacked_max=UNACKED_MAX)
+def test_gets_are_refused_at_the_limit_unless_they_need_no_acknowledgement(start_with):
+    broker = start_with(amqp_unacked_max=UNACKED_MAX)
     connection = connect(broker.amqp)
     channel = connection.channel()
     channel.queue_declare("q")
@@ -104,8 +87,8 @@ def test_gets_are_refused_at_the_limit_unless_they_need_no_acknowledgement(start
     connection.close()
 
 
-def test_without_a_limit_a_consumer_gets_everything(start):
-    broker = start(amqp_unacked_max=0)
+def test_without_a_limit_a_consumer_gets_everything(start_with):
+    broker = start_with(amqp_unacked_max=0)
     connection = connect(broker.amqp)
     channel = connection.channel()
     channel.queue_declare("q")
@@ -119,8 +102,8 @@ QUEUES, MESSAGES, SIZE = 10, 30, 100_000
 SOCKET_BYTES = 8 << 20
 
 
-def test_what_is_on_its_way_to_a_connection_is_bounded_and_all_of_it_comes_once_the_client_reads(start):
-    broker = start(connection_window="256KiB", consumer_window="2MiB", message_memory="8MiB")
+def test_what_is_on_its_way_to_a_connection_is_bounded_and_all_of_it_comes_once_the_client_reads(start_with):
+    broker = start_with(connection_window="256KiB", consumer_window="2MiB", message_memory="8MiB")
     connection = connect(broker.amqp)
     channel = connection.channel()
     with RawAmqp(broker.amqp, seconds=30) as slow:
@@ -163,9 +146,9 @@ RETAINED = 3000
 
 
 @pytest.fixture
-def retained(start):
+def retained(start_with):
     """A broker with three batches of retained messages."""
-    broker = start(mqtt_sys_interval=0)
+    broker = start_with(mqtt_sys_interval=0)
     with RawMqtt(broker.mqtt) as raw:
         raw.open("")
         raw.send(b"".join(publish(f"t/{number}", b"%d" % number, retain=True) for number in range(RETAINED))).ping()
@@ -201,8 +184,8 @@ def test_what_is_said_behind_a_subscribe_takes_none_of_its_retained_messages_awa
 
 
 @pytest.mark.parametrize("leaves", ["disconnect", "takeover"])
-def test_a_session_gets_the_rest_of_its_retained_messages_when_its_client_comes_back(start, leaves):
-    broker = start(mqtt_sys_interval=0)
+def test_a_session_gets_the_rest_of_its_retained_messages_when_its_client_comes_back(start_with, leaves):
+    broker = start_with(mqtt_sys_interval=0)
     with RawMqtt(broker.mqtt) as raw:
         # The subscription is no longer than a batch, its messages are.
         raw.open("")

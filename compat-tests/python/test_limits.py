@@ -12,7 +12,6 @@ from pika import spec
 
 from support.accounts import refusal_of_open
 from support.amqp_client import close_of_channel, close_of_connection, connect
-from support.broker import Broker
 from support.management import Management
 from support.metrics import scrape
 from support.mqtt_client import MqttClient
@@ -26,22 +25,6 @@ from support.waiting import eventually
 pytestmark = pytest.mark.own_process
 QUOTA_EXCEEDED, RATE_EXCEEDED, PACKET_TOO_LARGE = 0x97, 0x9F, 0x95
 TOPIC_FILTER_INVALID, TOPIC_NAME_INVALID, CLIENT_ID_INVALID = 0x8F, 0x90, 0x85
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Starts a broker with settings."""
-    started = []
-
-    def run(**settings):
-        flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
-        started.append(Broker(tmp_path, flags))
-        return started[-1].start()
-
-    yield run
-    for broker in started:
-        broker.assert_sound()
-        broker.stop()
 
 
 def gauge(broker, name, limit):
@@ -70,8 +53,8 @@ def eventually_refused(broker, limit, count):
     eventually(lambda: refusals(broker, limit) == count, f"{count} refusals of {limit}")
 
 
-def connections_max(start, limit):
-    broker = start(**{limit: 2})
+def connections_max(start_with, limit):
+    broker = start_with(**{limit: 2})
     kept = [connect(broker.amqp), MqttClient(broker.mqtt).connect()]
     assert (gauge(broker, "limit_used", limit), gauge(broker, "limit_max", limit)) == (2, 2)
     # Whoever looked whether the broker has started may have been one too many.
@@ -83,8 +66,8 @@ def connections_max(start, limit):
     kept[0].close()
 
 
-def connections_per_address_max(start, limit):
-    broker = start(**{limit: 2})
+def connections_per_address_max(start_with, limit):
+    broker = start_with(**{limit: 2})
     first, _second = connect(broker.amqp), connect(broker.amqp)
     refused_amqp(broker, "connection refused: connection limit of the client's address (2) is reached")
     assert connack(broker) == QUOTA_EXCEEDED
@@ -101,8 +84,8 @@ def refusal(broker):
     return connack(broker) != 0
 
 
-def connection_rate_max(start, limit):
-    broker = start(**{limit: 5})
+def connection_rate_max(start_with, limit):
+    broker = start_with(**{limit: 5})
     codes = [connack(broker) for _ in range(12)]
     # It may have become another second once, or twice on a busy machine.
     assert codes[0] == 0 and set(codes) == {0, RATE_EXCEEDED}
@@ -110,8 +93,8 @@ def connection_rate_max(start, limit):
     eventually(lambda: connack(broker) == 0, "another second")
 
 
-def channels_max(start, limit):
-    broker = start(**{limit: 3})
+def channels_max(start_with, limit):
+    broker = start_with(**{limit: 3})
     one, other = connect(broker.amqp), connect(broker.amqp)
     kept = [one.channel(), one.channel(), other.channel()]
     assert gauge(broker, "limit_used", limit) == 3
@@ -122,8 +105,8 @@ def channels_max(start, limit):
     assert refusals(broker, limit) == 1
 
 
-def amqp_consumers_max(start, limit):
-    broker = start(**{limit: 2})
+def amqp_consumers_max(start_with, limit):
+    broker = start_with(**{limit: 2})
     connection = connect(broker.amqp)
     channel = connection.channel()
     channel.queue_declare("q")
@@ -134,8 +117,8 @@ def amqp_consumers_max(start, limit):
     assert refusals(broker, limit) == 1
 
 
-def queues_max(start, limit):
-    broker = start(**{limit: 2})
+def queues_max(start_with, limit):
+    broker = start_with(**{limit: 2})
     connection = connect(broker.amqp)
     channel = connection.channel()
     channel.queue_declare("a", durable=True)
@@ -153,8 +136,8 @@ def queues_max(start, limit):
     connect(broker.amqp).channel().queue_declare("a", passive=True)
 
 
-def exchanges_max(start, limit):
-    broker = start(**{limit: 1})
+def exchanges_max(start_with, limit):
+    broker = start_with(**{limit: 1})
     connection = connect(broker.amqp)
     connection.channel().exchange_declare("a")
     connection.channel().exchange_declare("a")
@@ -163,8 +146,8 @@ def exchanges_max(start, limit):
     assert refusals(broker, limit) == 1 and gauge(broker, "limit_used", limit) == 1
 
 
-def bindings_max(start, limit):
-    broker = start(**{limit: 2})
+def bindings_max(start_with, limit):
+    broker = start_with(**{limit: 2})
     connection = connect(broker.amqp)
     channel = connection.channel()
     channel.queue_declare("q")
@@ -179,8 +162,8 @@ def bindings_max(start, limit):
     assert refusals(broker, limit) == 3
 
 
-def bindings_per_destination_max(start, limit):
-    broker = start(**{limit: 1})
+def bindings_per_destination_max(start_with, limit):
+    broker = start_with(**{limit: 1})
     connection = connect(broker.amqp)
     channel = connection.channel()
     words = "PRECONDITION_FAILED - binding limit of a queue or an exchange (1) is reached"
@@ -193,16 +176,16 @@ def bindings_per_destination_max(start, limit):
     assert refusals(broker, limit) == 2
 
 
-def handshake_timeout(start, limit):
-    broker = start(**{limit: 300})
+def handshake_timeout(start_with, limit):
+    broker = start_with(**{limit: 300})
     for number, address in enumerate((broker.amqp, broker.mqtt), 1):
         silent = socket.create_connection(address, timeout=10)
         assert silent.recv(1) == b""
         eventually_refused(broker, limit, number)
 
 
-def message_size_max(start, limit):
-    broker = start(**{limit: 1000})
+def message_size_max(start_with, limit):
+    broker = start_with(**{limit: 1000})
     connection = connect(broker.amqp)
     channel = connection.channel()
     channel.confirm_delivery()
@@ -217,8 +200,8 @@ def message_size_max(start, limit):
     assert refusals(broker, limit) == 2
 
 
-def amqp_frame_max(start, limit):
-    broker = start(**{limit: 4096})
+def amqp_frame_max(start_with, limit):
+    broker = start_with(**{limit: 4096})
     with RawAmqp(broker.amqp) as raw:
         raw.log_in()
         assert raw.tune(frame_max=4096).frame_max == 4096
@@ -235,8 +218,8 @@ def amqp_frame_max(start, limit):
     assert refusals(broker, limit) == 1
 
 
-def amqp_channel_max(start, limit):
-    broker = start(**{limit: 2})
+def amqp_channel_max(start_with, limit):
+    broker = start_with(**{limit: 2})
     with RawAmqp(broker.amqp) as raw:
         raw.log_in()
         assert raw.tune(channel_max=2).channel_max == 2
@@ -250,14 +233,14 @@ def amqp_channel_max(start, limit):
     assert refusals(broker, limit) == 1
 
 
-def amqp_transaction_max(start, limit):
-    check_transactions(start(**{limit: 3}), limit, [b"x"] * 3, "transaction of more than 3 publishes and settlements")
+def amqp_transaction_max(start_with, limit):
+    check_transactions(start_with(**{limit: 3}), limit, [b"x"] * 3, "transaction of more than 3 publishes and settlements")
 
 
-def amqp_transaction_size_max(start, limit):
+def amqp_transaction_size_max(start_with, limit):
     # The name of the queue and the empty properties of each count, too.
     most = [bytes(1000 - len("q") - 2)] * 3
-    check_transactions(start(**{limit: 3000}), limit, most, "transaction of more than 3000 bytes")
+    check_transactions(start_with(**{limit: 3000}), limit, most, "transaction of more than 3000 bytes")
 
 
 def check_transactions(broker, limit, most, words):
@@ -277,8 +260,8 @@ def check_transactions(broker, limit, most, words):
     assert refusals(broker, limit) == 1
 
 
-def amqp_table_depth_max(start, limit):
-    broker = start(**{limit: 3})
+def amqp_table_depth_max(start_with, limit):
+    broker = start_with(**{limit: 3})
     for depth, is_fine in ((3, True), (4, False)):
         with RawAmqp(broker.amqp) as raw:
             raw.open().declare("q")
@@ -299,8 +282,8 @@ def nested(depth):
     return inner
 
 
-def amqp_table_entries_max(start, limit):
-    broker = start(**{limit: 40})
+def amqp_table_entries_max(start_with, limit):
+    broker = start_with(**{limit: 40})
     for count, is_fine in ((40, True), (41, False)):
         with RawAmqp(broker.amqp) as raw:
             raw.open().declare("q")
@@ -314,8 +297,8 @@ def amqp_table_entries_max(start, limit):
     assert refusals(broker, limit) == 1
 
 
-def mqtt_connect_size_max(start, limit):
-    broker = start(**{limit: 100})
+def mqtt_connect_size_max(start_with, limit):
+    broker = start_with(**{limit: 100})
     for size, code in ((100, 0), (101, PACKET_TOO_LARGE)):
         sent = mqtt_connect("i" * (size - len(mqtt_connect(""))))
         assert len(sent) == size
@@ -324,8 +307,8 @@ def mqtt_connect_size_max(start, limit):
     assert refusals(broker, "mqtt_packet_size_max") == 1
 
 
-def mqtt_user_properties_max(start, limit):
-    broker = start(**{limit: 2})
+def mqtt_user_properties_max(start_with, limit):
+    broker = start_with(**{limit: 2})
     one = b"\x26" + text("k") + text("v")
     with RawMqtt(broker.mqtt) as raw:
         raw.open("").send(publish("t", b"", 1, properties=one * 2))
@@ -334,12 +317,12 @@ def mqtt_user_properties_max(start, limit):
     assert refusals(broker, limit) == 1
 
 
-def mqtt_topic_size_max(start, limit):
-    check_topics(start(**{limit: 8}), limit, "12345678", "123456789")
+def mqtt_topic_size_max(start_with, limit):
+    check_topics(start_with(**{limit: 8}), limit, "12345678", "123456789")
 
 
-def mqtt_topic_levels_max(start, limit):
-    check_topics(start(**{limit: 3}), limit, "a/b/c", "a/b/c/d")
+def mqtt_topic_levels_max(start_with, limit):
+    check_topics(start_with(**{limit: 3}), limit, "a/b/c", "a/b/c/d")
 
 
 def check_topics(broker, limit, longest, too_long):
@@ -360,16 +343,16 @@ def check_topics(broker, limit, longest, too_long):
     assert refusals(broker, limit) == 4
 
 
-def mqtt_client_id_max(start, limit):
-    broker = start(**{limit: 5})
+def mqtt_client_id_max(start_with, limit):
+    broker = start_with(**{limit: 5})
     for client_id, code in (("12345", 0), ("123456", CLIENT_ID_INVALID)):
         with RawMqtt(broker.mqtt) as raw:
             assert raw.send(mqtt_connect(client_id)).expect(CONNACK)[1] == code
     assert refusals(broker, limit) == 1
 
 
-def mqtt_queued_size_max(start, limit):
-    broker = start(**{limit: 30})
+def mqtt_queued_size_max(start_with, limit):
+    broker = start_with(**{limit: 30})
     with RawMqtt(broker.mqtt) as away:
         away.open("away", properties=b"\x11\0\0\1\0").subscribe(("t", 1))
     eventually(lambda: not Management(broker.http).read("connections"), "it is away")
@@ -383,8 +366,8 @@ def mqtt_queued_size_max(start, limit):
         assert [back.expect_publish().payload[:1] for _ in range(3)] == [b"1", b"2", b"3"]
 
 
-def mqtt_retained_size_max(start, limit):
-    broker = start(**{limit: "10kB"}, mqtt_sys_interval=0)
+def mqtt_retained_size_max(start_with, limit):
+    broker = start_with(**{limit: "10kB"}, mqtt_sys_interval=0)
 
     def retain(topic, size):
         with RawMqtt(broker.mqtt) as raw:
@@ -398,8 +381,8 @@ def mqtt_retained_size_max(start, limit):
     assert 4100 < gauge(broker, "limit_used", limit) < gauge(broker, "limit_max", limit) == 10_000
 
 
-def http_body_size_max(start, limit):
-    broker = start(**{limit: 100})
+def http_body_size_max(start_with, limit):
+    broker = start_with(**{limit: 100})
     answers = [Management(broker.http).put("global-parameters/p", {"value": "x" * (size - 13)}) for size in (100, 101)]
     assert len(answers[1].request.body) == 101
     assert [answer.status_code for answer in answers] == [201, 413]
@@ -407,16 +390,16 @@ def http_body_size_max(start, limit):
     assert refusals(broker, limit) == 1
 
 
-def http_head_size_max(start, limit):
-    broker = start(**{limit: "8KiB"})
+def http_head_size_max(start_with, limit):
+    broker = start_with(**{limit: "8KiB"})
     url = f"http://{broker.http[0]}:{broker.http[1]}/api/whoami"
     codes = [requests.get(url, auth=("guest", "guest"), headers={"x": "x" * size}, timeout=10).status_code
              for size in (7000, 9000)]
     assert codes == [200, 431]
 
 
-def websocket_message_size_max(start, limit):
-    broker = start(**{limit: 1000})
+def websocket_message_size_max(start_with, limit):
+    broker = start_with(**{limit: 1000})
     empty = len(publish("t", b"", 1))
     for size, is_fine in ((1000, True), (1001, False)):
         sent = publish("t", bytes(size - empty - 1), 1)
@@ -430,8 +413,8 @@ def websocket_message_size_max(start, limit):
     assert refusals(broker, limit) == 1
 
 
-def http_connections_max(start, limit):
-    broker = start(**{limit: 2}, http_timeout=1000)
+def http_connections_max(start_with, limit):
+    broker = start_with(**{limit: 2}, http_timeout=1000)
     silent = [socket.create_connection(broker.http, timeout=10) for _ in range(2)]
     # It waits until one of them has been silent for too long.
     assert Management(broker.http).get("whoami").status_code == 200
@@ -450,5 +433,5 @@ ROWS = [
 
 
 @pytest.mark.parametrize("check", ROWS, ids=lambda check: check.__name__)
-def test_at_the_limit_all_is_well_and_one_past_it_is_refused(start, check):
-    check(start, check.__name__)
+def test_at_the_limit_all_is_well_and_one_past_it_is_refused(start_with, check):
+    check(start_with, check.__name__)

@@ -4,12 +4,14 @@ import base64
 import socket
 import struct
 import time
+from http.client import HTTPException, HTTPResponse
 
 import pytest
 
 from support.broker import Broker
 from support.certificates import Certificates, TlsBroker
 from support.management import Management
+from support.metrics import Page
 from support.raw_amqp import RawAmqp
 from support.raw_mqtt import CONNACK, RawMqtt, connect, text
 from support.sockets import open_socket
@@ -36,12 +38,28 @@ LOCAL = SIGNATURE + b"\x20\0\0\0"
 UNKNOWN = SIGNATURE + b"\x21\0\0\0"
 
 
+HEADERS_MAX = 3
+
+
 @pytest.fixture
 def relayed(tmp_path):
     """A broker that believes proxies on this machine, with a user who may come from everywhere."""
     broker = Broker(tmp_path, [
         "--proxy-protocol-from", "127.0.0.0/8, ::1", "--handshake-timeout", "2000",
         "--http-unix-path", str(tmp_path / "operator")])
+    yield from running(broker)
+
+
+@pytest.fixture
+def patient(tmp_path):
+    """The same, which waits for few headers, and long."""
+    broker = Broker(tmp_path, [
+        "--proxy-protocol-from", "127.0.0.0/8, ::1", "--proxy-headers-max", str(HEADERS_MAX)])
+    yield from running(broker)
+
+
+def running(broker):
+    """Relayed clients of a broker, until a test is over."""
     try:
         broker.launch()
         eventually(lambda: Relayed(broker).api("GET", "whoami", LOCAL)[0] == 200, "the API answers")
@@ -64,18 +82,27 @@ class Relayed:
         return opened
 
     def api(self, method, path, header, body="{}", user="guest:guest"):
+        """A request to the API behind a header: status and body."""
+        return self.http(method, f"/api/{path}", header, body, user)
+
+    def refusals(self, limit):
+        """How often a limit was in the way."""
+        page = Page(self.http("GET", "/metrics", LOCAL)[1])
+        return page.series[("leveret_limit_refusals_total", frozenset({("limit", limit)}))]
+
+    def http(self, method, path, header, body="{}", user="guest:guest"):
         """A request behind a header: status and body."""
         login = base64.b64encode(user.encode()).decode()
-        request = (f"{method} /api/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        request = (f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                    f"Authorization: Basic {login}\r\nContent-Length: {len(body)}\r\n\r\n{body}")
         try:
             with self.socket(self.broker.http, header) as opened:
                 opened.sendall(request.encode())
-                answer = b"".join(iter(lambda: opened.recv(65536), b""))
-        except OSError:
+                answer = HTTPResponse(opened, method=method)
+                answer.begin()
+                return answer.status, answer.read().decode()
+        except (OSError, HTTPException):
             return 0, ""
-        head, _, content = answer.decode().partition("\r\n\r\n")
-        return int(head.split()[1]) if head else 0, content
 
     def make_user(self):
         """The user `jo`."""
@@ -167,6 +194,19 @@ def test_a_header_that_does_not_come_is_not_awaited_for_long_and_holds_up_nobody
     for opened in silent:
         assert opened.recv(1) == b""
         opened.close()
+
+
+def test_headers_that_do_not_come_make_place_for_others(patient):
+    silent = [open_socket(patient.broker.mqtt, 10) for _ in range(HEADERS_MAX)]
+    assert patient.refusals("proxy_headers_max") == 0
+    # One too many is let in before the time of a handshake is over, and one of the others goes.
+    began = time.monotonic()
+    code, raw = patient.mqtt(LOCAL)
+    assert code == 0 and time.monotonic() - began < 8 and patient.refusals("proxy_headers_max") == 1
+    silent[0].settimeout(5)
+    assert silent[0].recv(1) == b""
+    for one in (*silent, raw.socket):
+        one.close()
 
 
 def test_a_header_from_elsewhere_is_wrong_input(tmp_path):

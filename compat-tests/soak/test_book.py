@@ -54,3 +54,20 @@ def test_what_was_never_confirmed_or_never_sent_is_noticed():
     assert book.unconfirmed() == [2]
     book.note_received(7, again=False)
     assert book.strangers == [7]
+
+
+def test_a_crash_excuses_one_more_arrival_of_what_had_just_come():
+    book = written()
+    for number in range(2):
+        book.note_received(number, again=False)
+    book.note_crash()
+    book.note_received(0, again=False)
+    assert balances(book)
+    book.note_received(0, again=False)
+    assert book.doubled() == [0]
+    exact = written(exactly_once=True)
+    for number in (0, 1):
+        exact.note_received(number, again=False)
+    exact.note_crash()
+    exact.note_received(1, again=True)
+    assert exact.doubled() == [1]

@@ -80,15 +80,13 @@ impl Guest {
 
     /// Says whether it still has its place.
     fn note(&self, change: impl FnOnce(&mut State)) -> bool {
-        let state = {
-            let mut state = self.state.lock().expect("nothing panics while it holds the state");
-            let before = *state;
-            change(&mut state);
-            if *state == before {
-                return true;
-            }
-            *state
-        };
+        // Held until the place knows, so that it learns of changes in their order.
+        let mut state = self.state.lock().expect("nothing panics while it holds the state");
+        let before = *state;
+        change(&mut state);
+        if *state == before {
+            return true;
+        }
         match state.patience() {
             Some(patience) => self.place.wait(patience),
             None => return self.place.work(),

@@ -196,10 +196,7 @@ impl Amqp {
                 self.connection.channel_close_ok(channel);
             }
             Event::ChannelFailed { channel, error, unsettled } => {
-                error
-                    .limit
-                    .into_iter()
-                    .for_each(|limit| self.node.refusals.note(limit_named(limit)));
+                self.note_limit(error.limit);
                 tracing::info!(peer = %self.peer.link.peer, channel, %error, "channel closed");
                 self.end_channel(channel, &unsettled);
             }
@@ -208,13 +205,16 @@ impl Amqp {
                 self.connection.close_ok();
             }
             Event::Failed { error } => {
-                error
-                    .limit
-                    .into_iter()
-                    .for_each(|limit| self.node.refusals.note(limit_named(limit)));
+                self.note_limit(error.limit);
                 tracing::info!(peer = %self.peer.link.peer, %error, "connection closed");
                 self.clean_up();
             }
+        }
+    }
+
+    fn note_limit(&self, limit: Option<leveret_amqp::Limit>) {
+        if let Some(limit) = limit {
+            self.node.refusals.note(limit_named(limit));
         }
     }
 
