@@ -131,6 +131,11 @@ class Churn(Trouble):
 
     pause = (0.02, 0.06)
 
+    def __init__(self, broker, seed):
+        super().__init__(broker, seed)
+        # A durable queue that a restart may have left behind.
+        self.queue = None
+
     def once(self):
         """One short life; a third of them end without goodbye."""
         self.chance.choice((self.amqp, self.mqtt, self.session, self.durable))()
@@ -152,10 +157,14 @@ class Churn(Trouble):
     def durable(self):
         """A durable queue with a persistent message, both of which go."""
         with RawAmqp(self.broker.amqp) as raw:
-            queue = f"churn-{self.chance.randrange(10**9)}"
-            raw.open().declare(queue, durable=True)
-            raw.send(publish(1, "", queue, b"churn", spec.BasicProperties(delivery_mode=2)))
-            raw.call(1, spec.Queue.Delete(queue=queue), spec.Queue.DeleteOk)
+            raw.open()
+            if self.queue:
+                raw.call(1, spec.Queue.Delete(queue=self.queue), spec.Queue.DeleteOk)
+            self.queue = f"churn-{self.chance.randrange(10**9)}"
+            raw.declare(self.queue, durable=True)
+            raw.send(publish(1, "", self.queue, b"churn", spec.BasicProperties(delivery_mode=2)))
+            raw.call(1, spec.Queue.Delete(queue=self.queue), spec.Queue.DeleteOk)
+            self.queue = None
 
     def mqtt(self):
         """A clean session with a retained message."""
